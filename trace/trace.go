@@ -1,0 +1,71 @@
+package trace
+
+// Trace is all spans of one trace id as a tree. The tree is flat: Spans is in
+// depth-first order, and a span's parent stands at a lower index.
+type Trace struct {
+	ID       ID
+	Start    int64 // earliest note time, microseconds; valid if HasStart
+	End      int64 // latest note time, microseconds; valid if HasStart
+	HasStart bool
+	Services []string // of all notes, sorted, each once
+	Spans    []Node
+	Problems []Problem
+}
+
+// Node is a span in its place in the tree.
+type Node struct {
+	Span
+	Depth    int
+	Parent   int       // index in Trace.Spans, -1 for what stands at depth 0
+	Problems []Problem // those of this span; they also stand in Trace.Problems
+}
+
+// Code names a kind of problem; the codes are part of the trace JSON.
+type Code string
+
+// The problems a trace or span can have.
+const (
+	MissingParent   Code = "missing-parent"
+	SelfParent      Code = "self-parent"
+	Cycle           Code = "cycle"
+	ConflictingTwin Code = "conflicting-twin"
+	SeveralRoots    Code = "several-roots"
+	CodeTruncated   Code = "truncated"
+	CodeTorn        Code = "torn"
+	Open            Code = "open"
+	CodeBadTime     Code = "bad-time"
+	CodeInvalidUTF8 Code = "invalid-utf8"
+	ClockSkew       Code = "clock-skew"
+)
+
+// Problem is something wrong with a trace, in words a person understands.
+type Problem struct {
+	Code    Code
+	Span    ID   // the span it is about
+	HasSpan bool // false for a problem of the trace as a whole
+	Text    string
+}
+
+// Harmless says whether a trace with no other problem is complete all the same.
+func (c Code) Harmless() bool {
+	return c == ClockSkew || c == CodeInvalidUTF8 || c == CodeBadTime
+}
+
+// Complete is the verdict: exactly one root, and no problem but harmless ones.
+func (t *Trace) Complete() bool {
+	roots := 0
+	for i := range t.Spans {
+		if t.Spans[i].Parent < 0 {
+			roots++
+		}
+	}
+	for _, p := range t.Problems {
+		if !p.Code.Harmless() {
+			return false
+		}
+	}
+	return roots == 1
+}
+
+// Duration is End - Start in microseconds; false without any timed note.
+func (t *Trace) Duration() (int64, bool) { return t.End - t.Start, t.HasStart }
