@@ -25,5 +25,19 @@ type Complaint struct {
 	Offset   int64  // in bytes, of the place of the damage in the unpacked file
 	Reason   string // what is wrong
 	Expected string // what would have been right there, "" if nothing can be said
-	Text     []byte // the damaged line as read, its first 4,096 bytes
+	Text     []byte // the damaged line as read, borrowed
+}
+
+func (o Options) maxRecord() int {
+	if o.MaxRecord > 0 {
+		return o.MaxRecord
+	}
+	return 8 << 20
+}
+
+func (o Options) maxNotes() int {
+	if o.MaxNotes > 0 {
+		return o.MaxNotes
+	}
+	return 100_000
 }

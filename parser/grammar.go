@@ -1,0 +1,224 @@
+package parser
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/alecthomas/participle/v2"
+	"github.com/alecthomas/participle/v2/lexer"
+)
+
+// This file is the definition of a span line: what the text behind a header may
+// be, in every era of tomograph, and what is wrong with it if it can't be read.
+// The decoder in scan.go does the work on well-formed lines; whatever it does not
+// know, it leaves to the grammar, and where both have an opinion they agree
+// (FuzzScanAgreesWithGrammar).
+//
+//	E1  Span(trace_id parent_id id name notes)   Note(time value service_name address port)
+//	E2  as E1
+//	E3  + dimensions                             + duration; Tag(key value service_name address port)
+//	E4  as E3
+//
+// Fields may come in any order, any but trace_id and id may be missing, and
+// fields tomograph never had are kept. Every decision is made by the next token.
+
+type spanNode struct {
+	Fields []*spanField `parser:"'Span':Name '(' @@ ( ',' @@ )*"`
+	Close  *lexer.Token `parser:"@')'"`
+}
+
+type spanField struct {
+	TraceID    *lexer.Token `parser:"'trace_id':Name '=' @Int"`
+	ParentID   *lexer.Token `parser:"| 'parent_id':Name '=' @( Int | 'None':Const )"`
+	ID         *lexer.Token `parser:"| 'id':Name '=' @Int"`
+	Name       *lexer.Token `parser:"| 'name':Name '=' @( String | Const | Int | Float | Raw )"`
+	Notes      *noteList    `parser:"| 'notes':Name '=' @@"`
+	Dimensions *tagList     `parser:"| 'dimensions':Name '=' @@"`
+	Extra      *extraField  `parser:"| @@"`
+}
+
+type noteList struct {
+	Open  *lexer.Token `parser:"@'['"`
+	Notes []*noteNode  `parser:"( @@ ( ',' @@ )* )?"`
+	Close *lexer.Token `parser:"@']'"`
+}
+
+type tagList struct {
+	Open  *lexer.Token `parser:"@'['"`
+	Tags  []*tagNode   `parser:"( @@ ( ',' @@ )* )?"`
+	Close *lexer.Token `parser:"@']'"`
+}
+
+type noteNode struct {
+	Fields []*noteField `parser:"'Note':Name '(' @@ ( ',' @@ )*"`
+	Close  *lexer.Token `parser:"@')'"`
+}
+
+type noteField struct {
+	Time     *lexer.Token `parser:"'time':Name '=' @( Int | Float | 'None':Const )"`
+	Value    *lexer.Token `parser:"| 'value':Name '=' @( String | Const | Int | Float | Raw )"`
+	Service  *lexer.Token `parser:"| 'service_name':Name '=' @( String | Const | Int | Float | Raw )"`
+	Address  *lexer.Token `parser:"| 'address':Name '=' @( String | Const | Int | Float | Raw )"`
+	Port     *lexer.Token `parser:"| 'port':Name '=' @( String | Const | Int | Float | Raw )"`
+	Duration *lexer.Token `parser:"| 'duration':Name '=' @( String | Const | Int | Float | Raw )"`
+	Extra    *extraField  `parser:"| @@"`
+}
+
+type tagNode struct {
+	Fields []*tagField  `parser:"'Tag':Name '(' @@ ( ',' @@ )*"`
+	Close  *lexer.Token `parser:"@')'"`
+}
+
+type tagField struct {
+	Key     *lexer.Token `parser:"'key':Name '=' @( String | Const | Int | Float | Raw )"`
+	Value   *lexer.Token `parser:"| 'value':Name '=' @( String | Const | Int | Float | Raw )"`
+	Service *lexer.Token `parser:"| 'service_name':Name '=' @( String | Const | Int | Float | Raw )"`
+	Address *lexer.Token `parser:"| 'address':Name '=' @( String | Const | Int | Float | Raw )"`
+	Port    *lexer.Token `parser:"| 'port':Name '=' @( String | Const | Int | Float | Raw )"`
+	Extra   *extraField  `parser:"| @@"`
+}
+
+type extraField struct {
+	Name  *lexer.Token `parser:"@( Extra | Name ) '='"`
+	Value *lexer.Token `parser:"@( String | Const | Int | Float | Raw )"`
+}
+
+// noteRest and tagRest are what may follow a value in a note or a tag, to the
+// end of the span; they tell whether a value that nothing quotes may end there.
+type noteRest struct {
+	Fields []*noteField `parser:"',' @@ ( ',' @@ )*"`
+	Close  *lexer.Token `parser:"@')'"`
+	Notes  []*noteNode  `parser:"( ',' @@ )*"`
+	List   *lexer.Token `parser:"@']'"`
+	Span   []*spanField `parser:"( ',' @@ )*"`
+	End    *lexer.Token `parser:"@')'"`
+}
+
+type tagRest struct {
+	Fields []*tagField  `parser:"',' @@ ( ',' @@ )*"`
+	Close  *lexer.Token `parser:"@')'"`
+	Tags   []*tagNode   `parser:"( ',' @@ )*"`
+	List   *lexer.Token `parser:"@']'"`
+	Span   []*spanField `parser:"( ',' @@ )*"`
+	End    *lexer.Token `parser:"@')'"`
+}
+
+var (
+	spanGrammar     = participle.MustBuild[spanNode](participle.Lexer(definition{}), participle.UseLookahead(0))
+	noteRestGrammar = participle.MustBuild[noteRest](participle.Lexer(definition{}), participle.UseLookahead(0))
+	tagRestGrammar  = participle.MustBuild[tagRest](participle.Lexer(definition{}), participle.UseLookahead(0))
+)
+
+// grammarSpan reads the text of a span, which begins with "Span(", by the
+// grammar. What is whole before any damage is in the span all the same.
+func grammarSpan(text []byte, limit Options, syslog bool) decoded {
+	tokens := lexSpan(text, limit)
+	node, err := parse(spanGrammar, tokens)
+	b := builder{syslog: syslog}
+	d := decoded{}
+	b.build(node)
+	d.span, d.has = b.span, b.hasTraceID && b.hasID
+	switch {
+	case b.damage != nil: // it stands before what the grammar minds
+		d.damage = b.damage
+	case err != nil:
+		d.damage = describe(err, tokens)
+	case !d.has:
+		d.damage = &damage{at: node.Close.Pos.Offset, reason: "a Span without trace_id or id", expected: "both fields"}
+	default:
+		d.end = node.Close.Pos.Offset + 1
+	}
+	return d
+}
+
+func parse[G any](grammar *participle.Parser[G], t *tokens) (*G, error) {
+	peeking, err := lexer.Upgrade(&tokenReader{tokens: t})
+	if err != nil {
+		return nil, err
+	}
+	return grammar.ParseFromLexer(peeking)
+}
+
+// readRest says how the tokens behind a value read; in is N for a value in a
+// note, T for one in a tag.
+func readRest(t *tokens, in byte) reading {
+	var noteClosed bool
+	var err error
+	if in == 'T' {
+		var rest *tagRest
+		rest, err = parse(tagRestGrammar, t)
+		noteClosed = rest != nil && rest.Close != nil
+	} else {
+		var rest *noteRest
+		rest, err = parse(noteRestGrammar, t)
+		noteClosed = rest != nil && rest.Close != nil
+	}
+	if err == nil {
+		return readable
+	}
+	if d := describe(err, t); noteClosed && (d.cut || d.torn) {
+		return readableToCut
+	}
+	return unreadable
+}
+
+// describe says in words what is wrong where the grammar could not go on.
+func describe(err error, t *tokens) *damage {
+	var unexpected *participle.UnexpectedTokenError
+	if !errors.As(err, &unexpected) {
+		d := &damage{reason: err.Error()}
+		var positioned participle.Error
+		if errors.As(err, &positioned) {
+			d.at, d.reason = positioned.Position().Offset, positioned.Message()
+		}
+		return d
+	}
+	token := unexpected.Unexpected
+	d := &damage{at: token.Pos.Offset, expected: expectation(unexpected.Message())}
+	switch token.Type {
+	case tokenBad:
+		bad := *t.bad
+		if bad.expected == "" {
+			bad.expected = d.expected
+		}
+		return &bad
+	case tokenEOF:
+		d.at, d.reason, d.cut = len(t.text), "the record ends before the span does", true
+	default:
+		d.reason = "unexpected " + quoted([]byte(token.Value))
+	}
+	return d
+}
+
+// expectation turns what participle says it expected into words.
+func expectation(message string) string {
+	_, expected, ok := strings.Cut(message, "(expected ")
+	if !ok {
+		return ""
+	}
+	expected = strings.TrimSuffix(expected, ")")
+	switch {
+	case strings.HasPrefix(expected, "(<string>"):
+		return "a value"
+	case strings.HasPrefix(expected, "<int>"), strings.HasPrefix(expected, "(<int> | \"None\""):
+		return "a whole number"
+	case strings.HasPrefix(expected, "(<int> | <float>"):
+		return "a time in seconds"
+	case strings.HasPrefix(expected, "SpanField"):
+		return "a field of Span, as trace_id=…"
+	case strings.HasPrefix(expected, "NoteField"):
+		return "a field of Note, as time=…"
+	case strings.HasPrefix(expected, "TagField"):
+		return "a field of Tag, as key=…"
+	case strings.HasPrefix(expected, "NoteNode"):
+		return "Note(…)"
+	case strings.HasPrefix(expected, "TagNode"):
+		return "Tag(…)"
+	case strings.HasPrefix(expected, `")"`):
+		return `"," or ")"`
+	case strings.HasPrefix(expected, `"]"`):
+		return `"," or "]"`
+	}
+	first, _, _ := strings.Cut(expected, " ")
+	return strings.TrimSuffix(first, ":Name")
+}

@@ -1,0 +1,206 @@
+package parser
+
+import (
+	"bytes"
+	"fmt"
+)
+
+// A raw value is the repr of an object that is neither a string nor a number nor
+// a constant: eras E1 and E2 print any object's, and nothing quotes it. It is
+// the text with balanced brackets outside quotes up to ", service_name=". If
+// that fails, it ends at the first ", service_name=" after which this note and
+// what follows can be read. It never holds a record's header.
+
+var serviceName = []byte(", service_name=")
+
+// rawValues remembers, for one record, what was found out about the ends of raw
+// values, and bounds the work of finding out.
+type rawValues struct {
+	ends    map[int]rawEnd // by where the value begins
+	spent   int            // bytes looked at in vain or twice
+	tooMany bool
+}
+
+type rawEnd struct {
+	end int // offset behind the value
+	damage
+}
+
+// maxRawWork bounds the bytes that are looked at to find where the raw values of
+// one record end, as a multiple of its length (and at least 1 MiB).
+const maxRawWork = 40
+
+// rawValue reads a raw value at l.at.
+func (l *spanLexer) rawValue() bool {
+	end, known := l.raws.ends[l.at]
+	if !known {
+		end = l.findRawEnd()
+		if l.raws.ends == nil {
+			l.raws.ends = map[int]rawEnd{}
+		}
+		l.raws.ends[l.at] = end
+	}
+	if end.reason != "" {
+		l.fail(end.damage)
+		return false
+	}
+	if h := recordHeader(l.text[l.at:end.end]); h >= 0 {
+		l.fail(damage{at: l.at + h, reason: "another record begins inside a value", expected: "the end of the value", torn: true})
+		return false
+	}
+	l.emit(tokenRaw, end.end-l.at)
+	return true
+}
+
+func (l *spanLexer) findRawEnd() rawEnd {
+	start := l.at
+	cut := damage{at: len(l.text), reason: fmt.Sprintf("the record ends inside the value that begins with %s", quoted(l.text[start:])),
+		expected: "the end of the value", cut: true, inRaw: true}
+	if l.field() != "value" { // a field tomograph never had, or one whose value is odd
+		cut.inRaw = false
+		end, tooDeep := balancedEnd(l.text, start, fieldFollows)
+		if tooDeep {
+			return rawEnd{damage: tooDeepAt(start)}
+		}
+		if end <= start {
+			return rawEnd{damage: cut}
+		}
+		return rawEnd{end: end}
+	}
+	end, tooDeep := balancedEnd(l.text, start, func(rest []byte) bool { return bytes.HasPrefix(rest, serviceName) })
+	if tooDeep {
+		return rawEnd{damage: tooDeepAt(start)}
+	}
+	if end >= 0 && end > start {
+		return rawEnd{end: end}
+	}
+	if end, ok := l.firstReadable(start); ok {
+		return rawEnd{end: end}
+	}
+	if l.raws.tooMany {
+		return rawEnd{damage: damage{at: start, reason: "too many ways to read a value", expected: "balanced quotes and brackets"}}
+	}
+	// Fields in another order than tomograph's: the value may be followed by
+	// another field, or be the last.
+	if end, _ := balancedEnd(l.text, start, fieldFollows); end > start && l.reads(end) == readable {
+		return rawEnd{end: end}
+	}
+	if h := recordHeader(l.text[start:]); h >= 0 {
+		return rawEnd{damage: damage{at: start + h, reason: "another record begins inside a value", expected: "the end of the value", torn: true}}
+	}
+	return rawEnd{damage: cut}
+}
+
+func tooDeepAt(start int) damage {
+	return damage{at: start, reason: fmt.Sprintf("a value with more than %d nested brackets", maxNesting), expected: "the repr of a Python value"}
+}
+
+// firstReadable finds the first ", service_name=" from start on after which the
+// note and what follows can be read.
+func (l *spanLexer) firstReadable(start int) (end int, ok bool) {
+	cutEnd := -1
+	for at := start; ; {
+		i := bytes.Index(l.text[at:], serviceName)
+		if i < 0 {
+			return cutEnd, cutEnd >= 0
+		}
+		candidate := at + i
+		at = candidate + 1
+		if candidate == start {
+			continue
+		}
+		switch l.reads(candidate) {
+		case readable:
+			return candidate, true
+		case readableToCut:
+			if cutEnd < 0 {
+				cutEnd = candidate
+			}
+		}
+		if l.raws.tooMany {
+			return -1, false
+		}
+	}
+}
+
+type reading int
+
+const (
+	unreadable    reading = iota
+	readableToCut         // the note is whole, and the text is cut or torn somewhere behind it
+	readable              // to the span's closing parenthesis
+)
+
+// reads says how the text reads if the value before it ends at offset at.
+func (l *spanLexer) reads(at int) reading {
+	l.raws.spent += len(l.text) - at + 64
+	if l.raws.spent > maxRawWork*len(l.text)+1<<20 {
+		l.raws.tooMany = true
+		return unreadable
+	}
+	return readRest(l.lexRest(at), l.scope)
+}
+
+// fieldFollows says whether rest ends a value by a next field or a closing
+// parenthesis.
+func fieldFollows(rest []byte) bool {
+	if rest[0] == ')' {
+		return true
+	}
+	if rest[0] != ',' || len(rest) < 4 || rest[1] != ' ' {
+		return false
+	}
+	i := 2
+	for i < len(rest) && isWord(rest[i]) {
+		i++
+	}
+	return i > 2 && i < len(rest) && rest[i] == '='
+}
+
+// balancedEnd scans a value from start on, with balanced brackets outside quotes,
+// and returns the first offset outside brackets and quotes for which ends holds,
+// -1 if there is none. A quote opens a string only where repr would print one:
+// not behind a letter or digit, as in it's.
+func balancedEnd(text []byte, start int, ends func(rest []byte) bool) (end int, tooDeep bool) {
+	depth := 0
+	for i := start; i < len(text); i++ {
+		switch c := text[i]; c {
+		case ',', ')':
+			if depth == 0 && ends(text[i:]) {
+				return i, false
+			}
+			if c == ')' {
+				depth--
+			}
+		case '(', '[', '{':
+			if depth++; depth > maxNesting {
+				return -1, true
+			}
+		case ']', '}':
+			depth--
+		case '\'', '"':
+			if i > start && isWord(text[i-1]) && !isPrefix(text[start:i]) {
+				continue
+			}
+			n, _ := stringEnd(text[i:])
+			if n < 0 {
+				return -1, false
+			}
+			i += n - 1
+		}
+		if depth < 0 {
+			return -1, false
+		}
+	}
+	return -1, false
+}
+
+// isPrefix says whether text ends with a string prefix (u, b, r, ur, br) that is
+// not the end of a word.
+func isPrefix(text []byte) bool {
+	i := len(text)
+	for i > 0 && len(text)-i < 2 && bytes.IndexByte([]byte("ubrUBR"), text[i-1]) >= 0 {
+		i--
+	}
+	return i < len(text) && (i == 0 || !isWord(text[i-1]))
+}
