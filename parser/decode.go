@@ -6,37 +6,51 @@ import (
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
+// scanWindow is how much of a text the scanner is given at first: as much as
+// nearly every span takes, so that a line with many records costs no more than
+// its length.
+const scanWindow = 64 << 10
+
 // decodeSpan decodes the span that text begins with ("Span("); what follows the
-// span is not looked at. syslog says that control characters outside string
-// literals stand as #ooo.
+// span is not looked at. A NUL ends the text: whatever follows it is not what the
+// service wrote. syslog says that control characters outside string literals
+// stand as #ooo.
 func decodeSpan(text []byte, limit Options, syslog bool) decoded {
+	for window := min(scanWindow, len(text)); ; window = min(8*window, len(text)) {
+		span, end, ok := scanSpan(text[:window], limit)
+		if ok && bytes.IndexByte(text[:end], 0) < 0 {
+			return whole(decoded{span: span, has: true, end: end}, text)
+		}
+		if end < window-scanWindow/2 || window == len(text) {
+			break // it is not for the want of text
+		}
+	}
 	nul := bytes.IndexByte(text, 0)
 	if nul >= 0 {
-		text = text[:nul] // whatever follows a NUL is not what the service wrote
+		text = text[:nul]
 	}
-	if !syslog || bytes.IndexByte(text, '#') < 0 {
-		syslog = false
-	}
-	var d decoded
-	if span, end, ok := scanSpan(text, limit); ok {
-		d = decoded{span: span, has: true, end: end}
-	} else {
-		d = grammarSpan(text, limit, syslog)
-	}
+	d := grammarSpan(text, limit, syslog)
 	if d.damage == nil {
-		if recordHeader(text[:d.end]) >= 0 { // in a string: it would be damage anywhere else
-			d.span.Damage |= trace.Torn
-		}
-		return d
+		return whole(d, text)
 	}
 	d.span.Damage |= trace.Truncated
-	if near := max(0, d.damage.at-len("2006-01-02 15:04:05")); !d.damage.cut && !d.damage.torn {
-		if h := recordHeader(text[near:min(len(text), near+100)]); h >= 0 && near+h <= d.damage.at {
+	switch at := d.damage.at; {
+	case nul >= 0 && d.damage.cut:
+		d.damage = &damage{at: nul, reason: "NUL bytes in the record", expected: d.damage.expected}
+	case !d.damage.cut && !d.damage.torn: // what is wrong may be another writer's line
+		near := max(0, at-len("2006-01-02 15:04:05"))
+		if h := recordHeader(text[near:min(len(text), near+100)]); h >= 0 && near+h <= at {
 			d.damage = &damage{at: near + h, reason: "another record begins here", expected: d.damage.expected, torn: true}
 		}
 	}
-	if nul >= 0 && d.damage.cut {
-		d.damage = &damage{at: nul, reason: "NUL bytes in the record", expected: d.damage.expected}
+	return d
+}
+
+// whole marks a whole span one of whose strings holds a log header: anywhere else
+// that would be damage.
+func whole(d decoded, text []byte) decoded {
+	if recordHeader(text[:d.end]) >= 0 {
+		d.span.Damage |= trace.Torn
 	}
 	return d
 }

@@ -1,6 +1,7 @@
 package parser
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 
@@ -139,27 +140,16 @@ func parse[G any](grammar *participle.Parser[G], t *tokens) (*G, error) {
 	return grammar.ParseFromLexer(peeking)
 }
 
-// readRest says how the tokens behind a value read; in is N for a value in a
-// note, T for one in a tag.
-func readRest(t *tokens, in byte) reading {
-	var noteClosed bool
+// readsToEnd says whether the tokens behind a value read, to the end of the span;
+// in is N for a value in a note, T for one in a tag.
+func readsToEnd(t *tokens, in byte) bool {
 	var err error
 	if in == 'T' {
-		var rest *tagRest
-		rest, err = parse(tagRestGrammar, t)
-		noteClosed = rest != nil && rest.Close != nil
+		_, err = parse(tagRestGrammar, t)
 	} else {
-		var rest *noteRest
-		rest, err = parse(noteRestGrammar, t)
-		noteClosed = rest != nil && rest.Close != nil
+		_, err = parse(noteRestGrammar, t)
 	}
-	if err == nil {
-		return readable
-	}
-	if d := describe(err, t); noteClosed && (d.cut || d.torn) {
-		return readableToCut
-	}
-	return unreadable
+	return err == nil
 }
 
 // describe says in words what is wrong where the grammar could not go on.
@@ -186,6 +176,9 @@ func describe(err error, t *tokens) *damage {
 		d.at, d.reason, d.cut = len(t.text), "the record ends before the span does", true
 	default:
 		d.reason = "unexpected " + quoted([]byte(token.Value))
+		if strings.HasSuffix(string(bytes.TrimRight(t.text[:d.at], " ")), "=[") {
+			d.expected = `an element of the list or "]"`
+		}
 	}
 	return d
 }
@@ -214,6 +207,8 @@ func expectation(message string) string {
 		return "Note(…)"
 	case strings.HasPrefix(expected, "TagNode"):
 		return "Tag(…)"
+	case strings.HasPrefix(expected, "NoteList"), strings.HasPrefix(expected, "TagList"):
+		return `"["`
 	case strings.HasPrefix(expected, `")"`):
 		return `"," or ")"`
 	case strings.HasPrefix(expected, `"]"`):

@@ -42,8 +42,9 @@ type damage struct {
 	reason   string // in words
 	expected string
 	cut      bool // the text ends where a span could go on: a cut line, or one that goes on below
-	inRaw    bool // cut in the repr of a note's value, which may hold newlines
+	inRaw    bool // in the repr of a note's or tag's value, which may hold newlines
 	torn     bool // another record begins there
+	quoted   bool // and a string's opening quote stands right before it
 }
 
 // tokens is a text cut into tokens; it ends behind the span's closing
@@ -236,7 +237,8 @@ func (l *spanLexer) stringValue(size int) bool {
 		body = rest[:size]
 	}
 	if h := recordHeader(body); h >= 0 {
-		l.fail(damage{at: l.at + h, reason: "another record begins inside a string", expected: "the closing quote", torn: true})
+		l.fail(damage{at: l.at + h, reason: "another record begins inside a string", expected: "the closing quote", torn: true,
+			quoted: h == 1 || h == 2 && body[0]|0x20 == 'u'})
 		return false
 	}
 	if size < 0 {

@@ -45,7 +45,7 @@ func (l *spanLexer) rawValue() bool {
 		return false
 	}
 	if h := recordHeader(l.text[l.at:end.end]); h >= 0 {
-		l.fail(damage{at: l.at + h, reason: "another record begins inside a value", expected: "the end of the value", torn: true})
+		l.fail(damage{at: l.at + h, reason: "another record begins inside a value", expected: "the end of the value", torn: true, inRaw: l.field() == "value"})
 		return false
 	}
 	l.emit(tokenRaw, end.end-l.at)
@@ -82,11 +82,11 @@ func (l *spanLexer) findRawEnd() rawEnd {
 	}
 	// Fields in another order than tomograph's: the value may be followed by
 	// another field, or be the last.
-	if end, _ := balancedEnd(l.text, start, fieldFollows); end > start && l.reads(end) == readable {
+	if end, _ := balancedEnd(l.text, start, fieldFollows); end > start && l.reads(end) {
 		return rawEnd{end: end}
 	}
 	if h := recordHeader(l.text[start:]); h >= 0 {
-		return rawEnd{damage: damage{at: start + h, reason: "another record begins inside a value", expected: "the end of the value", torn: true}}
+		return rawEnd{damage: damage{at: start + h, reason: "another record begins inside a value", expected: "the end of the value", torn: true, inRaw: true}}
 	}
 	return rawEnd{damage: cut}
 }
@@ -96,49 +96,29 @@ func tooDeepAt(start int) damage {
 }
 
 // firstReadable finds the first ", service_name=" from start on after which the
-// note and what follows can be read.
+// note and what follows can be read, to the end of the span: in a record that is
+// cut, nobody can tell where such a value ends.
 func (l *spanLexer) firstReadable(start int) (end int, ok bool) {
-	cutEnd := -1
-	for at := start; ; {
-		i := bytes.Index(l.text[at:], serviceName)
-		if i < 0 {
-			return cutEnd, cutEnd >= 0
-		}
-		candidate := at + i
-		at = candidate + 1
-		if candidate == start {
-			continue
-		}
-		switch l.reads(candidate) {
-		case readable:
-			return candidate, true
-		case readableToCut:
-			if cutEnd < 0 {
-				cutEnd = candidate
-			}
-		}
-		if l.raws.tooMany {
+	for at := start + 1; ; at++ {
+		i := bytes.Index(l.text[min(at, len(l.text)):], serviceName)
+		if i < 0 || l.raws.tooMany {
 			return -1, false
+		}
+		if at += i; l.reads(at) {
+			return at, true
 		}
 	}
 }
 
-type reading int
-
-const (
-	unreadable    reading = iota
-	readableToCut         // the note is whole, and the text is cut or torn somewhere behind it
-	readable              // to the span's closing parenthesis
-)
-
-// reads says how the text reads if the value before it ends at offset at.
-func (l *spanLexer) reads(at int) reading {
+// reads says whether the rest can be read if the value before it ends at offset
+// at.
+func (l *spanLexer) reads(at int) bool {
 	l.raws.spent += len(l.text) - at + 64
 	if l.raws.spent > maxRawWork*len(l.text)+1<<20 {
 		l.raws.tooMany = true
-		return unreadable
+		return false
 	}
-	return readRest(l.lexRest(at), l.scope)
+	return readsToEnd(l.lexRest(at), l.scope)
 }
 
 // fieldFollows says whether rest ends a value by a next field or a closing

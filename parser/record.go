@@ -321,34 +321,36 @@ func (r *Reader) records(m *message, key string) {
 	if len(m.text) > 0 && m.text[0] == '{' && r.logObject(m) {
 		return
 	}
-	found := false
-	for from := 0; ; {
-		start, ok := findSpan(m.text, from)
-		if !ok {
-			break
-		}
-		found = true
-		d := decodeSpan(m.text[start.span:], r.opt, m.frame.kind == syslog)
-		if d.damage == nil {
-			r.emit(m, start, d)
-			from = start.span + d.end
-			continue
-		}
-		next, ok := findSpan(m.text, start.span+len(spanMarker))
-		if !ok {
-			if r.mayGoOn(m, d) {
-				r.hold(m, start, key)
-				return
-			}
-			r.emit(m, start, d)
-			break
-		}
-		r.emit(m, start, d)
-		from = next.header
-	}
+	start, found := findSpan(m.text, 0)
 	if !found {
 		r.mention(m.text)
 	}
+	for ok := found; ok; {
+		d := decodeSpan(m.text[start.span:], r.opt, m.frame.kind == syslog)
+		var next spanStart
+		if d.damage == nil {
+			next, ok = findSpan(m.text, start.span+d.end)
+		} else if next, ok = nextSpan(m.text, start.span, d.damage); !ok && r.mayGoOn(m, d) {
+			r.hold(m, start, key)
+			return
+		}
+		r.emit(m, start, d)
+		start = next
+	}
+}
+
+// nextSpan finds the next record of a text behind a damaged one that begins at
+// offset span. Where the damage is another record's header, a quote may stand
+// right before that: the closing one of the last string before the tear.
+func nextSpan(text []byte, span int, d *damage) (spanStart, bool) {
+	if at := span + d.at; d.torn && !d.quoted {
+		if s, ok := findSpan(text[at:], 0); ok && s.header == 0 {
+			s.header += at
+			s.span += at
+			return s, true
+		}
+	}
+	return findSpan(text, span+len(spanMarker))
 }
 
 func (r *Reader) mention(text []byte) {
@@ -459,16 +461,20 @@ func (r *Reader) finish(o *openRecord) {
 		end = o.start.span + d.damage.at
 	}
 	r.emit(&o.message, o.start, d)
-	for i, p := range o.parts {
-		if p.at < end {
+	for i, p := range o.parts[1:] {
+		begin, stop := p.at, len(o.text)
+		if i+2 < len(o.parts) {
+			stop = o.parts[i+2].at
+		}
+		if stop <= end {
 			continue
 		}
-		stop := len(o.text)
-		if i+1 < len(o.parts) {
-			stop = o.parts[i+1].at
+		if d.damage == nil { // what follows the span in its last line
+			p.column += max(0, end-begin)
+			begin = max(begin, end)
 		}
 		p.at = 0
-		text := bytes.TrimSuffix(o.text[o.parts[i].at:stop], []byte("\n"))
+		text := bytes.TrimSuffix(o.text[begin:stop], []byte("\n"))
 		r.records(&message{text: text, parts: []part{p}, frame: o.frame, cut: true}, o.key)
 	}
 }

@@ -21,8 +21,8 @@ type Ledger struct {
 	Traces     int64               `json:"traces"`
 	Complete   int64               `json:"complete"`
 	Incomplete int64               `json:"incomplete"`
-	Selected   int64               `json:"selected"` // traces the filters chose
-	SameFile   int64               `json:"same_file"` // paths that led to a file already read
+	Selected   int64               `json:"selected"`  // traces the filters chose
+	SameFile   int                 `json:"same_file"` // paths that led to a file already read
 	Skipped    []source.Skipped    `json:"skipped"`
 	Unreadable []source.Unreadable `json:"unreadable"`
 }

@@ -1,0 +1,143 @@
+// Package assemble turns spans into traces: it merges what was logged more than
+// once, finds every span's place in the tree, and says in words what is wrong
+// with a trace. It has no goroutine, no clock and does no I/O, and what it gives
+// does not depend on the order in which spans arrive (only the order of a span's
+// origins does).
+//
+//	spans ─ merge.go ─> one vertex a span ─ tree.go ─> parents ─ skew.go ─> times
+//	      ─ tree.go ─> depth-first order ─ problem.go ─> trace.Trace
+//
+// Nothing here recurses and everything is near linear, so a chain of 100,000
+// spans, 100,000 children of one parent or 100,000 twins of one id are ordinary.
+package assemble
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/tomoscrape/tomoscrape/trace"
+)
+
+// Options say how traces are assembled.
+type Options struct {
+	// AdjustSkew moves spans of another host that start before their parent; see
+	// adjustSkew for the rule. Without it such spans are only reported.
+	AdjustSkew bool
+}
+
+// Assembler collects spans in memory until they are asked for as traces.
+type Assembler struct {
+	opt               Options
+	index             map[trace.ID]int // into groups
+	groups            [][]trace.Span   // one trace each
+	spans, duplicates int64
+}
+
+// New is an Assembler that holds nothing yet.
+func New(opt Options) *Assembler {
+	return &Assembler{opt: opt, index: make(map[trace.ID]int)}
+}
+
+// Add takes one span as it was read. The assembler owns it, and what its slices
+// refer to, from then on.
+func (a *Assembler) Add(s trace.Span) {
+	i, known := a.index[s.TraceID]
+	if !known {
+		i = len(a.groups)
+		a.index[s.TraceID] = i
+		a.groups = append(a.groups, nil)
+	}
+	a.groups[i] = append(a.groups[i], s)
+}
+
+// Traces assembles all that was added, hands it over and forgets it: the
+// assembler is empty afterwards. Traces are sorted by start, then id; those
+// without a start come last, by id.
+func (a *Assembler) Traces() []trace.Trace {
+	traces := make([]trace.Trace, 0, len(a.groups))
+	for i, spans := range a.groups {
+		t, duplicates := Trace(spans[0].TraceID, spans, a.opt)
+		a.groups[i] = nil
+		a.spans += int64(len(t.Spans))
+		a.duplicates += int64(duplicates)
+		traces = append(traces, t)
+	}
+	a.groups = nil
+	clear(a.index)
+	slices.SortFunc(traces, Order)
+	return traces
+}
+
+// Counts says how many spans [Assembler.Traces] has handed over so far, and how
+// many of the added ones were copies of these. Once Traces has run, what was
+// added is spans + duplicates.
+func (a *Assembler) Counts() (spans, duplicates int64) { return a.spans, a.duplicates }
+
+// Order compares two traces by start, then id; those without a start come last.
+func Order(a, b trace.Trace) int {
+	if c := compareStart(a.Start, a.HasStart, b.Start, b.HasStart); c != 0 {
+		return c
+	}
+	return a.ID.Compare(b.ID)
+}
+
+// Trace assembles the spans of one trace, given in order of arrival, and says
+// how many of them were copies of others. All of them have the trace id; there
+// may be none. The spans are read only, so they can be kept and assembled again
+// when more of them have come; the result shares their notes, dimensions and
+// strings.
+func Trace(id trace.ID, spans []trace.Span, opt Options) (t trace.Trace, duplicates int) {
+	vertices := merge(spans)
+	duplicates = len(spans) - len(vertices)
+	links(vertices)
+	tree := newTree(vertices)
+	measureSkew(vertices, tree, opt.AdjustSkew)
+	tree.sort(vertices)
+
+	t = trace.Trace{ID: id, Spans: tree.nodes(vertices)}
+	for i := range t.Spans {
+		first, last, timed := t.Spans[i].Extent()
+		if timed == 0 {
+			continue
+		}
+		if !t.HasStart {
+			t.HasStart, t.Start, t.End = true, first, last
+		}
+		t.Start, t.End = min(t.Start, first), max(t.End, last)
+	}
+	t.Services = services(t.Spans)
+	addProblems(&t, vertices, tree.order)
+	return t, duplicates
+}
+
+// services are the services of all notes, sorted, each once. An empty name is
+// none.
+func services(nodes []trace.Node) []string {
+	var names []string
+	for i := range nodes {
+		for j := range nodes[i].Notes {
+			name := nodes[i].Notes[j].Service
+			// Neighbours mostly repeat each other; the few looked at keep the
+			// list short, sorting does the rest.
+			recent := names[max(0, len(names)-4):]
+			if name.String != "" && !slices.Contains(recent, name.String) {
+				names = append(names, name.String)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// compareStart orders two times of which each may be missing; missing is last.
+func compareStart(a int64, hasA bool, b int64, hasB bool) int {
+	switch {
+	case hasA != hasB && hasA:
+		return -1
+	case hasA != hasB:
+		return 1
+	case !hasA:
+		return 0
+	}
+	return cmp.Compare(a, b)
+}

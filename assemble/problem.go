@@ -1,0 +1,207 @@
+package assemble
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/tomoscrape/tomoscrape/trace"
+)
+
+const (
+	maxQuoted = 80 // runes of a name from the log in a problem's text
+	maxListed = 5  // roots named in the text of several-roots
+)
+
+// addProblems finds what is wrong with a trace that is otherwise done: first
+// what concerns it as a whole, then span by span in the order of the tree. order
+// is the vertex of each node.
+//
+// Roots are what stands at depth 0 and does not miss a parent. More than one is
+// a problem of the trace; spans that miss their parent say so themselves and do
+// not count, since they most often hang under one span that was never logged.
+func addProblems(t *trace.Trace, vertices []vertex, order []int) {
+	var roots []*vertex
+	rootCount := 0
+	for _, i := range order {
+		if v := &vertices[i]; v.parent < 0 && v.misplaced != missingParent {
+			if rootCount++; rootCount <= maxListed && len(order) > 1 {
+				roots = append(roots, v)
+			}
+		}
+	}
+	if rootCount > 1 {
+		t.Problems = append(t.Problems, trace.Problem{Code: trace.SeveralRoots, Text: severalRoots(rootCount, roots)})
+	}
+	bounds := make([]int, 0, len(order)+1) // between the problems of one node and the next
+	for _, i := range order {
+		bounds = append(bounds, len(t.Problems))
+		v := &vertices[i]
+		v.problems(vertices, func(code trace.Code, format string, args ...any) {
+			t.Problems = append(t.Problems, trace.Problem{
+				Code: code, Span: v.span.ID, HasSpan: true, Text: "S" + fmt.Sprintf(format, args...)[1:],
+			})
+		})
+	}
+	bounds = append(bounds, len(t.Problems))
+	for at := range order {
+		if begin, end := bounds[at], bounds[at+1]; begin < end {
+			t.Spans[at].Problems = slices.Clip(t.Problems[begin:end])
+		}
+	}
+}
+
+// severalRoots names the first of n roots.
+func severalRoots(n int, first []*vertex) string {
+	names := make([]string, len(first))
+	for i, v := range first {
+		names[i] = describe(v.span)
+	}
+	more := ""
+	if n > len(first) {
+		more = fmt.Sprintf("; and %d more", n-len(first))
+	}
+	return fmt.Sprintf("%d spans stand at the top of this trace: %s%s.", n, strings.Join(names, "; "), more)
+}
+
+// problems tells each problem of a span, in a sentence that begins with the span.
+func (v *vertex) problems(vertices []vertex, tell func(trace.Code, string, ...any)) {
+	s := v.span
+	switch v.misplaced {
+	case missingParent:
+		tell(trace.MissingParent, "%s has the parent %s (in the log: %s), which is nowhere in what was read; it stands at depth 0.",
+			describe(s), capped(s.ParentID.Hex(), maxQuoted), capped(s.ParentID.Decimal(), maxQuoted))
+	case selfParent:
+		tell(trace.SelfParent, "%s names itself as its parent; it stands as a root.", describe(s))
+	}
+	if v.ring > 0 {
+		tell(trace.Cycle, "%s is one of %d spans that stand in a circle, each below the next; the circle is cut here, at its earliest span, which stands as a root.",
+			describe(s), v.ring)
+	}
+	if v.twins > 1 {
+		tell(trace.ConflictingTwin, "%s is one of %d different spans with the same id; all are kept, and children of that id stand under the earliest.",
+			describe(s), v.twins)
+	}
+	if s.Damage&trace.Truncated != 0 {
+		tell(trace.CodeTruncated, "%s is cut or damaged in the log; what stood whole before the damage was kept: %s and %s.",
+			describe(s), count(len(s.Notes), "note"), count(len(s.Dimensions), "dimension"))
+	}
+	if s.Damage&trace.Torn != 0 {
+		tell(trace.CodeTorn, "%s has a string with the header of a log line in it; probably two writers wrote into one line.", describe(s))
+	}
+	if s.Damage&trace.Truncated == 0 && !stopped(s) {
+		tell(trace.Open, "%s has no note \"stop\"; when it ended is not known.", describe(s))
+	}
+	if s.Damage&trace.BadTime != 0 {
+		tell(trace.CodeBadTime, "%s has a note whose time is no point in time (nan, infinite, None or out of range); the note is kept without a time.", describe(s))
+	}
+	if s.Damage&trace.InvalidUTF8 != 0 {
+		tell(trace.CodeInvalidUTF8, "%s held bytes that are no UTF-8, or unpaired surrogates; they were replaced by U+FFFD.", describe(s))
+	}
+	if v.skew.early > 0 {
+		tell(trace.ClockSkew, "%s", v.skewText(&vertices[v.parent]))
+	}
+}
+
+func (v *vertex) skewText(parent *vertex) string {
+	text := fmt.Sprintf("%s on %s starts %s before its parent, %s on %s",
+		describe(v.span), host(v.span), length(v.skew.early), describe(parent.span), host(parent.span))
+	switch {
+	case !v.skew.leads:
+		return text + "; a clock was wrong or was set back."
+	case v.skew.below == 0:
+		return fmt.Sprintf("%s; its times were changed: it was moved %s later.", text, length(v.skew.moved))
+	default:
+		return fmt.Sprintf("%s; its times were changed: it and %s below it were moved %s later.",
+			text, count(v.skew.below, "span"), length(v.skew.moved))
+	}
+}
+
+// stopped says whether a span has the note tomograph writes at its end.
+func stopped(s *trace.Span) bool {
+	return slices.ContainsFunc(s.Notes, func(n trace.Note) bool {
+		return n.Value.Kind == trace.String && n.Value.Text == "stop"
+	})
+}
+
+// describe names a span: its name, service, id and the place where it was read
+// first.
+func describe(s *trace.Span) string {
+	var b strings.Builder
+	b.WriteString("span ")
+	if s.Name.Set {
+		b.WriteString(quoted(s.Name.String))
+	} else {
+		b.WriteString("without a name")
+	}
+	if service := s.Service(); service.Set {
+		b.WriteString(" of ")
+		b.WriteString(quoted(service.String))
+	}
+	b.WriteString(" (")
+	b.WriteString(capped(s.ID.Hex(), maxQuoted))
+	if len(s.Origin) > 0 && s.Origin[0].File != "" {
+		b.WriteString(", ")
+		b.WriteString(place(s.Origin[0]))
+	}
+	b.WriteString(")")
+	return b.String()
+}
+
+// place is file:line. A path keeps its end if it is long, and is quoted only if
+// something in it must not reach a terminal.
+func place(o trace.Origin) string {
+	file := o.File
+	if runes := utf8.RuneCountInString(file); runes > 2*maxQuoted {
+		for range runes - 2*maxQuoted {
+			_, size := utf8.DecodeRuneInString(file)
+			file = file[size:]
+		}
+		file = "…" + file
+	}
+	if q := strconv.Quote(file); q != `"`+file+`"` {
+		file = q
+	}
+	if o.Line > 0 {
+		return file + ":" + strconv.FormatInt(o.Line, 10)
+	}
+	return file
+}
+
+func host(s *trace.Span) string {
+	if h := s.Host(); h.Set {
+		return quoted(h.String)
+	}
+	return "an unnamed host"
+}
+
+// quoted makes text from a log harmless and short.
+func quoted(text string) string { return strconv.Quote(capped(text, maxQuoted)) }
+
+func capped(text string, runes int) string {
+	for i := range text {
+		if runes == 0 {
+			return text[:i] + "…"
+		}
+		runes--
+	}
+	return text
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+// length is a number of microseconds for people.
+func length(us int64) string {
+	if us > int64(1<<63-1)/1000 {
+		return strconv.FormatInt(us, 10) + "µs"
+	}
+	return (time.Duration(us) * time.Microsecond).String()
+}

@@ -1,0 +1,166 @@
+package export
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Complaint is a word about one record of a log that did not parse whole.
+type Complaint struct {
+	Kind     string // "rejected" or "salvaged"
+	File     string // members of archives after "!"
+	Line     int64  // from 1
+	Column   int    // from 1, in bytes
+	Offset   int64  // in bytes of the unpacked file
+	Reason   string
+	Expected string // "" if nothing can be said
+	Text     []byte // the damaged line, or its beginning
+}
+
+// complaintText is how much of the damaged line is told, in bytes.
+const complaintText = 4096
+
+// WriteComplaint shows a complaint to a person: where and why, the line around
+// the damage with a caret below the place, and what would have been right.
+//
+//	nova/nova-api.log:12:34: rejected: a note without an end
+//	  … notes=[Note(time=1366250528.495435, val
+//	                                           ^ expected a value
+func WriteComplaint(w io.Writer, c *Complaint, v View) error {
+	width := v.Width
+	if width <= 0 {
+		width = 160
+	}
+	var b strings.Builder
+	place := fmt.Sprintf("%s:%d:%d:", Escape(c.File), c.Line, c.Column)
+	sgr := red
+	if c.Kind == "salvaged" {
+		sgr = yellow
+	}
+	b.WriteString(v.paint(bold, place))
+	_, used := fitAll(place)
+	reason := c.Kind + ": " + c.Reason
+	if lines := wrap(reason, width-used-1); len(lines) == 1 && width-used > widestEscape {
+		b.WriteString(" " + v.paint(sgr, lines[0]) + "\n")
+	} else {
+		b.WriteByte('\n')
+		for _, line := range wrap(reason, width-2) {
+			b.WriteString("  " + v.paint(sgr, line) + "\n")
+		}
+	}
+	reserve := 1 // columns for the caret and, if it is short, what was expected
+	if _, cols := fitAll(c.Expected); c.Expected != "" && cols < width/2 {
+		reserve += len(" expected ") + cols
+	}
+	window, caret := c.window(width-2, reserve)
+	if window != "" {
+		b.WriteString("  " + window + "\n")
+	}
+	c.pointer(&b, v, window != "", caret, width-2)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// window is the part of the text around the column, escaped, in at most width
+// columns, and how far from its left the column is (-1 if the text ends before):
+// so far that reserve columns are right of it.
+func (c *Complaint) window(width, reserve int) (string, int) {
+	whole := string(c.Text[:min(len(c.Text), complaintText)])
+	text := strings.TrimRight(whole, "\r\n")
+	at := c.Column - 1
+	if at <= len(whole) {
+		at = min(at, len(text))
+	}
+	if text == "" {
+		return "", -1
+	}
+	if at < 0 || at > len(text) {
+		shown, _ := clip(text, width)
+		return shown, -1
+	}
+	for at > 0 && at < len(text) && !utf8.RuneStart(text[at]) {
+		at--
+	}
+	before, cols := fitAll(text[:at])
+	_, after := clip(text[at:], width)
+	if room := width - max(after, reserve); cols > room { // cut on the left
+		room = max(room, min(width*2/3, width-reserve)) // a third stands behind
+		before, cols = clipTail(text[:at], room)
+	}
+	rest, _ := clip(text[at:], width-cols)
+	return before + rest, cols
+}
+
+// pointer writes the caret and what was expected there.
+func (c *Complaint) pointer(b *strings.Builder, v View, shown bool, caret, width int) {
+	expected := ""
+	if c.Expected != "" {
+		expected = "expected " + c.Expected
+	}
+	if !shown || caret < 0 {
+		caret = -1
+	} else {
+		b.WriteString("  " + pad(caret) + v.paint(bold+";"+green, "^"))
+	}
+	_, cols := fitAll(expected)
+	switch {
+	case expected == "" && caret >= 0:
+		b.WriteByte('\n')
+	case expected == "":
+	case caret >= 0 && caret+2+cols <= width:
+		b.WriteString(" " + v.paint(green, Escape(expected)) + "\n")
+	default:
+		if caret >= 0 {
+			b.WriteByte('\n')
+		}
+		for _, line := range wrap(expected, width) {
+			b.WriteString("  " + v.paint(green, line) + "\n")
+		}
+	}
+}
+
+// AppendJSON appends the complaint as one line of JSON, newline included: kind,
+// file, line, column, offset, reason, expected, text. The text is the first
+// 4,096 bytes; a run of bytes that are no UTF-8 becomes U+FFFD, and what is no
+// printable character stands as an escape.
+func (c *Complaint) AppendJSON(dst []byte) []byte {
+	text := c.Text[:min(len(c.Text), complaintText)]
+	dst = appendJSONString(append(dst, `{"kind":`...), []byte(c.Kind))
+	dst = appendJSONString(append(dst, `,"file":`...), []byte(c.File))
+	dst = strconv.AppendInt(append(dst, `,"line":`...), c.Line, 10)
+	dst = strconv.AppendInt(append(dst, `,"column":`...), int64(c.Column), 10)
+	dst = strconv.AppendInt(append(dst, `,"offset":`...), c.Offset, 10)
+	dst = appendJSONString(append(dst, `,"reason":`...), []byte(c.Reason))
+	dst = appendJSONString(append(dst, `,"expected":`...), []byte(c.Expected))
+	dst = appendJSONString(append(dst, `,"text":`...), text)
+	return append(dst, "}\n"...)
+}
+
+func appendJSONString(dst, s []byte) []byte {
+	dst = append(dst, '"')
+	for _, r := range string(bytes.ToValidUTF8(s, []byte("\ufffd"))) {
+		switch {
+		case r == '"' || r == '\\':
+			dst = append(dst, '\\', byte(r))
+		case r == '\n':
+			dst = append(dst, `\n`...)
+		case r == '\r':
+			dst = append(dst, `\r`...)
+		case r == '\t':
+			dst = append(dst, `\t`...)
+		case draws(r):
+			dst = utf8.AppendRune(dst, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			dst = fmt.Appendf(dst, `\u%04x\u%04x`, high, low)
+		default:
+			dst = fmt.Appendf(dst, `\u%04x`, r)
+		}
+	}
+	return append(dst, '"')
+}

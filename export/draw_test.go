@@ -1,0 +1,237 @@
+package export
+
+import (
+	"fmt"
+	"io"
+	"math"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/tomoscrape/tomoscrape/trace"
+)
+
+var views = map[string]View{"60": {Width: 60}, "80": {Width: 80}, "120": {Width: 120}, "200": {Width: 200}, "pipe": {}, "color": {Width: 100, Color: true}}
+
+func TestList(t *testing.T) {
+	for name, v := range views {
+		var out strings.Builder
+		require.NoError(t, List(&out, append(samples(t, "havana"), oddTraces()...), v))
+		golden(t, "list-"+name+".txt", out.String())
+		fits(t, out.String(), v)
+	}
+}
+
+func TestTree(t *testing.T) {
+	for name, v := range views {
+		var out strings.Builder
+		for _, folder := range []string{"basic-a8d619c", "odd-trees"} {
+			for _, tr := range samples(t, folder) {
+				require.NoError(t, Tree(&out, &tr, v))
+				out.WriteByte('\n')
+			}
+		}
+		for _, tr := range samples(t, "folsom")[:2] {
+			require.NoError(t, Tree(&out, &tr, v))
+			out.WriteByte('\n')
+		}
+		golden(t, "tree-"+name+".txt", out.String())
+		fits(t, out.String(), v)
+	}
+}
+
+// oddTraces are what logs seldom hold, but may.
+func oddTraces() []trace.Trace {
+	at := func(us int64, value string) trace.Note {
+		return trace.Note{Time: us, HasTime: true, Value: trace.Value{Kind: trace.String, Text: value}, Service: trace.NewText("s"), Address: trace.NewText("h")}
+	}
+	span := func(id uint64, notes ...trace.Note) trace.Node {
+		return trace.Node{Parent: -1, Span: trace.Span{ID: trace.IDFromUint64(id), Name: trace.NewText(fmt.Sprint("span ", id)), Notes: notes}}
+	}
+	under := func(n trace.Node, parent, depth int) trace.Node {
+		n.Parent, n.Depth = parent, depth
+		return n
+	}
+	const t0 = 1366250528495435
+	const minute = 60 * 1000 * 1000
+	long := strings.Repeat("a very long value, ", 60)
+	traces := []trace.Trace{
+		{Spans: []trace.Node{span(1, trace.Note{Value: trace.Value{Kind: trace.String, Text: "no time"}}), under(span(2), 0, 1)}},
+		{Spans: []trace.Node{span(1, at(t0, "only one"))}},
+		{Spans: []trace.Node{span(1, at(t0, "start"), at(t0, "stop")), under(span(2, at(t0, "start"), at(t0, "stop")), 0, 1)}},
+		{Spans: []trace.Node{span(1, at(t0+1000, "start"), at(t0+2000, "stop")),
+			under(span(2, at(t0, "start"), at(t0+900, "stop")), 0, 1), under(span(3, at(t0+1900, "start"), at(t0+9000, "stop")), 0, 1)}},
+		{Spans: []trace.Node{span(1, at(t0, "start"), at(t0+2000, "stop")), under(span(2, at(t0+500, "start"), at(t0+900, "stop")), 0, 1),
+			span(3, at(t0+5*minute, "start"), at(t0+5*minute+1500, "stop")), span(4)}},
+		{Spans: []trace.Node{span(1, at(math.MinInt64, "start"), at(math.MaxInt64, "stop"))}},
+		{Spans: []trace.Node{{Parent: -1, Span: trace.Span{Name: trace.NewText(long), Notes: []trace.Note{at(t0, long), at(t0+7, "\x1b[2J\u202e\nstop")},
+			Dimensions: []trace.Dimension{{Key: trace.NewText("k\x9b"), Value: trace.Value{Kind: trace.Repr, Text: "<object at 0x7f>"}}, {Value: trace.Value{Kind: trace.None, Text: "None"}}},
+			Extra:      []trace.Field{{Name: "flavour", Value: trace.Value{Kind: trace.String}}},
+			Origin:     []trace.Origin{{File: "sos\x1b.tar.xz!" + strings.Repeat("deep/", 40) + "nova-api.log", Line: 12, RequestID: "req-\x1b[1m"}}},
+			Problems: []trace.Problem{{Code: trace.CodeTorn, Text: "the value\x1b[2J " + long}}}}},
+		{},
+	}
+	for i := range traces {
+		plantTimes(&traces[i])
+		traces[i].ID = trace.IDFromUint64(uint64(i + 1))
+	}
+	traces[6].ID, _ = trace.ParseID(strings.Repeat("9", 120))
+	return traces
+}
+
+func plantTimes(t *trace.Trace) {
+	for i := range t.Spans {
+		first, last, timed := t.Spans[i].Extent()
+		if timed > 0 && (!t.HasStart || first < t.Start) {
+			t.Start = first
+		}
+		if timed > 0 && (!t.HasStart || last > t.End) {
+			t.End = last
+		}
+		t.HasStart = t.HasStart || timed > 0
+	}
+}
+
+func TestTreeOfOddTraces(t *testing.T) {
+	for name, v := range views {
+		var out strings.Builder
+		for _, tr := range oddTraces() {
+			require.NoError(t, Tree(&out, &tr, v))
+			out.WriteByte('\n')
+		}
+		golden(t, "odd-"+name+".txt", out.String())
+		fits(t, out.String(), v)
+	}
+}
+
+var sgr = regexp.MustCompile("\x1b\\[[0-9;]*m")
+
+// fits checks that nothing but colours steers the terminal, and that no line is
+// wider than it.
+func fits(t require.TestingT, text string, v View) {
+	if v.Color {
+		text = sgr.ReplaceAllString(text, "")
+	}
+	for _, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
+		harmless(t, line)
+		if v.Width > 0 {
+			require.LessOrEqual(t, textWidth(line), v.Width, "%q", line)
+		}
+	}
+}
+
+func TestAnyTraceFits(t *testing.T) {
+	text := rapid.Custom(func(t *rapid.T) trace.Text {
+		return trace.Text{String: string(rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "b")) + rapid.StringN(0, 20, -1).Draw(t, "s"), Set: rapid.Bool().Draw(t, "set")}
+	})
+	times := rapid.OneOf(rapid.Int64(), rapid.Int64Range(1366250528495435, 1366250538495435))
+	rapid.Check(t, func(t *rapid.T) {
+		var tr trace.Trace
+		for i := range rapid.IntRange(0, 12).Draw(t, "spans") {
+			n := trace.Node{Parent: -1, Span: trace.Span{Name: text.Draw(t, "name")}}
+			if i > 0 && rapid.IntRange(0, 5).Draw(t, "root") > 0 { // under the last one or one of its ancestors
+				n.Parent = i - 1
+				for n.Parent > 0 && tr.Spans[n.Parent].Parent >= 0 && rapid.Bool().Draw(t, "up") {
+					n.Parent = tr.Spans[n.Parent].Parent
+				}
+				n.Depth = tr.Spans[n.Parent].Depth + 1
+			}
+			for range rapid.IntRange(0, 3).Draw(t, "notes") {
+				note := trace.Note{HasTime: rapid.Bool().Draw(t, "timed"), Service: text.Draw(t, "service"), Value: trace.Value{Kind: trace.String, Text: text.Draw(t, "value").String}}
+				if note.HasTime {
+					note.Time = times.Draw(t, "time")
+				}
+				if note.Service.Set {
+					tr.Services = append(tr.Services, note.Service.String)
+				}
+				n.Notes = append(n.Notes, note)
+			}
+			if rapid.Bool().Draw(t, "problem") {
+				n.Problems = []trace.Problem{{Code: trace.Open, Text: text.Draw(t, "text").String}}
+			}
+			n.Origin = []trace.Origin{{File: text.Draw(t, "file").String, RequestID: text.Draw(t, "request").String}}
+			tr.Spans = append(tr.Spans, n)
+		}
+		plantTimes(&tr)
+		v := View{Width: rapid.SampledFrom([]int{0, 60, 80, 133}).Draw(t, "width")}
+		var out strings.Builder
+		require.NoError(t, Tree(&out, &tr, View{Width: 30}))
+		fits(t, out.String(), View{Width: 30})
+		out.Reset()
+		require.NoError(t, Tree(&out, &tr, v))
+		require.NoError(t, List(&out, []trace.Trace{tr}, v))
+		fits(t, out.String(), v)
+	})
+}
+
+// A big or deep trace is drawn at once, and its indentation is bounded.
+func TestBigTraces(t *testing.T) {
+	for name, shape := range map[string]func(i int) (parent, depth int){
+		"flat": func(i int) (int, int) { return 0, 1 },
+		"deep": func(i int) (int, int) { return i - 1, i },
+	} {
+		var tr trace.Trace
+		for i := range 20000 {
+			n := trace.Node{Parent: -1, Span: trace.Span{ID: trace.IDFromUint64(uint64(i)), Name: trace.NewText("execute"),
+				Notes: []trace.Note{{Time: int64(i), HasTime: true, Value: trace.Value{Kind: trace.String, Text: "start"}}}}}
+			if i > 0 {
+				n.Parent, n.Depth = shape(i)
+			}
+			tr.Spans = append(tr.Spans, n)
+		}
+		plantTimes(&tr)
+		for _, v := range []View{{Width: 80}, {}} {
+			var size counter
+			begin := time.Now()
+			require.NoError(t, Tree(&size, &tr, v))
+			require.Less(t, time.Since(begin), 5*time.Second, name)
+			require.Less(t, int(size), 20000*600, name)
+		}
+	}
+}
+
+type counter int
+
+func (c *counter) Write(p []byte) (int, error) {
+	*c += counter(len(p))
+	return len(p), nil
+}
+
+func TestDeepLevelsAreNumbered(t *testing.T) {
+	var tr trace.Trace
+	for i := range 40 {
+		tr.Spans = append(tr.Spans, trace.Node{Parent: i - 1, Depth: i, Span: trace.Span{Name: trace.NewText("f")}})
+	}
+	var out strings.Builder
+	require.NoError(t, Tree(&out, &tr, View{Width: 40}))
+	require.Contains(t, out.String(), "\n…39     └╴f ")
+}
+
+func TestFormatDuration(t *testing.T) {
+	for us, want := range map[uint64]string{
+		0: "0 µs", 950: "950 µs", 1000: "1 ms", 1234: "1.234 ms", 114403: "114.403 ms", 999999: "999.999 ms",
+		1000000: "1 s", 2500000: "2.5 s", 59999499: "59.999 s", 59999500: "1 min", 184000000: "3 min 4 s",
+		3599499999: "59 min 59 s", 3599500000: "1 h", 7500000000: "2 h 5 min", 273600000000: "3 d 4 h",
+		math.MaxUint64: "213503982 d 8 h",
+	} {
+		require.Equal(t, want, FormatDuration(us))
+	}
+}
+
+func TestFormatTime(t *testing.T) {
+	require.Equal(t, "2013-04-18T02:02:08.495435Z", FormatTime(1366250528495435, 6))
+	require.Equal(t, "2013-04-18T02:02:08.495Z", FormatTime(1366250528495435, 3))
+	require.Equal(t, "1969-12-31T23:59:59Z", FormatTime(-1, 0))
+}
+
+func TestDrawingTellsWriteErrors(t *testing.T) {
+	tr := oddTraces()
+	_, w := io.Pipe()
+	require.NoError(t, w.Close())
+	require.ErrorIs(t, List(w, tr, View{}), io.ErrClosedPipe)
+	require.ErrorIs(t, Tree(w, &tr[0], View{}), io.ErrClosedPipe)
+}

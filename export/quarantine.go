@@ -1,0 +1,110 @@
+package export
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/openzipkin/zipkin-go/model"
+
+	"github.com/tomoscrape/tomoscrape/trace"
+	"github.com/tomoscrape/tomoscrape/tracejson"
+)
+
+// DefaultQuarantine is the quarantine file, in the working directory, if the
+// user names none.
+const DefaultQuarantine = "tomoscrape-quarantine.jsonl"
+
+// quarantine is the file of the spans that could not be delivered, one JSON
+// object a line. It is created with the first one, readable for its owner only,
+// and an existing file is continued.
+type quarantine struct {
+	path string
+	file *os.File
+}
+
+// quarantineRecord is a line of the file.
+type quarantineRecord struct {
+	Reason  string             `json:"reason"`
+	Status  int                `json:"status,omitempty"` // of the server's answer
+	Server  string             `json:"server,omitempty"` // its words, escaped
+	TraceID string             `json:"trace_id"`         // hexadecimal, as in Zipkin
+	SpanID  string             `json:"span_id"`
+	Origin  []quarantineOrigin `json:"origin"`
+	Trace   json.RawMessage    `json:"trace"`            // a document of the trace with this span alone
+	Zipkin  []*model.SpanModel `json:"zipkin,omitempty"` // as sent, if it was
+}
+
+type quarantineOrigin struct {
+	File string `json:"file"`
+	Line int64  `json:"line"`
+}
+
+// add writes one span; models are its v2 spans, nil if it has none.
+func (q *quarantine) add(node *trace.Node, models []*model.SpanModel, reason string, refusal zipkinRefusal) error {
+	record := quarantineRecord{
+		Reason: reason, Status: refusal.status, Server: refusal.words,
+		TraceID: node.TraceID.Hex(), SpanID: node.ID.Hex(),
+		Origin: make([]quarantineOrigin, 0, len(node.Origin)),
+		Trace:  tracejson.Append(nil, aloneInTrace(*node)), Zipkin: models,
+	}
+	for i := range node.Origin {
+		record.Origin = append(record.Origin, quarantineOrigin{node.Origin[i].File, node.Origin[i].Line})
+	}
+	line, err := json.Marshal(record)
+	if err == nil && q.file == nil {
+		err = q.open()
+	}
+	if err == nil {
+		_, err = q.file.Write(append(line, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("a span that cannot be delivered could not be kept either: %w; choose another file with --quarantine FILE", err)
+	}
+	return nil
+}
+
+// aloneInTrace is a trace with one span only.
+func aloneInTrace(node trace.Node) *trace.Trace {
+	node.Depth, node.Parent = 0, -1
+	t := &trace.Trace{ID: node.TraceID, Spans: []trace.Node{node}, Problems: node.Problems}
+	var timed int
+	t.Start, t.End, timed = node.Extent()
+	t.HasStart = timed > 0
+	if service := node.Service(); service.Set {
+		t.Services = []string{service.String}
+	}
+	return t
+}
+
+func (q *quarantine) open() error {
+	file, err := os.OpenFile(q.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	// A line that was torn by a crash must not swallow the next one.
+	last := make([]byte, 1)
+	if size, err := file.Seek(0, io.SeekEnd); err == nil && size > 0 {
+		if _, err := file.ReadAt(last, size-1); err == nil && last[0] != '\n' {
+			if _, err := file.WriteString("\n"); err != nil {
+				file.Close()
+				return err
+			}
+		}
+	}
+	q.file = file
+	return nil
+}
+
+func (q *quarantine) close() error {
+	if q.file == nil {
+		return nil
+	}
+	err := q.file.Close()
+	q.file = nil
+	if err != nil {
+		return fmt.Errorf("quarantine file: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,162 @@
+package export
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/tomoscrape/tomoscrape/trace"
+)
+
+// View says for whom text is drawn.
+type View struct {
+	Width int  // columns of the terminal; 0 is for a pipe or a file: nothing is cut
+	Color bool // SGR colours; the caller decides, by the terminal and NO_COLOR
+}
+
+// The SGR codes of what is drawn.
+const (
+	bold   = "1"
+	faint  = "2"
+	red    = "31"
+	green  = "32"
+	yellow = "33"
+)
+
+// serviceColors tell services apart; none of them is the red of problems.
+var serviceColors = []string{"36", "32", "35", "34", "33", "96", "92", "95", "94", "93"}
+
+// paint colours text that is safe already.
+func (v View) paint(sgr, text string) string {
+	if !v.Color || text == "" {
+		return text
+	}
+	return "\x1b[" + sgr + "m" + text + "\x1b[0m"
+}
+
+// FormatDuration writes microseconds for people: 950 µs, 1.234 ms, 2.5 s,
+// 3 min 4 s, 2 h 5 min, 3 d 4 h.
+func FormatDuration(us uint64) string {
+	const ms, s = 1000, 1000 * 1000
+	switch {
+	case us < ms:
+		return strconv.FormatUint(us, 10) + " µs"
+	case us < s:
+		return thousandths(us) + " ms"
+	case us < 60*s-ms/2:
+		return thousandths((us+ms/2)/ms) + " s"
+	}
+	seconds := us / s
+	if us%s >= s/2 {
+		seconds++
+	}
+	two := func(n, per uint64, big, small string) string {
+		text := strconv.FormatUint(n/per, 10) + " " + big
+		if n%per != 0 {
+			text += " " + strconv.FormatUint(n%per, 10) + " " + small
+		}
+		return text
+	}
+	switch {
+	case seconds < 3600:
+		return two(seconds, 60, "min", "s")
+	case seconds < 24*3600:
+		return two(seconds/60, 60, "h", "min")
+	}
+	return two(seconds/3600, 24, "d", "h")
+}
+
+// thousandths writes n/1000 without trailing zeros.
+func thousandths(n uint64) string {
+	whole := strconv.FormatUint(n/1000, 10)
+	if n%1000 == 0 {
+		return whole
+	}
+	return whole + "." + strings.TrimRight(strconv.FormatUint(1000+n%1000, 10)[1:], "0")
+}
+
+// FormatTime writes microseconds since the epoch as RFC 3339 in UTC with the
+// given number of decimals of a second (0, 3 or 6).
+func FormatTime(us int64, decimals int) string {
+	layout := "2006-01-02T15:04:05Z"
+	if decimals > 0 {
+		layout = "2006-01-02T15:04:05." + strings.Repeat("0", decimals) + "Z"
+	}
+	return time.UnixMicro(us).UTC().Format(layout)
+}
+
+// offset writes the time from start to us with its sign, in more detail than a
+// duration: notes of minutes later still lie milliseconds apart.
+func offset(us, start int64) string {
+	sign, d := "+", uint64(us)-uint64(start)
+	if us < start {
+		sign, d = "-", uint64(start)-uint64(us)
+	}
+	const minute, day = 60 * 1000 * 1000, 24 * 3600 * 1000 * 1000
+	if rest := d % minute / 1000; d >= minute && d < day && rest > 0 {
+		return sign + FormatDuration(d-d%minute) + " " + thousandths(rest) + " s"
+	}
+	return sign + FormatDuration(d)
+}
+
+// duration is the trace's in words, "-" without any timed note.
+func duration(t *trace.Trace) string {
+	if !t.HasStart {
+		return "-"
+	}
+	return FormatDuration(uint64(t.End) - uint64(t.Start))
+}
+
+func verdict(t *trace.Trace) string {
+	if t.Complete() {
+		return "complete"
+	}
+	return "incomplete"
+}
+
+// root is the first span of a trace that stands at depth 0.
+func root(t *trace.Trace) *trace.Node {
+	for i := range t.Spans {
+		if t.Spans[i].Parent < 0 {
+			return &t.Spans[i]
+		}
+	}
+	return nil
+}
+
+// label is a span's service and name as one text, escaped by nobody yet.
+func label(s *trace.Span) string {
+	service, name := s.Service(), s.Name
+	switch {
+	case service.Set && name.Set:
+		return visible(service.String) + " " + visible(name.String)
+	case name.Set:
+		return visible(name.String)
+	case service.Set:
+		return visible(service.String) + " (no name)"
+	}
+	return "(no name)"
+}
+
+// visible is the text itself, or quotes where it is empty.
+func visible(s string) string {
+	if s == "" {
+		return `""`
+	}
+	return s
+}
+
+// counted is "1 span", "2 spans".
+func counted(n int, one string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + one + "s"
+}
+
+func pad(cols int) string {
+	if cols <= 0 {
+		return ""
+	}
+	return strings.Repeat(" ", cols)
+}

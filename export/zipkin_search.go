@@ -1,0 +1,147 @@
+package export
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/tomoscrape/tomoscrape/trace"
+)
+
+// ZipkinURLError says why an address cannot be Zipkin's; it is a mistake in the
+// use of the program.
+type ZipkinURLError struct {
+	URL     string // without name and password, escaped
+	Problem string
+}
+
+func (e *ZipkinURLError) Error() string {
+	return fmt.Sprintf("zipkin address %q: %s; expected something like http://HOST:9411", e.URL, e.Problem)
+}
+
+// zipkinEndpoint is where a server takes spans and shows them.
+type zipkinEndpoint struct {
+	base url.URL // no slash at its end; the API and the page are below
+	post url.URL
+}
+
+// ParseZipkinURL checks an address a user gave for Zipkin and returns the one
+// that spans are posted to. Good are http and https addresses of the server, of
+// its page (http://HOST:9411/zipkin/) and of its API, also below another path;
+// one that ends in /api/v2/spans is taken as it is. The error is a
+// [*ZipkinURLError].
+func ParseZipkinURL(address string) (string, error) {
+	endpoint, err := parseZipkinEndpoint(address)
+	return endpoint.post.String(), err
+}
+
+func parseZipkinEndpoint(address string) (zipkinEndpoint, error) {
+	bad := func(problem string) (zipkinEndpoint, error) {
+		shown := address[strings.LastIndexByte(address, '@')+1:]
+		return zipkinEndpoint{}, &ZipkinURLError{Escape(shown), problem}
+	}
+	u, err := url.Parse(address)
+	switch {
+	case err != nil:
+		return bad("it is no URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return bad("it does not begin with http:// or https://")
+	case u.Hostname() == "":
+		return bad("it names no host")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return bad("nothing may follow a ? or # in it")
+	}
+	path := strings.TrimRight(u.Path, "/")
+	base, whole := strings.CutSuffix(path, "/api/v2/spans")
+	if !whole {
+		// The page has the query API under /zipkin, but takes no spans there.
+		base = strings.TrimSuffix(strings.TrimSuffix(path, "/api/v2"), "/zipkin")
+	}
+	clean := url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host}
+	e := zipkinEndpoint{base: clean, post: clean}
+	e.base.Path, e.post.Path = base, base+"/api/v2/spans"
+	return e, nil
+}
+
+// shown is the server's address without a password.
+func (e zipkinEndpoint) shown() string { return e.base.Redacted() }
+
+// zipkinWindow is what delivered spans cover; microseconds.
+type zipkinWindow struct {
+	first, last int64
+	traces      int // runs of spans of one trace
+	id          trace.ID
+}
+
+func (w *zipkinWindow) add(id trace.ID, start int64) {
+	if w.traces == 0 {
+		w.first, w.last = start, start
+	}
+	if w.traces == 0 || w.id != id {
+		w.traces++
+		w.id = id
+	}
+	w.first, w.last = min(w.first, start), max(w.last, start)
+}
+
+// ZipkinSearch tells where delivered traces are found.
+type ZipkinSearch struct {
+	Page string // address of Zipkin's page with the search filled in
+	API  string // the same search in its API
+	// Old is a sentence for the user if traces are older than Zipkin looks for
+	// by itself, else "".
+	Old string
+}
+
+// Zipkin's page and API look back a day unless told otherwise; its index on
+// Cassandra keeps three days.
+const zipkinIndexAge = 3 * 24 * time.Hour
+
+// The number of traces asked for: Zipkin's own default at least, and no more
+// than a page can show.
+const (
+	minZipkinLimit = 10
+	maxZipkinLimit = 1000
+)
+
+// Search gives the search that finds what was delivered; false if nothing was.
+// Zipkin compares the time of a trace's root with the window from endTs-lookback
+// to endTs, in whole milliseconds and both ends included. The window here covers
+// the starts of all spans, so also that of the root.
+func (z *Zipkin) Search() (ZipkinSearch, bool) {
+	w := z.found
+	if w.traces == 0 {
+		return ZipkinSearch{}, false
+	}
+	from := w.first / 1000
+	to := max((w.last+999)/1000, from+1) // a lookback of 0 is refused
+	limit := min(max(w.traces, minZipkinLimit), maxZipkinLimit)
+
+	base := z.endpoint.base
+	base.User = nil
+	search := ZipkinSearch{
+		Page: fmt.Sprintf("%s/zipkin/?lookback=range&startTs=%d&endTs=%d&limit=%d", &base, from, to, limit),
+		API:  fmt.Sprintf("%s/api/v2/traces?endTs=%d&lookback=%d&limit=%d", &base, to, to-from, limit),
+	}
+	if time.Since(time.UnixMicro(w.first)) > zipkinIndexAge {
+		search.Old = "Some of these traces are older than three days: Zipkin's own search does not look that far back without this address, " +
+			"and with Cassandra as its storage finds them by trace ID alone; --shift-to now moves them to the present."
+	}
+	return search, true
+}
+
+// ShiftToNow is the one shift, in whole microseconds, that moves the latest end
+// of all traces to now and keeps their distances; 0 without any time.
+func ShiftToNow(traces []trace.Trace, now time.Time) time.Duration {
+	end, found := int64(0), false
+	for i := range traces {
+		if t := &traces[i]; t.HasStart && (!found || t.End > end) {
+			end, found = t.End, true
+		}
+	}
+	if !found {
+		return 0
+	}
+	return time.Duration(now.UnixMicro()-end) * time.Microsecond
+}

@@ -1,0 +1,101 @@
+package export
+
+import (
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tomoscrape/tomoscrape/trace"
+	"github.com/tomoscrape/tomoscrape/zipkin"
+)
+
+func TestParseZipkinURL(t *testing.T) {
+	for address, want := range map[string]string{
+		"http://h:9411":                       "http://h:9411/api/v2/spans",
+		"http://h:9411/":                      "http://h:9411/api/v2/spans",
+		"http://h:9411//":                     "http://h:9411/api/v2/spans",
+		"http://h:9411/zipkin":                "http://h:9411/api/v2/spans",
+		"http://h:9411/zipkin/":               "http://h:9411/api/v2/spans",
+		"http://h:9411/zipkin/api/v2":         "http://h:9411/api/v2/spans",
+		"http://h:9411/api/v2/":               "http://h:9411/api/v2/spans",
+		"http://h:9411/api/v2/spans":          "http://h:9411/api/v2/spans",
+		"http://h:9411/api/v2/spans/":         "http://h:9411/api/v2/spans",
+		"https://h/tracing/":                  "https://h/tracing/api/v2/spans",
+		"https://h/tracing/zipkin/":           "https://h/tracing/api/v2/spans",
+		"https://h/proxy/zipkin/api/v2/spans": "https://h/proxy/zipkin/api/v2/spans",
+		"HTTP://[::1]:9411":                   "http://[::1]:9411/api/v2/spans",
+		"http://me:pw@h":                      "http://me:pw@h/api/v2/spans",
+	} {
+		got, err := ParseZipkinURL(address)
+		require.NoError(t, err, address)
+		require.Equal(t, want, got, address)
+	}
+	for address, problem := range map[string]string{
+		"":                           "it does not begin with http:// or https://",
+		"localhost:9411":             "it does not begin with http:// or https://",
+		"127.0.0.1:9411":             "it is no URL",
+		"ftp://h":                    "it does not begin with http:// or https://",
+		"http://":                    "it names no host",
+		"http://:9411":               "it names no host",
+		"http:///zipkin":             "it names no host",
+		"http://h/zipkin/?limit=10":  "nothing may follow a ? or # in it",
+		"http://h/?":                 "nothing may follow a ? or # in it",
+		"http://h/#x":                "nothing may follow a ? or # in it",
+		"http://h\x1b[2J":            "it is no URL",
+		"http://me:secret@h/zipkin?": "nothing may follow a ? or # in it",
+	} {
+		_, err := NewZipkin(ZipkinOptions{URL: address})
+		var wrong *ZipkinURLError
+		require.ErrorAs(t, err, &wrong, address)
+		require.Equal(t, problem, wrong.Problem, address)
+		require.Contains(t, err.Error(), "expected something like http://HOST:9411")
+		require.NotContains(t, err.Error(), "secret")
+		require.NotContains(t, err.Error(), "\x1b")
+	}
+}
+
+func TestZipkinSearch(t *testing.T) {
+	web := httptest.NewServer(&faultyZipkin{t: t})
+	defer web.Close()
+	address := web.URL + "/zipkin/"
+
+	d := deliverTo(t.Context(), t, address, nil, ZipkinOptions{})
+	require.Zero(t, d.search, "nothing delivered, nothing to find")
+
+	nodes := zipkinNodes(2) // at 1363046391.123456 and .123457
+	d = deliverTo(t.Context(), t, address, nodes, ZipkinOptions{})
+	require.Equal(t, web.URL+"/zipkin/?lookback=range&startTs=1363046391123&endTs=1363046391124&limit=10", d.search.Page)
+	require.Equal(t, web.URL+"/api/v2/traces?endTs=1363046391124&lookback=1&limit=10", d.search.API)
+	require.Contains(t, d.search.Old, "older than three days")
+
+	// A window of no width is refused by Zipkin; both of its ends are included.
+	for i := range nodes {
+		for j := range nodes[i].Notes {
+			nodes[i].Notes[j].Time = 1363046391123000
+		}
+	}
+	d = deliverTo(t.Context(), t, address, nodes, ZipkinOptions{})
+	require.Equal(t, web.URL+"/api/v2/traces?endTs=1363046391124&lookback=1&limit=10", d.search.API)
+
+	// Each trace is one answer.
+	nodes = zipkinNodes(2000)
+	for i := range nodes {
+		nodes[i].TraceID = trace.IDFromUint64(uint64(1 + i/2))
+		nodes[i].Notes[0].Time += int64(i) * 1_000_000
+	}
+	d = deliverTo(t.Context(), t, address, nodes[:40], ZipkinOptions{})
+	require.Contains(t, d.search.API, "&limit=20")
+	d = deliverTo(t.Context(), t, address, nodes, ZipkinOptions{})
+	require.Contains(t, d.search.API, "&limit=1000")
+
+	// Moved to the present they are found without more ado.
+	now := time.Now()
+	traces := []trace.Trace{{HasStart: true, End: nodes[0].Notes[1].Time}, {HasStart: true, End: nodes[9].Notes[1].Time + 9_000_000}, {End: 1 << 62}}
+	shift := ShiftToNow(traces, now)
+	require.Equal(t, now.UnixMicro(), traces[1].End+shift.Microseconds())
+	d = deliverTo(t.Context(), t, address, nodes[:10], ZipkinOptions{Mapping: zipkin.Options{Shift: shift}})
+	require.Empty(t, d.search.Old)
+	require.Zero(t, ShiftToNow(traces[2:], now))
+}

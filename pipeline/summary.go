@@ -1,0 +1,120 @@
+package pipeline
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/source"
+)
+
+// summaryNames is how many files of a kind a summary names.
+const summaryNames = 10
+
+// WriteSummary tells a person in a few lines what the ledger holds:
+//
+//	read 12 files (31 members), 456 lines, 88.1 KiB
+//	400 span lines: 390 parsed, 7 salvaged, 3 rejected
+//	380 spans in 40 traces: 38 complete, 2 incomplete
+//	could not read 1:
+//	  sos.tar.xz!nova/nova-api.log.2.gz: unexpected end (at byte 4,096)
+func (l *Ledger) WriteSummary(w io.Writer) error {
+	var b strings.Builder
+	read := count(int64(l.Files), "file")
+	if l.Members > 0 {
+		read += " (" + count(int64(l.Members), "member") + ")"
+	}
+	fmt.Fprintf(&b, "read %s, %s, %s", read, count(l.Lines, "line"), binarySize(l.Bytes))
+	if l.SameFile > 0 {
+		fmt.Fprintf(&b, "; %s led to a file already read", count(int64(l.SameFile), "more path"))
+	}
+	fmt.Fprintf(&b, "\n%s: %s parsed, %s salvaged, %s rejected", count(l.SpanLines, "span line"),
+		thousands(l.Parsed), thousands(l.Salvaged), thousands(l.Rejected))
+	if l.Mentions > 0 {
+		fmt.Fprintf(&b, "; %s a span", count(l.Mentions, "line only mentions", "lines only mention"))
+	}
+	fmt.Fprintf(&b, "\n%s", count(l.Spans, "span"))
+	if l.Duplicates > 0 {
+		fmt.Fprintf(&b, " (and %s)", count(l.Duplicates, "duplicate"))
+	}
+	fmt.Fprintf(&b, " in %s: %s complete, %s incomplete", count(l.Traces, "trace"), thousands(l.Complete), thousands(l.Incomplete))
+	if l.Selected != l.Traces {
+		fmt.Fprintf(&b, "; %s selected", thousands(l.Selected))
+	}
+	b.WriteByte('\n')
+	l.names(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// names lists what was not read, or not whole.
+func (l *Ledger) names(b *strings.Builder) {
+	list := func(head string, n int, item func(i int) string) {
+		if n == 0 {
+			return
+		}
+		fmt.Fprintf(b, "%s %d:\n", head, n)
+		for i := range min(n, summaryNames) {
+			fmt.Fprintf(b, "  %s\n", item(i))
+		}
+		if n > summaryNames {
+			fmt.Fprintf(b, "  and %d more: --summary FILE names them\n", n-summaryNames)
+		}
+	}
+	list("skipped", len(l.Skipped), func(i int) string {
+		return named(l.Skipped[i].Name, l.Skipped[i].Reason)
+	})
+	list("could not read", len(l.Unreadable), func(i int) string { return unreadableText(&l.Unreadable[i]) })
+}
+
+func unreadableText(u *source.Unreadable) string {
+	text := named(u.Name, u.Reason)
+	if u.Offset > 0 {
+		text += " (at byte " + thousands(u.Offset) + ")"
+	}
+	return text
+}
+
+func named(name, reason string) string {
+	if name == "" {
+		return export.Escape(reason)
+	}
+	return export.Escape(name) + ": " + export.Escape(reason)
+}
+
+// count is a number with its noun, "1 file" or "1,234 files"; a second form is
+// the plural where an s does not make it.
+func count(n int64, one string, many ...string) string {
+	word := one
+	switch {
+	case n == 1:
+	case len(many) > 0:
+		word = many[0]
+	default:
+		word = one + "s"
+	}
+	return thousands(n) + " " + word
+}
+
+func thousands(n int64) string {
+	digits := strconv.FormatInt(n, 10)
+	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
+}
+
+func binarySize(n int64) string {
+	const units = "KMGTPE"
+	if n < 1024 {
+		return strconv.FormatInt(n, 10) + " bytes"
+	}
+	size, unit := float64(n)/1024, 0
+	for size >= 1024 && unit < len(units)-1 {
+		size /= 1024
+		unit++
+	}
+	return fmt.Sprintf("%.1f %ciB", size, units[unit])
+}

@@ -1,0 +1,182 @@
+package source
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+// file reads one planned file. Its error is errStop, that of the context or of
+// the visitor.
+func (w *walker) file(p planned) error {
+	if p.name == "-" {
+		return w.stdin()
+	}
+	if p.direct {
+		if info, err := os.Stat(p.name); err == nil && !info.Mode().IsRegular() {
+			return w.pipe(p.name, info)
+		}
+	}
+	// O_NONBLOCK: the file may have become a named pipe since it was listed.
+	f, err := os.OpenFile(p.name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		w.unreadable(p.name, 0, plain(err))
+		return nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		w.unreadable(p.name, 0, plain(err))
+		return nil
+	case !info.Mode().IsRegular():
+		w.skipped(p.name, kindOf(info.Mode()))
+		return nil
+	case !w.firstTime(w.files, info):
+		return nil
+	}
+	w.report.Files++
+	d := &disk{f: f, w: w, left: p.size}
+	return w.open(p.name, &stream{w: w, r: d, of: p.name}, d, info.Size(), 0)
+}
+
+func (w *walker) stdin() error {
+	f, ok := w.opt.Stdin.(*os.File)
+	if ok {
+		if info, err := f.Stat(); err == nil && !w.firstTime(w.files, info) {
+			return nil
+		}
+	}
+	return w.patient("-", w.opt.Stdin)
+}
+
+// pipe reads a named pipe or a terminal that the user named.
+func (w *walker) pipe(name string, info fs.FileInfo) error {
+	if !w.firstTime(w.files, info) {
+		return nil
+	}
+	lazy := &lazyFile{name: name}
+	return w.patient(name, lazy)
+}
+
+// patient reads what may be silent for a long time.
+func (w *walker) patient(name string, r io.Reader) error {
+	w.report.Files++
+	p := newPatient(w.ctx, r)
+	defer p.close()
+	return w.open(name, &stream{w: w, r: p, of: name}, nil, 0, 0)
+}
+
+// disk is a regular file whose progress is counted.
+type disk struct {
+	f    *os.File
+	w    *walker
+	left int64 // planned bytes not yet counted
+}
+
+func (d *disk) Read(p []byte) (int, error) {
+	n, err := d.f.Read(p)
+	d.count(n)
+	return n, err
+}
+
+// ReadAt implements io.ReaderAt for zip archives, which are not read in order.
+func (d *disk) ReadAt(p []byte, off int64) (int, error) {
+	if err := d.w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := d.f.ReadAt(p, off)
+	d.count(n)
+	return n, err
+}
+
+func (d *disk) count(n int) {
+	c := min(int64(n), d.left)
+	d.left -= c
+	d.w.progress(c)
+}
+
+// lazyFile opens its file with the first Read: opening a named pipe waits for
+// somebody who writes to it.
+type lazyFile struct {
+	name string
+	f    *os.File
+}
+
+func (l *lazyFile) Read(p []byte) (int, error) {
+	if l.f == nil {
+		f, err := os.Open(l.name)
+		if err != nil {
+			return 0, err
+		}
+		l.f = f
+	}
+	return l.f.Read(p)
+}
+
+func (l *lazyFile) Close() error {
+	if l.f == nil {
+		return nil
+	}
+	return l.f.Close()
+}
+
+// patient reads ahead in a goroutine, so that a silent pipe does not outlast the
+// context. The goroutine ends with close, or when the Read it is in returns.
+type patient struct {
+	ctx  context.Context
+	ask  chan struct{}
+	got  chan block
+	rest []byte
+	err  error
+}
+
+type block struct {
+	data []byte
+	err  error
+}
+
+func newPatient(ctx context.Context, r io.Reader) *patient {
+	p := &patient{ctx: ctx, ask: make(chan struct{}, 1), got: make(chan block, 1)}
+	go func() {
+		buf := make([]byte, bufferSize)
+		for range p.ask {
+			var n int
+			err := guard(func() (err error) {
+				n, err = r.Read(buf)
+				return err
+			})
+			p.got <- block{buf[:n], err}
+		}
+		if l, ok := r.(*lazyFile); ok {
+			l.Close()
+		}
+	}()
+	return p
+}
+
+func (p *patient) Read(out []byte) (int, error) {
+	if len(p.rest) == 0 {
+		if p.err != nil {
+			return 0, p.err
+		}
+		p.ask <- struct{}{}
+		select {
+		case b := <-p.got:
+			p.rest, p.err = b.data, b.err
+		case <-p.ctx.Done():
+			p.err = p.ctx.Err()
+			return 0, p.err
+		}
+	}
+	n := copy(out, p.rest)
+	p.rest = p.rest[n:]
+	if len(p.rest) == 0 && n == 0 {
+		return 0, p.err
+	}
+	return n, nil
+}
+
+func (p *patient) close() { close(p.ask) }

@@ -1,0 +1,163 @@
+package source
+
+import (
+	"bytes"
+	"io"
+)
+
+const (
+	lineBlock     = 256 << 10
+	maxEmptyReads = 100
+)
+
+// Line is one line of a member.
+type Line struct {
+	// Text is the line without its newline; a carriage return before that
+	// stays. It is valid until the next call of Next.
+	Text []byte
+	// Number counts the lines from 1.
+	Number int64
+	// Offset of Text in the member, in bytes after unpacking.
+	Offset int64
+	// Cut: the line is longer than the maximum. Text is its beginning, the rest
+	// was passed over.
+	Cut bool
+	// Unterminated: the input ended without a newline.
+	Unterminated bool
+}
+
+// Lines cuts a byte stream into lines. Its memory is bounded by the longest line
+// that is allowed, whatever the input holds.
+type Lines struct {
+	r   io.Reader
+	max int
+	err error // of r
+
+	buf        []byte
+	start, end int   // what was read and not yet given
+	offset     int64 // of start
+	number     int64
+}
+
+// NewLines gives the lines of r, of each at most its first max bytes.
+func NewLines(r io.Reader, max int) *Lines {
+	return &Lines{r: r, max: max, buf: make([]byte, min(max, lineBlock)+lineBlock)}
+}
+
+// Err is the error that ended the input, nil if that was io.EOF.
+func (l *Lines) Err() error {
+	if l.err == io.EOF {
+		return nil
+	}
+	return l.err
+}
+
+// Next gives the next line, or false after the last one.
+//
+// NULs in front of a line that is longer than the maximum are passed over, so
+// that the megabytes of them that copytruncate leaves at the start of a log do
+// not cost its first line.
+func (l *Lines) Next() (Line, bool) {
+	searched, noZeros := 0, false
+	for {
+		if noZeros {
+			searched = max(0, searched-l.dropZeros())
+		}
+		data := l.buf[l.start:l.end]
+		length := len(data)
+		i := bytes.IndexByte(data[searched:], '\n')
+		if i >= 0 {
+			length = searched + i
+		}
+		searched = length
+		switch {
+		case length > l.max && !noZeros && data[0] == 0:
+			noZeros = true
+		case length > l.max:
+			return l.takeCut(), true
+		case i >= 0:
+			line := l.take(length)
+			l.skip(1)
+			return line, true
+		case l.err == nil:
+			l.fill()
+		case length == 0:
+			return Line{}, false
+		default:
+			line := l.take(length)
+			line.Unterminated = true
+			return line, true
+		}
+	}
+}
+
+func (l *Lines) skip(n int) {
+	l.start += n
+	l.offset += int64(n)
+}
+
+func (l *Lines) take(length int) Line {
+	l.number++
+	line := Line{Text: l.buf[l.start : l.start+length], Number: l.number, Offset: l.offset}
+	l.skip(length)
+	return line
+}
+
+// takeCut gives the first max bytes and reads on to the end of the line in what
+// is free behind them.
+func (l *Lines) takeCut() Line {
+	l.compact()
+	line := l.take(l.max)
+	line.Cut = true
+	for {
+		if i := bytes.IndexByte(l.buf[l.start:l.end], '\n'); i >= 0 {
+			l.skip(i + 1)
+			return line
+		}
+		l.skip(l.end - l.start)
+		if l.err != nil {
+			line.Unterminated = true
+			return line
+		}
+		l.start, l.end = l.max, l.max
+		l.read()
+	}
+}
+
+// dropZeros passes over the NULs at the start and tells how many.
+func (l *Lines) dropZeros() int {
+	data := l.buf[l.start:l.end]
+	n := len(data) - len(bytes.TrimLeft(data, "\x00"))
+	l.skip(n)
+	return n
+}
+
+// fill reads more, behind what is there.
+func (l *Lines) fill() {
+	if l.end == len(l.buf) {
+		if l.start == 0 {
+			buf := make([]byte, min(2*len(l.buf), l.max+lineBlock))
+			copy(buf, l.buf)
+			l.buf = buf
+		}
+		l.compact()
+	}
+	l.read()
+}
+
+func (l *Lines) compact() {
+	copy(l.buf, l.buf[l.start:l.end])
+	l.start, l.end = 0, l.end-l.start
+}
+
+func (l *Lines) read() {
+	for range maxEmptyReads {
+		var n int
+		n, l.err = l.r.Read(l.buf[l.end:])
+		l.end += n
+		if n > 0 || l.err != nil {
+			return
+		}
+	}
+	l.err = io.ErrNoProgress
+}

@@ -1,0 +1,209 @@
+// Package source turns the paths a user names into readable members and their
+// lines.
+//
+// A path is a file, a directory, a glob, "-", compressed data (gzip, bzip2, xz,
+// zstd) or an archive (tar, zip), nested in any order. What something is, its
+// first bytes tell, never its name. Data streams through: the only thing held
+// whole is a zip archive that is not a file on disk, in memory or in a private
+// temporary directory.
+//
+//	paths -> plan (paths.go) -> open (open.go) -> member -> visit
+//	                             ^    |
+//	                             +----+  one layer unpacked (open.go, tar.go, zip.go, xz.go)
+//
+// Nothing wrong with the input is an error to the caller: what was readable is
+// delivered, the damage is named in the Report, and the rest goes on.
+package source
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+)
+
+const (
+	defaultDepth    = 8
+	defaultUnpacked = 100 << 30
+	defaultMemory   = 64 << 20
+	progressEvery   = 100 * time.Millisecond
+	maxListed       = 1000 // entries of each list of a Report that are given by name
+)
+
+// Options bound a Walk. The zero value of each field means its default.
+type Options struct {
+	// MaxDepth is how many layers of compression and archives are unpacked (8).
+	MaxDepth int
+	// MaxUnpacked bounds the bytes that unpacking may make during the whole
+	// walk, those of each layer counted (100 GiB). The bytes of plain files do
+	// not count.
+	MaxUnpacked int64
+	// Memory is how many bytes of what has to be held whole, a zip archive
+	// inside another one, are kept in memory before it goes to Temp (64 MiB).
+	Memory int64
+	// Temp is the directory for what Memory does not hold (os.TempDir()).
+	Temp string
+	// Stdin is what the path "-" reads (os.Stdin).
+	Stdin io.Reader
+	// Progress, if not nil, is called now and then with the bytes read of the
+	// files on disk and the sum of their sizes, and once more at the end.
+	Progress func(done, total int64)
+}
+
+// Member is one file, or one file inside an archive, after unpacking.
+type Member struct {
+	// Name is the path as the user can open it, members of archives after "!".
+	// Names from archives are the bytes that stand there, hostile ones too;
+	// only absurdly long ones are shortened.
+	Name string
+	// Reader gives the content and never an error other than io.EOF: damage
+	// ends it and is named in the Report. It is valid during the visit only.
+	Reader io.Reader
+}
+
+// Skipped names what was left out because it is no log.
+type Skipped struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
+}
+
+// Unreadable names what could not be read, or not to its end. Offset is how
+// many bytes of it, after unpacking, were reached.
+type Unreadable struct {
+	Name   string `json:"name"`
+	Offset int64  `json:"offset,omitempty"`
+	Reason string `json:"reason"`
+}
+
+// Report accounts for a Walk. Each list names the first 1,000 and ends with an
+// entry without a name that says how many more there are.
+type Report struct {
+	Files      int   // opened on disk, standard input included
+	Members    int   // found inside archives
+	Bytes      int64 // handed to visitors
+	SameFile   int   // paths that led to a file or directory already read
+	Skipped    []Skipped
+	Unreadable []Unreadable
+}
+
+// Walk reads all paths and calls visit for each member, one after the other:
+// the paths in their order, directories recursively and sorted by name, archives
+// in their own order. Symbolic links are followed and each file (device and
+// inode) is read once. A visitor need not read its member to the end; but what
+// it leaves unread is not checked for damage.
+//
+// The error is that of the context or of visit, as it is. The Report is valid in
+// any case. If the context ends while standard input or a named pipe is silent,
+// Walk returns at once and one goroutine waits on for that read to return.
+func Walk(ctx context.Context, paths []string, opt Options, visit func(*Member) error) (*Report, error) {
+	if opt.MaxDepth == 0 {
+		opt.MaxDepth = defaultDepth
+	}
+	if opt.MaxUnpacked == 0 {
+		opt.MaxUnpacked = defaultUnpacked
+	}
+	if opt.Memory == 0 {
+		opt.Memory = defaultMemory
+	}
+	if opt.Temp == "" {
+		opt.Temp = os.TempDir()
+	}
+	if opt.Stdin == nil {
+		opt.Stdin = os.Stdin
+	}
+	w := &walker{ctx: ctx, opt: opt, visit: visit, memory: opt.Memory,
+		files: make(map[inode]bool), dirs: make(map[inode]bool), unlisted: make(map[string]bool)}
+	err := w.walk(paths)
+	w.finish()
+	return &w.report, err
+}
+
+// walker is the state of one Walk.
+type walker struct {
+	ctx    context.Context
+	opt    Options
+	visit  func(*Member) error
+	report Report
+
+	moreSkipped, moreUnreadable int
+
+	files, dirs map[inode]bool  // read, listed
+	unlisted    map[string]bool // directories named as not listable
+
+	unpacked int64           // bytes made by unpacking, against MaxUnpacked
+	memory   int64           // what is left of Memory
+	temp     string          // private directory, once it is needed
+	buffers  []*bufio.Reader // free ones
+
+	done, total int64 // of the files on disk
+	told        time.Time
+}
+
+// errStop ends the walk of one input without ending the walk.
+var errStop = errors.New("stop reading this input")
+
+func (w *walker) walk(paths []string) error {
+	planned, err := w.plan(paths)
+	if err != nil {
+		return err
+	}
+	for _, f := range planned {
+		w.total += f.size
+	}
+	for _, f := range planned {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		done := w.done + f.size
+		if err := w.file(f); err != nil && !errors.Is(err, errStop) {
+			return err
+		}
+		w.done = done
+	}
+	return w.ctx.Err()
+}
+
+// finish completes the report and leaves nothing behind.
+func (w *walker) finish() {
+	if n := w.moreSkipped; n > 0 {
+		w.report.Skipped = append(w.report.Skipped, Skipped{Reason: fmt.Sprintf("%d more were skipped", n)})
+	}
+	if n := w.moreUnreadable; n > 0 {
+		w.report.Unreadable = append(w.report.Unreadable, Unreadable{Reason: fmt.Sprintf("%d more could not be read", n)})
+	}
+	if w.temp != "" {
+		os.RemoveAll(w.temp)
+	}
+	if w.opt.Progress != nil {
+		w.opt.Progress(w.done, w.total)
+	}
+}
+
+func (w *walker) skipped(name, reason string) {
+	if len(w.report.Skipped) == maxListed {
+		w.moreSkipped++
+		return
+	}
+	w.report.Skipped = append(w.report.Skipped, Skipped{Name: name, Reason: reason})
+}
+
+func (w *walker) unreadable(name string, offset int64, reason string) {
+	if len(w.report.Unreadable) == maxListed {
+		w.moreUnreadable++
+		return
+	}
+	w.report.Unreadable = append(w.report.Unreadable, Unreadable{Name: name, Offset: offset, Reason: reason})
+}
+
+// progress counts n bytes read of a file on disk.
+func (w *walker) progress(n int64) {
+	w.done += n
+	if w.opt.Progress == nil || time.Since(w.told) < progressEvery {
+		return
+	}
+	w.told = time.Now()
+	w.opt.Progress(w.done, w.total)
+}

@@ -1,0 +1,173 @@
+package source
+
+import (
+	"archive/zip"
+	"bufio"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"math"
+	"strings"
+)
+
+// maxDirectory bounds how much of a zip archive's directory is held in memory;
+// an archive with a larger one is read member by member without it.
+const maxDirectory = 16 << 20
+
+const zipData = "data in the zip archive"
+
+var errDirectory = errors.New("the directory of the zip archive is too large")
+
+// zip opens the members of a zip archive as its directory has them, or if that
+// is missing or damaged, one after the other as they stand. An archive that is
+// not a file on disk is held whole.
+func (w *walker) zip(name string, in *stream, br *bufio.Reader, at io.ReaderAt, size int64, depth int) error {
+	if at == nil {
+		held, err := w.hold(in, br)
+		if err != nil {
+			return w.fault(name, 0, err)
+		}
+		defer held.close()
+		if w.ctx.Err() != nil {
+			return w.ctx.Err()
+		}
+		at, size = held, held.size
+	}
+	dir, err := readDirectory(at, size)
+	if err != nil {
+		return w.salvage(name, in, io.NewSectionReader(at, 0, size), err, depth)
+	}
+	for _, f := range dir.File {
+		if err := w.ctx.Err(); err != nil {
+			return err
+		}
+		if err := w.zipFile(name, f, depth); err != nil {
+			return err
+		}
+	}
+	return w.fault(name, in.n, in.err)
+}
+
+func readDirectory(at io.ReaderAt, size int64) (dir *zip.Reader, err error) {
+	err = guard(func() (err error) {
+		m := &metered{at, maxDirectory}
+		dir, err = zip.NewReader(m, size)
+		m.left = math.MaxInt64 // the members are read through it, too
+		if errors.Is(err, zip.ErrInsecurePath) {
+			err = nil
+		}
+		return err
+	})
+	return dir, err
+}
+
+// metered fails when more bytes than left are read.
+type metered struct {
+	at   io.ReaderAt
+	left int64
+}
+
+func (m *metered) ReadAt(p []byte, off int64) (int, error) {
+	if m.left < int64(len(p)) {
+		return 0, errDirectory
+	}
+	m.left -= int64(len(p))
+	return m.at.ReadAt(p, off)
+}
+
+// zipFile opens a member that the directory names.
+func (w *walker) zipFile(archive string, f *zip.File, depth int) error {
+	if strings.HasSuffix(f.Name, "/") || f.Mode()&fs.ModeType != 0 {
+		return nil // directories, and links, whose target is a member itself or not there
+	}
+	w.report.Members++
+	name := memberName(archive, f.Name)
+	var raw io.Reader
+	err := guard(func() (err error) {
+		raw, err = f.OpenRaw()
+		return err
+	})
+	if err != nil {
+		return w.fault(name, 0, &damage{of: name, reason: explain(zipData, noEOF(err))})
+	}
+	e := zipEntry{name: name, method: f.Method, encrypted: f.Flags&1 != 0,
+		crc: f.CRC32, size: int64(f.UncompressedSize64)}
+	br := w.buffer(raw)
+	defer w.release(br)
+	_, err = w.zipEntry(e, nil, br, depth)
+	return err
+}
+
+// zipEntry is a member of a zip archive. With a descriptor, its checksum and
+// size come after its data. A checksum of 0 is one that was not written.
+type zipEntry struct {
+	name       string
+	method     uint16
+	encrypted  bool
+	crc        uint32
+	size       int64
+	descriptor func(size int64) (crc uint32, err error)
+}
+
+// zipMethods are the ways of packing that are read here (APPNOTE.TXT 4.4.5).
+var zipMethods = map[uint16]form{0: stored, 8: deflated, 12: bzipped, 93: zstandard, 95: xzipped}
+
+// zipEntry opens what stands at br, a layer of below if that is not nil. state is
+// nil if it was not read to its end, then io.EOF, or its damage.
+func (w *walker) zipEntry(e zipEntry, below *stream, br *bufio.Reader, depth int) (state, err error) {
+	f, known := zipMethods[e.method]
+	switch {
+	case e.encrypted:
+		w.unreadable(e.name, 0, "it is encrypted, unpack it first")
+		return nil, nil
+	case !known:
+		w.unreadable(e.name, 0, fmt.Sprintf("it is packed by a method unknown here (%d), unpack it first", e.method))
+		return nil, nil
+	}
+	r, done, err := decoder(f, br)
+	if err != nil {
+		return nil, w.fault(e.name, 0, &damage{of: e.name, reason: explain(zipData, err)})
+	}
+	defer done()
+	member := &stream{w: w, r: &checkedReader{r: r, zipEntry: e}, below: below, what: zipData, of: e.name, counted: true}
+	if err := w.open(e.name, member, nil, 0, depth); err != nil {
+		return nil, err
+	}
+	if e.descriptor != nil { // where the next one begins is only known at the end
+		io.Copy(io.Discard, member)
+	}
+	return member.err, w.fault(e.name, member.n, member.err)
+}
+
+// checkedReader compares a member with its checksum and size.
+type checkedReader struct {
+	r   io.Reader
+	n   int64
+	sum uint32
+	zipEntry
+}
+
+func (c *checkedReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	c.sum = crc32.Update(c.sum, crc32.IEEETable, p[:n])
+	if err != io.EOF {
+		return n, err
+	}
+	if c.descriptor != nil {
+		crc, err := c.descriptor(c.n)
+		if err != nil {
+			return n, err
+		}
+		c.crc, c.size = crc, c.n
+	}
+	switch {
+	case c.n < c.size:
+		return n, io.ErrUnexpectedEOF
+	case c.n > c.size || c.crc != 0 && c.sum != c.crc:
+		return n, errChecksum
+	}
+	return n, io.EOF
+}
