@@ -1,0 +1,190 @@
+package pipeline
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/stretchr/testify/require"
+	"github.com/ulikunitz/xz"
+
+	"github.com/tomoscrape/tomoscrape/trace"
+	"github.com/tomoscrape/tomoscrape/tracejson"
+)
+
+// documents are the JSON documents of traces without what depends on where their
+// files are: the archive may order and name them in its own way.
+func documents(traces []trace.Trace) []string {
+	var lines []string
+	for i := range traces {
+		t := traces[i]
+		t.Spans = append([]trace.Node(nil), t.Spans...)
+		t.Problems = nil
+		for j := range t.Spans {
+			t.Spans[j].Origin = nil
+			t.Spans[j].Problems = nil
+		}
+		lines = append(lines, string(tracejson.Append(nil, &t)))
+	}
+	return lines
+}
+
+func gz(t testing.TB, b []byte) []byte {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	_, err := w.Write(b)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return out.Bytes()
+}
+
+func zst(t testing.TB, b []byte) []byte {
+	w, err := zstd.NewWriter(nil)
+	require.NoError(t, err)
+	return w.EncodeAll(b, nil)
+}
+
+func xzed(t testing.TB, b []byte) []byte {
+	var out bytes.Buffer
+	w, err := xz.NewWriter(&out)
+	require.NoError(t, err)
+	_, err = w.Write(b)
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	return out.Bytes()
+}
+
+type file struct {
+	name    string
+	content []byte
+}
+
+func tarOf(t testing.TB, files ...file) []byte {
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	for _, f := range files {
+		require.NoError(t, w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.content))}))
+		_, err := w.Write(f.content)
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	return out.Bytes()
+}
+
+func zipOf(t testing.TB, files ...file) []byte {
+	var out bytes.Buffer
+	w := zip.NewWriter(&out)
+	for _, f := range files {
+		e, err := w.Create(f.name)
+		require.NoError(t, err)
+		_, err = e.Write(f.content)
+		require.NoError(t, err)
+	}
+	require.NoError(t, w.Close())
+	return out.Bytes()
+}
+
+// sosreport packs all logs of a folder: each file in another way, in a .tar.xz.
+func sosreport(t testing.TB, folder string) []byte {
+	var members, zipped, inner []file
+	i := 0
+	require.NoError(t, filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		require.NoError(t, err)
+		name, err := filepath.Rel(folder, path)
+		require.NoError(t, err)
+		switch i++; i % 6 {
+		case 0:
+			members = append(members, file{name, b})
+		case 1:
+			members = append(members, file{name + ".gz", gz(t, b)})
+		case 2:
+			members = append(members, file{name + ".xz", xzed(t, b)})
+		case 3:
+			members = append(members, file{name + ".zst", zst(t, b)})
+		case 4:
+			zipped = append(zipped, file{name, b})
+		case 5:
+			inner = append(inner, file{name, b})
+		}
+		return nil
+	}))
+	members = append(members, file{"more.zip", zipOf(t, zipped...)}, file{"inner.tar.gz", gz(t, tarOf(t, inner...))})
+	return xzed(t, tarOf(t, members...))
+}
+
+// The same logs, plain and packed, give the same traces.
+func TestArchiveGivesTheSameTraces(t *testing.T) {
+	for _, folder := range []string{"real-openstack", "folsom", "python3-oslo", "damaged"} {
+		t.Run(folder, func(t *testing.T) {
+			plain, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(logs, folder)}})
+			require.NoError(t, err)
+			path := filepath.Join(t.TempDir(), "sos.tar.xz")
+			require.NoError(t, os.WriteFile(path, sosreport(t, filepath.Join(logs, folder)), 0o600))
+			packed, err := Replay(t.Context(), Options{Paths: []string{path}})
+			require.NoError(t, err)
+			require.Equal(t, documents(plain.Traces), documents(packed.Traces))
+			want, got := plain.Ledger, packed.Ledger
+			require.Equal(t, 1, got.Files)
+			require.Greater(t, got.Members, want.Files) // the zip and the inner tar count, too
+			require.Equal(t, len(want.Unreadable), len(got.Unreadable))
+			require.Equal(t, want.Bytes, got.Bytes)
+			got.Files, got.Members, got.Unreadable, want.Files, want.Members, want.Unreadable = 0, 0, nil, 0, 0, nil
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+// An archive cut in the middle gives what was readable, and names the damage.
+func TestArchiveCutInTheMiddle(t *testing.T) {
+	whole := sosreport(t, filepath.Join(logs, "folsom"))
+	path := filepath.Join(t.TempDir(), "sos.tar.xz")
+	before := int64(0)
+	for _, tenths := range []int{1, 3, 5, 7, 9} {
+		require.NoError(t, os.WriteFile(path, whole[:len(whole)*tenths/10], 0o600))
+		result, err := Replay(t.Context(), Options{Paths: []string{path}})
+		require.NoError(t, err)
+		require.NotEmpty(t, result.Ledger.Unreadable)
+		for _, u := range result.Ledger.Unreadable {
+			require.True(t, strings.HasPrefix(u.Name, path), u.Name)
+			require.NotEmpty(t, u.Reason)
+		}
+		requireBalance(t, &result.Ledger)
+		require.GreaterOrEqual(t, result.Ledger.Spans, before)
+		before = result.Ledger.Spans
+	}
+	require.Positive(t, before)
+}
+
+// What was written as trace JSON is read back as the same traces.
+func TestTraceJSONIsReadBack(t *testing.T) {
+	for _, folder := range []string{"real-openstack", "havana", "damaged", "odd-trees"} {
+		first, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(logs, folder)}})
+		require.NoError(t, err)
+		var lines []byte
+		for i := range first.Traces {
+			lines = append(tracejson.Append(lines, &first.Traces[i]), '\n')
+		}
+		path := filepath.Join(t.TempDir(), "traces.json")
+		require.NoError(t, os.WriteFile(path, lines, 0o600))
+		again, err := Replay(t.Context(), Options{Paths: []string{path}})
+		require.NoError(t, err)
+		var second []byte
+		for i := range again.Traces {
+			second = append(tracejson.Append(second, &again.Traces[i]), '\n')
+		}
+		require.Equal(t, string(lines), string(second), folder)
+		requireBalance(t, &again.Ledger)
+		require.Equal(t, first.Ledger.Spans, again.Ledger.Spans)
+	}
+}
