@@ -33,8 +33,8 @@ type spanField struct {
 	ParentID   *lexer.Token `parser:"| 'parent_id':Name '=' @( Int | 'None':Const )"`
 	ID         *lexer.Token `parser:"| 'id':Name '=' @Int"`
 	Name       *lexer.Token `parser:"| 'name':Name '=' @( String | Const | Int | Float | Raw )"`
-	Notes      *noteList    `parser:"| 'notes':Name '=' @@"`
-	Dimensions *tagList     `parser:"| 'dimensions':Name '=' @@"`
+	Notes      *noteList    `parser:"| 'notes':Name '=' ( @@ | 'None':Const )"`
+	Dimensions *tagList     `parser:"| 'dimensions':Name '=' ( @@ | 'None':Const )"`
 	Extra      *extraField  `parser:"| @@"`
 }
 
@@ -207,7 +207,7 @@ func expectation(message string) string {
 		return "Note(…)"
 	case strings.HasPrefix(expected, "TagNode"):
 		return "Tag(…)"
-	case strings.HasPrefix(expected, "NoteList"), strings.HasPrefix(expected, "TagList"):
+	case strings.HasPrefix(expected, "(NoteList"), strings.HasPrefix(expected, "(TagList"):
 		return `"["`
 	case strings.HasPrefix(expected, `")"`):
 		return `"," or ")"`
