@@ -153,14 +153,22 @@ func appendJSONString(dst, s []byte) []byte {
 			dst = append(dst, `\r`...)
 		case r == '\t':
 			dst = append(dst, `\t`...)
-		case draws(r):
-			dst = utf8.AppendRune(dst, r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			dst = fmt.Appendf(dst, `\u%04x\u%04x`, high, low)
 		default:
-			dst = fmt.Appendf(dst, `\u%04x`, r)
+			dst = appendJSONRune(dst, r)
 		}
 	}
 	return append(dst, '"')
+}
+
+// appendJSONRune appends a character of a JSON string, as an escape if it would
+// not draw.
+func appendJSONRune(dst []byte, r rune) []byte {
+	switch {
+	case draws(r):
+		return utf8.AppendRune(dst, r)
+	case r > 0xffff:
+		high, low := utf16.EncodeRune(r)
+		return fmt.Appendf(dst, `\u%04x\u%04x`, high, low)
+	}
+	return fmt.Appendf(dst, `\u%04x`, r)
 }

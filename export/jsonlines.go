@@ -7,11 +7,21 @@ import (
 	"github.com/tomoscrape/tomoscrape/tracejson"
 )
 
-// JSON writes the document of each trace on a line of its own.
-func JSON(w io.Writer, traces []trace.Trace) error {
-	var line []byte
+// JSON writes the document of each trace on a line of its own. For a terminal
+// the document is the same, but all characters that could steer it stand as
+// JSON escapes.
+func JSON(w io.Writer, traces []trace.Trace, v View) error {
+	var line, safe []byte
 	for i := range traces {
-		line = append(tracejson.Append(line[:0], &traces[i]), '\n')
+		line = tracejson.Append(line[:0], &traces[i])
+		if v.Width > 0 {
+			safe = safe[:0]
+			for _, r := range string(line) { // what does not draw stands inside strings only
+				safe = appendJSONRune(safe, r)
+			}
+			line, safe = safe, line
+		}
+		line = append(line, '\n')
 		if _, err := w.Write(line); err != nil {
 			return err
 		}

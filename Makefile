@@ -1,0 +1,38 @@
+# make test is all that must pass before a change lands; it installs what it
+# needs if it may (see scripts/setup).
+
+GO ?= go
+FUZZ_RUNS ?= 20000
+
+.PHONY: build test check setup fuzz update
+
+build:
+	$(GO) build -o tomoscrape ./cmd/tomoscrape
+
+test: check
+	$(GO) test -race -timeout 30m ./...
+
+check: setup
+	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then \
+		echo "not formatted, run gofmt -w:" $$unformatted >&2; exit 1; fi
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+setup:
+	@scripts/setup
+
+# Each fuzz test for a fixed number of executions, so that a run means the same
+# on every machine.
+fuzz: setup
+	@set -e; for package in $$($(GO) list ./...); do \
+		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
+			echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_RUNS)x $$package; \
+		done; \
+	done
+
+# Rewrites what the tests of export and of the command line expect: read the
+# difference before you commit it.
+update:
+	$(GO) test ./export ./cmd/tomoscrape -update

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/tomoscrape/tomoscrape/assemble"
+	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/parser"
+	"github.com/tomoscrape/tomoscrape/pipeline"
+	"github.com/tomoscrape/tomoscrape/query"
+	"github.com/tomoscrape/tomoscrape/source"
+)
+
+// job is one run of a command that reads: check the command line, read and
+// assemble, hand the result on, account for it.
+type job struct {
+	*program
+	*options
+	cmd    *cobra.Command
+	paths  []string
+	given  map[string]bool // the flags of the command line itself
+	bar    *progress
+	warned []error // what failed, told at the end
+	code   int     // the exit code of the worst of it
+}
+
+// inputs is the argument rule of the commands that read.
+func inputs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return &usageError{fmt.Errorf("%s needs a PATH to read", c.CommandPath()),
+			"a file, a directory, a glob, an archive, or - for standard input"}
+	}
+	return nil
+}
+
+// task is what a command does of its own.
+type task struct {
+	outputs  func() []output                               // besides --summary and --errors
+	prepare  func(*job) error                              // finds wrong usage before anything is read; may be nil
+	complain func(*job, *export.Complaint) error           // gets every complaint; its error ends the reading; may be nil
+	present  func(context.Context, *job, *pipeline.Result) // delivers the result; may be nil
+}
+
+// runs makes the RunE of a command that does t.
+func (p *program) runs(o *options, t task) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, paths []string) error {
+		j := &job{program: p, options: o, cmd: c, paths: paths, given: map[string]bool{}}
+		c.Flags().Visit(func(f *pflag.Flag) { j.given[f.Name] = true })
+		if err := p.configure(c, o); err != nil {
+			return err
+		}
+		if t.prepare != nil {
+			if err := t.prepare(j); err != nil {
+				return err
+			}
+		}
+		if err := j.validate(t.outputs()); err != nil {
+			return err
+		}
+		if j.code == exitWhole {
+			j.run(c.Context(), t)
+		}
+		return j.end(c.Context())
+	}
+}
+
+// validate finds what is wrong with the command line before anything is read.
+func (j *job) validate(outputs []output) error {
+	if j.summary != "" {
+		outputs = append(outputs, output{"--summary", j.summary})
+	}
+	if j.errors != "" {
+		outputs = append(outputs, output{"--errors", j.errors})
+	}
+	inputs := slices.DeleteFunc(append(slices.Clone(j.paths), j.config, j.hosts), func(path string) bool { return path == "" })
+	if err := distinct(outputs, inputs); err != nil {
+		return err
+	}
+	j.filter.Limit = int(j.limit)
+	_, err := j.filter.Select(nil)
+	if usage := (*query.UsageError)(nil); errors.As(err, &usage) {
+		return &usageError{err: err}
+	}
+	j.fail(writable(outputs))
+	return nil
+}
+
+// run reads, presents and accounts.
+func (j *job) run(ctx context.Context, t task) {
+	file := &complaints{program: j.program, path: j.errors}
+	defer file.discard()
+	j.bar = j.progress(j.options)
+	opt := pipeline.Options{
+		Paths:    j.paths,
+		Source:   source.Options{MaxDepth: int(j.maxDepth), MaxUnpacked: j.maxUnpacked, Stdin: j.in, Progress: j.bar.step},
+		Parser:   parser.Options{MaxRecord: int(j.maxLine)},
+		Assemble: assemble.Options{AdjustSkew: j.skew == "adjust"},
+		Filter:   j.filter,
+		Complain: func(c *parser.Complaint) error {
+			told := export.Complaint{Kind: string(c.Kind), File: c.File, Line: c.Line, Column: c.Column,
+				Offset: c.Offset, Reason: c.Reason, Expected: c.Expected, Text: c.Text}
+			if t.complain != nil {
+				if err := t.complain(j, &told); err != nil {
+					return err
+				}
+			}
+			if j.errors != "" {
+				return file.add(&told)
+			}
+			return nil
+		},
+	}
+	result, err := pipeline.Replay(ctx, opt)
+	j.bar.clear()
+	if ctx.Err() != nil {
+		return
+	}
+	j.fail(err)
+	if errors.Is(err, export.ErrReaderGone) {
+		return
+	}
+	if err == nil && t.present != nil {
+		t.present(ctx, j, result)
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	if j.errors != "" {
+		j.fail(file.close())
+	}
+	if j.summary != "" {
+		j.fail(j.writeSummary(j.summary, &result.Ledger))
+	}
+	j.account(&result.Ledger)
+}
+
+// account tells what was read and sets the exit code by it.
+func (j *job) account(l *pipeline.Ledger) {
+	if j.code != exitGone {
+		_ = l.WriteSummary(besideBar{j.err, j.bar}) // standard error has nobody to complain to
+	}
+	if l.Bytes == 0 && len(l.Unreadable) > 0 {
+		j.fail(errors.New("nothing of the input could be read"))
+	}
+	if len(l.Unreadable) > 0 || l.Salvaged+l.Rejected > 0 {
+		j.partly()
+	}
+}
+
+// partly says that something is missing, though nothing failed.
+func (j *job) partly() {
+	if j.code == exitWhole {
+		j.code = exitPartly
+	}
+}
+
+// exitGone is the code of a job whose reader went away: nobody is told.
+const exitGone = -1
+
+// fail notes an error for the end and sets the exit code by it; nil is none.
+func (j *job) fail(err error) {
+	usage, ambiguous := (*query.UsageError)(nil), (*query.AmbiguousError)(nil)
+	switch {
+	case err == nil:
+	case errors.Is(err, export.ErrReaderGone):
+		if j.code == exitWhole || j.code == exitPartly {
+			j.code = exitGone
+		}
+	case errors.As(err, &usage), errors.As(err, &ambiguous):
+		j.warned = append(j.warned, err)
+		j.code = exitUsage
+	default:
+		j.warned = append(j.warned, err)
+		j.code = exitFailed
+	}
+}
+
+// end tells what failed and gives the exit code as a [status].
+func (j *job) end(ctx context.Context) error {
+	if ctx.Err() != nil {
+		if s := (signalled{}); errors.As(context.Cause(ctx), &s) {
+			return status(exitSignals + int(s.Signal))
+		}
+		return status(exitFailed)
+	}
+	for _, err := range j.warned {
+		j.message(err.Error())
+	}
+	if j.code == exitWhole || j.code == exitGone {
+		return nil
+	}
+	return status(j.code)
+}

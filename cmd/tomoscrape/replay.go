@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/pipeline"
+	"github.com/tomoscrape/tomoscrape/trace"
+	"github.com/tomoscrape/tomoscrape/zipkin"
+)
+
+func (p *program) replay() *cobra.Command {
+	o := &options{}
+	c := &cobra.Command{
+		Use:   "replay PATH...",
+		Short: "Read to the end, assemble, deliver the traces, exit",
+		Long: `replay reads to the end, assembles the traces, sorted by start, and delivers the
+chosen ones: as JSON, one trace a line, to a file or standard output, and to
+Zipkin. Without an output it writes JSON to standard output.`,
+		Example: `  tomoscrape replay /var/log/nova /var/log/glance --zipkin http://localhost:9411
+  tomoscrape replay sosreport.tar.xz --json traces.jsonl --summary summary.json
+  journalctl -o json -a | tomoscrape replay - | jq .duration`,
+		Args: inputs,
+	}
+	o.readFlags(c)
+	o.assembleFlags(c)
+	o.deliverFlags(c)
+	c.RunE = p.runs(o, task{outputs: o.outputs, prepare: prepareZipkin, present: deliver})
+	return c
+}
+
+// deliverFlags are those of the outputs.
+func (o *options) deliverFlags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&o.json, "json", "", "write the traces to `FILE`, one JSON document a line; - is standard output")
+	f.StringVar(&o.zipkin, "zipkin", "", "deliver the spans to the Zipkin at `URL`, such as http://localhost:9411")
+	f.StringVar(&o.quarantine, "quarantine", "", "`FILE` for spans that Zipkin cannot take (default "+export.DefaultQuarantine+")")
+	choose(c, &o.shiftTo, "shift-to", []string{"now"}, "Zipkin: move all times so that the last trace ends now")
+	f.StringVar(&o.hosts, "hosts", "", "Zipkin: IP addresses of host names, a `FILE` like /etc/hosts")
+	o.splitServices = "on"
+	choose(c, &o.splitServices, "split-services", []string{"on", "off"}, "Zipkin: a span for each service of a span; off for Jaeger and OpenTelemetry")
+	f.BoolVar(&o.compact, "compact", false, "Zipkin: without the notes start and stop where the duration says the same")
+	f.BoolVar(&o.noInfer, "no-infer", false, "Zipkin: nothing concluded from names and texts (kind, database, error)")
+	f.Var(&number{&o.maxValue, 0}, "max-value", "Zipkin: cut values to so many bytes, 0 for never")
+}
+
+// zipkinFlags mean nothing without --zipkin.
+var zipkinFlags = []string{"quarantine", "shift-to", "hosts", "split-services", "compact", "no-infer", "max-value"}
+
+// outputs are the files that replay writes.
+func (o *options) outputs() []output {
+	var all []output
+	if o.json == "" && o.zipkin == "" {
+		o.json = "-"
+	}
+	if o.json != "" {
+		all = append(all, output{"--json", o.json})
+	}
+	if o.zipkin != "" && o.quarantine != "" {
+		all = append(all, output{"--quarantine", o.quarantine})
+	}
+	return all
+}
+
+// prepareZipkin checks the flags about Zipkin.
+func prepareZipkin(j *job) error {
+	if j.zipkin == "" {
+		for _, name := range zipkinFlags {
+			if j.given[name] {
+				return &usageError{fmt.Errorf("--%s is about delivery to Zipkin, and there is no --zipkin", name), "add --zipkin URL"}
+			}
+		}
+		return nil
+	}
+	if _, err := export.ParseZipkinURL(j.zipkin); err != nil {
+		return &usageError{err: err}
+	}
+	if j.quarantine == "-" {
+		return &usageError{err: errors.New("--quarantine needs a file: standard output is for traces")}
+	}
+	if j.hosts == "" {
+		return nil
+	}
+	hosts, err := readHosts(j.hosts)
+	if err != nil {
+		return &usageError{err: fmt.Errorf("--hosts %s: %w", j.hosts, err)}
+	}
+	j.hostAddresses = hosts
+	return nil
+}
+
+func readHosts(path string) (zipkin.Hosts, error) {
+	f, err := os.Open(path)
+	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
+		return nil, pathErr.Err
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return zipkin.ParseHosts(f)
+}
+
+// deliver writes the traces to all outputs; one that fails does not keep the
+// others from getting theirs.
+func deliver(ctx context.Context, j *job, r *pipeline.Result) {
+	if j.json != "" {
+		view := export.View{}
+		if j.json == "-" {
+			view = j.view()
+		}
+		j.fail(j.write(j.json, func(w io.Writer) error { return export.JSON(w, r.Traces, view) }))
+	}
+	if j.zipkin != "" {
+		j.fail(j.deliverToZipkin(ctx, r.Traces))
+	}
+}
+
+func (j *job) deliverToZipkin(ctx context.Context, traces []trace.Trace) error {
+	mapping := zipkin.Options{NoSplit: j.splitServices == "off", Compact: j.compact, NoInfer: j.noInfer,
+		MaxValue: int(j.maxValue), Hosts: j.hostAddresses}
+	if j.shiftTo == "now" {
+		mapping.Shift = export.ShiftToNow(traces, time.Now())
+	}
+	z, err := export.NewZipkin(export.ZipkinOptions{URL: j.zipkin, Mapping: mapping, Quarantine: j.quarantine, Warn: j.message})
+	if err != nil {
+		return err
+	}
+	err = errors.Join(z.Send(ctx, export.Nodes(traces), nil), z.Close())
+	report := z.Report()
+	fmt.Fprintf(j.err, "delivered to Zipkin: %d spans\n", report.Delivered)
+	if report.Quarantined > 0 {
+		fmt.Fprintf(j.err, "not taken by Zipkin: %d spans, kept in %s\n", report.Quarantined, export.Escape(report.QuarantineFile))
+		j.partly()
+	}
+	if search, ok := z.Search(); ok {
+		fmt.Fprintf(j.err, "to be found at %s\n", export.Escape(search.Page))
+		if search.Old != "" {
+			fmt.Fprintln(j.err, search.Old)
+		}
+	}
+	return err
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+
+	"github.com/tomoscrape/tomoscrape/export"
+)
+
+// terminal says whether a stream is one, and how wide.
+func terminal(stream any) (width int, is bool) {
+	f, ok := stream.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return 0, false
+	}
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 0 {
+		return width, true
+	}
+	return 80, true
+}
+
+// lookup is a variable of the environment, "" if it is not set.
+func (p *program) lookup(name string) string {
+	for _, entry := range slices.Backward(p.environ) {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// view is how standard output shows text: in colours and cut to its width only
+// on a terminal.
+func (p *program) view() export.View {
+	width, is := terminal(p.out)
+	return export.View{Width: width, Color: is && p.lookup("NO_COLOR") == "" && p.lookup("TERM") != "dumb"}
+}
+
+// progress draws a bar on standard error while a terminal is there to see it.
+type progress struct{ bar *progressbar.ProgressBar }
+
+func (p *program) progress(o *options) *progress {
+	if _, is := terminal(p.err); !is || o.noProgress || p.lookup("TERM") == "dumb" {
+		return &progress{}
+	}
+	return &progress{progressbar.NewOptions64(-1,
+		progressbar.OptionSetWriter(p.err), progressbar.OptionSetDescription("reading"),
+		progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true),
+		progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionEnableColorCodes(false))}
+}
+
+// step tells how many bytes are read, of how many.
+func (b *progress) step(done, total int64) {
+	if b.bar == nil || total <= 0 {
+		return
+	}
+	if b.bar.GetMax64() != total {
+		b.bar.ChangeMax64(total)
+	}
+	_ = b.bar.Set64(min(done, total-1)) // at its end it would stay on the screen; its errors concern drawing only
+}
+
+// clear takes the bar off the screen, for a message or for good.
+func (b *progress) clear() {
+	if b.bar != nil {
+		_ = b.bar.Clear() // as above
+	}
+}
+
+// besideBar writes where a bar may stand.
+type besideBar struct {
+	io.Writer
+	bar *progress
+}
+
+func (w besideBar) Write(p []byte) (int, error) {
+	w.bar.clear()
+	return w.Writer.Write(p)
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/pipeline"
+	"github.com/tomoscrape/tomoscrape/trace"
+)
+
+func (p *program) show() *cobra.Command {
+	o := &options{}
+	c := &cobra.Command{
+		Use:   "show PATH...",
+		Short: "The trees of traces with bars, notes and tags",
+		Long: `show reads to the end and draws the chosen traces: a row per span with a bar on
+the time line of the trace, and below it the notes, tags, the line of the log it
+came from, and what is wrong with it. Without a filter it writes the list of all
+traces, then the largest one.`,
+		Example: `  tomoscrape show /var/log/nova
+  tomoscrape show logs.tar.gz --request-id req-7b368acc-c886-4c87-9878-aea3e3d7d16c
+  tomoscrape show logs --trace 5731049070570866 | less -R`,
+		Args: inputs,
+	}
+	o.readFlags(c)
+	o.assembleFlags(c)
+	c.RunE = p.runs(o, task{outputs: shown, present: func(_ context.Context, j *job, r *pipeline.Result) {
+		j.fail(j.write("-", func(w io.Writer) error {
+			if filtered(j.cmd) {
+				return trees(w, r.Traces, j.view())
+			}
+			if err := export.List(w, r.Traces, j.view()); err != nil || len(r.Traces) == 0 {
+				return err
+			}
+			if _, err := io.WriteString(w, "\n"); err != nil {
+				return err
+			}
+			return export.Tree(w, largest(r.Traces), j.view())
+		}))
+	}})
+	return c
+}
+
+// trees draws traces with an empty line between them.
+func trees(w io.Writer, traces []trace.Trace, v export.View) error {
+	for i := range traces {
+		if i > 0 {
+			if _, err := io.WriteString(w, "\n"); err != nil {
+				return err
+			}
+		}
+		if err := export.Tree(w, &traces[i], v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// largest is the trace with the most spans, the first of several.
+func largest(traces []trace.Trace) *trace.Trace {
+	most := &traces[0]
+	for i := range traces {
+		if len(traces[i].Spans) > len(most.Spans) {
+			most = &traces[i]
+		}
+	}
+	return most
+}
