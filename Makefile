@@ -9,7 +9,7 @@ FUZZ_RUNS ?= 20000
 build:
 	$(GO) build -o tomoscrape ./cmd/tomoscrape
 
-test: check
+test: check fuzz
 	$(GO) test -race -timeout 30m ./...
 
 check: setup
@@ -25,10 +25,9 @@ setup:
 # Each fuzz test for a fixed number of executions, so that a run means the same
 # on every machine.
 fuzz: setup
-	@set -e; for package in $$($(GO) list ./...); do \
-		for target in $$($(GO) test -list '^Fuzz' $$package | grep '^Fuzz' || true); do \
-			echo "$$package $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_RUNS)x $$package; \
+	@set -e; for file in $$(git ls-files '*_test.go' | xargs grep -l '^func Fuzz'); do \
+		for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$file); do \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_RUNS)x ./$$(dirname $$file); \
 		done; \
 	done
 

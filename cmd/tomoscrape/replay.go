@@ -138,8 +138,8 @@ func (j *job) deliverToZipkin(ctx context.Context, traces []trace.Trace) error {
 	report := z.Report()
 	fmt.Fprintf(j.err, "delivered to Zipkin: %d spans\n", report.Delivered)
 	if report.Quarantined > 0 {
-		fmt.Fprintf(j.err, "not taken by Zipkin: %d spans, kept in %s\n", report.Quarantined, export.Escape(report.QuarantineFile))
-		j.partly()
+		err = errors.Join(err, fmt.Errorf("Zipkin cannot take %d of the spans; they are kept, each with the reason, in %s",
+			report.Quarantined, report.QuarantineFile))
 	}
 	if search, ok := z.Search(); ok {
 		fmt.Fprintf(j.err, "to be found at %s\n", export.Escape(search.Page))
