@@ -64,6 +64,7 @@ type Zipkin struct {
 type ZipkinReport struct {
 	Delivered   int64 // spans of the log that were acknowledged
 	Quarantined int64 // spans that went to the quarantine file
+	Refused     int64 // those of them that the server refused; the others have no form in Zipkin
 	Batches     int64 // requests that were acknowledged
 	Retried     int64 // requests that were repeated after an outage
 	Bytes       int64 // acknowledged, before compression
@@ -232,6 +233,7 @@ func (z *Zipkin) deliver(ctx context.Context, wire zipkin.Wire, items []zipkinIt
 		if err := z.setAside(items[0].node, "the server refused it", *refusal); err != nil {
 			return err
 		}
+		z.report.Refused++
 		done(items[0].node, Quarantined)
 		return nil
 	}

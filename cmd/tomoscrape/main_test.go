@@ -27,8 +27,8 @@ func TestMain(m *testing.M) {
 }
 
 // The scripts say what every command, flag and exit code does. They find the
-// sample logs in logs/, and two servers: $ZIPKIN takes all spans and appends
-// what it got to received.json; $BROKEN answers 404.
+// sample logs in logs/, and two servers: $ZIPKIN takes all spans but those
+// named poison and appends what it took to received.json; $BROKEN answers 404.
 func TestScripts(t *testing.T) {
 	logs, err := filepath.Abs("../../testdata/logs")
 	require.NoError(t, err)
@@ -85,9 +85,14 @@ func takeSpans(file string) http.HandlerFunc {
 			}
 			body = unpacked
 		}
+		spans, err := io.ReadAll(body)
+		if err == nil && bytes.Contains(spans, []byte("poison")) {
+			http.Error(w, "this is poison", http.StatusBadRequest)
+			return
+		}
 		f, err := os.OpenFile(file, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 		if err == nil {
-			_, err = io.Copy(f, body)
+			_, err = f.Write(spans)
 			f.Close()
 		}
 		if err != nil || r.URL.Path != "/api/v2/spans" {

@@ -137,9 +137,12 @@ func (j *job) deliverToZipkin(ctx context.Context, traces []trace.Trace) error {
 	err = errors.Join(z.Send(ctx, export.Nodes(traces), nil), z.Close())
 	report := z.Report()
 	fmt.Fprintf(j.err, "delivered to Zipkin: %d spans\n", report.Delivered)
-	if report.Quarantined > 0 {
-		err = errors.Join(err, fmt.Errorf("Zipkin cannot take %d of the spans; they are kept, each with the reason, in %s",
-			report.Quarantined, report.QuarantineFile))
+	if unfit := report.Quarantined - report.Refused; unfit > 0 {
+		fmt.Fprintf(j.err, "without a form in Zipkin: %d spans; they are kept, each with the reason, in %s\n", unfit, export.Escape(report.QuarantineFile))
+		j.partly()
+	}
+	if report.Refused > 0 {
+		err = errors.Join(err, fmt.Errorf("Zipkin refused %d spans; they are kept, each with its words, in %s", report.Refused, report.QuarantineFile))
 	}
 	if search, ok := z.Search(); ok {
 		fmt.Fprintf(j.err, "to be found at %s\n", export.Escape(search.Page))
