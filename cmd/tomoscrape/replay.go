@@ -142,7 +142,7 @@ func (j *job) deliverToZipkin(ctx context.Context, traces []trace.Trace) error {
 		j.partly()
 	}
 	if report.Refused > 0 {
-		err = errors.Join(err, fmt.Errorf("Zipkin refused %d spans; they are kept, each with its words, in %s", report.Refused, report.QuarantineFile))
+		err = errors.Join(err, fmt.Errorf("%d spans were refused by Zipkin; they are kept, each with its words, in %s", report.Refused, report.QuarantineFile))
 	}
 	if search, ok := z.Search(); ok {
 		fmt.Fprintf(j.err, "to be found at %s\n", export.Escape(search.Page))
