@@ -6,24 +6,13 @@ import (
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-// scanWindow is how much of a text the scanner is given at first: as much as
-// nearly every span takes, so that a line with many records costs no more than
-// its length.
-const scanWindow = 64 << 10
-
 // decodeSpan decodes the span that text begins with ("Span("); what follows the
 // span is not looked at. A NUL ends the text: whatever follows it is not what the
 // service wrote. syslog says that control characters outside string literals
 // stand as #ooo.
-func decodeSpan(text []byte, limit Options, syslog bool) decoded {
-	for window := min(scanWindow, len(text)); ; window = min(8*window, len(text)) {
-		span, end, ok := scanSpan(text[:window], limit)
-		if ok && bytes.IndexByte(text[:end], 0) < 0 {
-			return whole(decoded{span: span, has: true, end: end}, text)
-		}
-		if end < window-scanWindow/2 || window == len(text) {
-			break // it is not for the want of text
-		}
+func (s *scanner) decodeSpan(text []byte, limit Options, syslog bool) decoded {
+	if span, end, ok := s.scan(text, limit); ok && bytes.IndexByte(text[:end], 0) < 0 {
+		return whole(decoded{span: span, has: true, end: end}, text)
 	}
 	nul := bytes.IndexByte(text, 0)
 	if nul >= 0 {

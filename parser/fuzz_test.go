@@ -13,7 +13,7 @@ import (
 // end. The corpus has names: testdata/fuzz/FuzzScanAgreesWithGrammar.
 func FuzzScanAgreesWithGrammar(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
-		span, end, ok := scanSpan(text, Options{})
+		span, end, ok := newScanner().scan(text, Options{})
 		if !ok {
 			return
 		}

@@ -131,6 +131,6 @@ func (r *Reader) object(m *message, o *logObject, at int) (found bool) {
 	if start.head == (header{}) {
 		start.head = o.head
 	}
-	r.emit(inner, start, decodeSpan(inner.text[start.span:], r.opt, false))
+	r.emit(inner, start, r.decode(inner.text[start.span:], false))
 	return true
 }

@@ -269,3 +269,15 @@ func TestIDs(t *testing.T) {
 		require.Len(t, complaints, 1, bad)
 	}
 }
+
+// The scanner's short way with times gives what exact arithmetic gives.
+func TestScannedTimes(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		number := rapid.StringMatching(`[1-9][0-9]{8,10}\.[0-9]{1,9}`).Draw(rt, "number")
+		want, _ := microseconds([]byte(number))
+		span, _, ok := newScanner().scan([]byte("Span(trace_id=1, parent_id=None, id=2, name='x', notes=[Note(time="+number+
+			", value=1, service_name='s', address='h', port=1)])"), Options{})
+		require.True(t, ok)
+		require.Equal(t, want, span.Notes[0].Time, number)
+	})
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"sync"
 
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -57,6 +58,7 @@ type Reader struct {
 	out  Output
 
 	Counts  Counts
+	scanner *scanner            // nil until it is needed
 	partial map[string]*message // docker and CRI lines whose end is still to come, by stream
 	open    []*openRecord       // records that may go on in the next line of their stream, oldest first
 	bytes   int                 // held in partial and open
@@ -163,6 +165,21 @@ func (r *Reader) Flush() {
 		r.finish(r.open[0])
 	}
 	r.bytes = 0
+	if r.scanner != nil {
+		scanners.Put(r.scanner)
+		r.scanner = nil
+	}
+}
+
+// scanners are shared by the Readers of a run, one at a time: what one file says
+// again and again, others say, too.
+var scanners = sync.Pool{New: func() any { return newScanner() }}
+
+func (r *Reader) decode(text []byte, syslog bool) decoded {
+	if r.scanner == nil {
+		r.scanner = scanners.Get().(*scanner)
+	}
+	return r.scanner.decodeSpan(text, r.opt, syslog)
 }
 
 // Holding is the first line that is held back for what may follow; ok is false
@@ -326,7 +343,7 @@ func (r *Reader) records(m *message, key string) {
 		r.mention(m.text)
 	}
 	for ok := found; ok; {
-		d := decodeSpan(m.text[start.span:], r.opt, m.frame.kind == syslog)
+		d := r.decode(m.text[start.span:], m.frame.kind == syslog)
 		var next spanStart
 		if d.damage == nil {
 			next, ok = findSpan(m.text, start.span+d.end)
@@ -439,7 +456,7 @@ func (r *Reader) goOn(o *openRecord, m *message) {
 	}
 	o.tries++
 	o.tried = len(o.text)
-	d := decodeSpan(o.text[o.start.span:], r.opt, o.frame.kind == syslog)
+	d := r.decode(o.text[o.start.span:], o.frame.kind == syslog)
 	if d.damage == nil || !r.mayGoOn(&o.message, d) {
 		r.finish(o)
 	}
@@ -450,12 +467,12 @@ func (r *Reader) goOn(o *openRecord, m *message) {
 func (r *Reader) finish(o *openRecord) {
 	r.open = slices.DeleteFunc(r.open, func(other *openRecord) bool { return other == o })
 	r.bytes -= len(o.text)
-	d := decodeSpan(o.text[o.start.span:], r.opt, o.frame.kind == syslog)
+	d := r.decode(o.text[o.start.span:], o.frame.kind == syslog)
 	end := o.start.span + d.end
 	switch {
 	case d.damage == nil:
 	case d.damage.inRaw: // the lines below are not the value's
-		d = decodeSpan(o.text[o.start.span:o.first], r.opt, o.frame.kind == syslog)
+		d = r.decode(o.text[o.start.span:o.first], o.frame.kind == syslog)
 		end = o.first
 	default:
 		end = o.start.span + d.damage.at

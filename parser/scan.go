@@ -2,35 +2,51 @@ package parser
 
 import (
 	"bytes"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-// scanSpan decodes the text of a span that is just as tomograph's repr prints
-// it: all fields of its era in their order, strings, numbers and constants for
+// scanner decodes the text of a span that is just as tomograph's repr prints it:
+// all fields of its era in their order, strings, numbers and constants for
 // values. It is by far the fastest way (see docs/architecture.md) and knows
-// nothing of damage: for all else ok is false, and the grammar is asked. end is
-// the offset behind the span.
-func scanSpan(text []byte, limit Options) (span trace.Span, end int, ok bool) {
-	s := scanner{text: text, source: string(text), left: limit.maxNotes()}
-	ok = s.run()
-	return s.span, s.at, ok
+// nothing of damage: where it gives up, the grammar is asked. It allocates what
+// the span keeps and nothing else. A scanner is for one goroutine.
+type scanner struct {
+	interner   *interner
+	notes      []trace.Note // of the span at hand; copied when their number is known
+	dimensions []trace.Dimension
+
+	text []byte
+	at   int
+	left int // notes and dimensions that may still come
+	span trace.Span
 }
 
-type scanner struct {
-	text   []byte
-	source string // the same text; strings without escapes are parts of it
-	at     int
-	left   int // notes and dimensions that may still come
-	span   trace.Span
+func newScanner() *scanner { return &scanner{interner: newInterner()} }
+
+// scan decodes the span that text begins with; end is the offset behind it.
+func (s *scanner) scan(text []byte, limit Options) (span trace.Span, end int, ok bool) {
+	s.text, s.at, s.left, s.span = text, 0, limit.maxNotes(), trace.Span{}
+	s.notes, s.dimensions = s.notes[:0], s.dimensions[:0]
+	if !s.run() {
+		return trace.Span{}, s.at, false
+	}
+	return s.span, s.at, true
 }
 
 // skip moves over the given text, if it stands there.
 func (s *scanner) skip(literal string) bool {
-	if strings.HasPrefix(s.source[s.at:], literal) {
+	if rest := s.text[s.at:]; len(rest) >= len(literal) && string(rest[:len(literal)]) == literal {
 		s.at += len(literal)
+		return true
+	}
+	return false
+}
+
+// is moves over the given byte, if it stands there.
+func (s *scanner) is(c byte) bool {
+	if s.at < len(s.text) && s.text[s.at] == c {
+		s.at++
 		return true
 	}
 	return false
@@ -47,90 +63,104 @@ func (s *scanner) run() bool {
 		s.span.HasParent = true
 	}
 	if !s.skip(", id=") || !s.id(&s.span.ID) || !s.skip(", name=") || !s.name(&s.span.Name) ||
-		!s.skip(", notes=[") || !s.notes() {
+		!s.skip(", notes=[") || !s.noteList() {
 		return false
 	}
-	if s.skip(", dimensions=[") && !s.dimensions() {
+	if s.skip(", dimensions=[") && !s.dimensionList() {
 		return false
 	}
-	return s.skip(")")
+	return s.is(')')
 }
 
-func (s *scanner) notes() bool {
-	if s.skip("]") {
-		return true
-	}
-	// Each note takes 70 bytes and more, so this never asks for much in vain.
-	s.span.Notes = make([]trace.Note, 0, min(strings.Count(s.source[s.at:], "Note(time="), s.left))
-	for {
-		var n trace.Note
-		if s.left--; s.left < 0 {
+func (s *scanner) noteList() bool {
+	for first := true; !s.is(']'); first = false {
+		if s.left--; s.left < 0 || !first && !s.skip(", ") {
 			return false
 		}
-		if !s.skip("Note(time=") || !s.time(&n) || !s.skip(", value=") || !s.value(&n.Value) ||
+		s.notes = append(s.notes, trace.Note{})
+		n := &s.notes[len(s.notes)-1]
+		if !s.skip("Note(time=") || !s.time(n) || !s.skip(", value=") || !s.value(&n.Value) ||
 			!s.skip(", service_name=") || !s.name(&n.Service) || !s.skip(", address=") || !s.name(&n.Address) ||
 			!s.skip(", port=") || !s.value(&n.Port) {
 			return false
 		}
-		if s.skip(", duration=") && !s.value(&n.Duration) {
-			return false
-		}
-		if !s.skip(")") {
-			return false
-		}
-		s.span.Notes = append(s.span.Notes, n)
-		if s.skip("]") {
-			return true
-		}
-		if !s.skip(", ") {
+		if !s.is(')') && !(s.skip(", duration=") && s.value(&n.Duration) && s.is(')')) {
 			return false
 		}
 	}
+	s.span.Notes = append([]trace.Note(nil), s.notes...)
+	return true
 }
 
-func (s *scanner) dimensions() bool {
-	s.span.Dimensions = []trace.Dimension{}
-	if s.skip("]") {
-		return true
-	}
-	for {
-		var d trace.Dimension
-		if s.left--; s.left < 0 {
+func (s *scanner) dimensionList() bool {
+	for first := true; !s.is(']'); first = false {
+		if s.left--; s.left < 0 || !first && !s.skip(", ") {
 			return false
 		}
+		s.dimensions = append(s.dimensions, trace.Dimension{})
+		d := &s.dimensions[len(s.dimensions)-1]
 		if !s.skip("Tag(key=") || !s.name(&d.Key) || !s.skip(", value=") || !s.value(&d.Value) ||
 			!s.skip(", service_name=") || !s.name(&d.Service) || !s.skip(", address=") || !s.name(&d.Address) ||
-			!s.skip(", port=") || !s.value(&d.Port) || !s.skip(")") {
-			return false
-		}
-		s.span.Dimensions = append(s.span.Dimensions, d)
-		if s.skip("]") {
-			return true
-		}
-		if !s.skip(", ") {
+			!s.skip(", port=") || !s.value(&d.Port) || !s.is(')') {
 			return false
 		}
 	}
+	s.span.Dimensions = append([]trace.Dimension{}, s.dimensions...)
+	return true
 }
 
 // id reads a trace or span id.
 func (s *scanner) id(id *trace.ID) bool {
-	size, float := numberEnd(s.text[s.at:])
+	rest := s.text[s.at:]
+	size := digitsEnd(rest[:min(len(rest), 20)])
+	if size > 0 && size < 19 && size < len(rest) && rest[size] == ',' && (rest[0] != '0' || size == 1) { // nearly all
+		*id = trace.IDFromUint64(decimal(rest[:size]))
+		s.at += size
+		return true
+	}
+	size, float := numberEnd(rest)
 	if size == 0 || float {
 		return false
 	}
-	n, err := trace.ParseID(s.source[s.at : s.at+size])
+	n, err := trace.ParseID(string(rest[:size]))
 	*id = n
 	s.at += size
 	return err == nil
 }
 
+// decimal is the number of up to 19 digits.
+func decimal(digits []byte) (n uint64) {
+	for _, c := range digits {
+		n = n*10 + uint64(c-'0')
+	}
+	return n
+}
+
 func (s *scanner) time(n *trace.Note) bool {
-	size, _ := numberEnd(s.text[s.at:])
+	rest := s.text[s.at:]
+	// Nearly all times have ten digits, a point, and up to seven more.
+	if len(rest) > 19 && digitsEnd(rest[:11]) == 10 && rest[0] != '0' && rest[10] == '.' {
+		if size := digitsEnd(rest[11:19]); size > 0 && size < 8 && rest[11+size] == ',' {
+			us := decimal(rest[11 : 11+size])
+			for range 6 - size {
+				us *= 10
+			}
+			if size == 7 { // half to even
+				tenth := us % 10
+				if us /= 10; tenth > 5 || tenth == 5 && us&1 == 1 {
+					us++
+				}
+			}
+			n.Time, n.HasTime = int64(decimal(rest[:10])*1_000_000+us), true
+			s.at += 11 + size
+			return true
+		}
+	}
+	size, _ := numberEnd(rest)
 	if size == 0 {
 		return false
 	}
-	n.Time, n.HasTime = microseconds(s.text[s.at : s.at+size])
+	n.Time, n.HasTime = microseconds(rest[:size])
 	if !n.HasTime {
 		s.span.Damage |= trace.BadTime
 	}
@@ -150,54 +180,48 @@ func (s *scanner) name(t *trace.Text) bool {
 // string reads a string literal.
 func (s *scanner) string(text *string) bool {
 	rest := s.text[s.at:]
-	if len(rest) > 0 && (rest[0] == '\'' || rest[0] == '"') {
-		if n := bytes.IndexByte(rest[1:], rest[0]); n >= 0 {
-			if body := rest[1 : n+1]; bytes.IndexByte(body, '\\') < 0 && utf8.Valid(body) {
-				*text = s.source[s.at+1 : s.at+1+n]
-				s.at += n + 2
-				return true
-			}
-		}
-	}
 	size, ok := stringEnd(rest)
 	if !ok || size < 0 {
 		return false
 	}
-	decoded, invalid, bad := literalString(rest[:size])
-	if bad >= 0 {
-		return false
-	}
+	decoded, invalid, ok := s.interner.string(rest[:size])
 	if invalid {
 		s.span.Damage |= trace.InvalidUTF8
 	}
 	*text = decoded
 	s.at += size
-	return true
+	return ok
 }
 
 // value reads a string, a number or a constant.
 func (s *scanner) value(v *trace.Value) bool {
-	switch {
-	case s.at == len(s.text):
+	if s.at == len(s.text) {
 		return false
-	case s.skip("None"):
+	}
+	switch s.text[s.at] {
+	case '\'', '"', 'u', 'U', 'b', 'B':
+		v.Kind = trace.String
+		return s.string(&v.Text)
+	case 'N':
 		v.Kind = trace.None
-		return true
-	case s.skip("True"):
+		return s.skip("None")
+	case 'T':
 		*v = trace.Value{Kind: trace.Bool, Text: "True"}
-		return true
-	case s.skip("False"):
+		return s.skip("True")
+	case 'F':
 		*v = trace.Value{Kind: trace.Bool, Text: "False"}
-		return true
+		return s.skip("False")
 	}
-	if size, float := numberEnd(s.text[s.at:]); size > 0 {
-		v.Kind, v.Text = trace.Float, s.source[s.at:s.at+size]
-		if !float {
-			v.Kind, v.Text = trace.Int, strings.TrimSuffix(v.Text, "L")
-		}
-		s.at += size
-		return true
+	size, float := numberEnd(s.text[s.at:])
+	if size == 0 {
+		return false
 	}
-	v.Kind = trace.String
-	return s.string(&v.Text)
+	number := s.text[s.at : s.at+size]
+	s.at += size
+	v.Kind = trace.Float
+	if !float {
+		v.Kind, number = trace.Int, bytes.TrimSuffix(number, []byte("L"))
+	}
+	v.Text = s.interner.source(number)
+	return true
 }
