@@ -91,7 +91,7 @@ type noteRest struct {
 	Close  *lexer.Token `parser:"@')'"`
 	Notes  []*noteNode  `parser:"( ',' @@ )*"`
 	List   *lexer.Token `parser:"@']'"`
-	Span   []*spanField `parser:"( ',' @@ )*"`
+	Span   []*restField `parser:"( ',' @@ )*"`
 	End    *lexer.Token `parser:"@')'"`
 }
 
@@ -100,8 +100,15 @@ type tagRest struct {
 	Close  *lexer.Token `parser:"@')'"`
 	Tags   []*tagNode   `parser:"( ',' @@ )*"`
 	List   *lexer.Token `parser:"@']'"`
-	Span   []*spanField `parser:"( ',' @@ )*"`
+	Span   []*restField `parser:"( ',' @@ )*"`
 	End    *lexer.Token `parser:"@')'"`
+}
+
+// restField is a field of Span that has not been read yet; a field of Note or
+// Tag is none, so that a list of notes is not taken for that of the span.
+type restField struct {
+	Field *spanField   `parser:"(?= 'trace_id' | 'parent_id' | 'id' | 'name' | 'notes' | 'dimensions' ) @@"`
+	Extra *lexer.Token `parser:"| @Extra '=' ( String | Const | Int | Float | Raw )"`
 }
 
 var (
@@ -113,7 +120,19 @@ var (
 // grammarSpan reads the text of a span, which begins with "Span(", by the
 // grammar. What is whole before any damage is in the span all the same.
 func grammarSpan(text []byte, limit Options, syslog bool) decoded {
-	tokens := lexSpan(text, limit)
+	tokens, sure := lexSpan(text, limit, false)
+	d := readTokens(tokens, syslog)
+	if d.damage == nil || sure {
+		return d
+	}
+	tokens, _ = lexSpan(text, limit, true)
+	if again := readTokens(tokens, syslog); again.damage == nil {
+		return again
+	}
+	return d
+}
+
+func readTokens(tokens *tokens, syslog bool) decoded {
 	node, err := parse(spanGrammar, tokens)
 	b := builder{syslog: syslog}
 	d := decoded{}

@@ -27,8 +27,9 @@ type header struct {
 
 // spanStart is a place in a text where a span record begins.
 type spanStart struct {
-	header int // offset of the header, or of what stands for it
-	span   int // offset of "Span("
+	header int  // offset of the header, or of what stands for it
+	span   int  // offset of "Span("
+	bare   bool // there is no logger's name
 	head   header
 }
 
@@ -65,9 +66,12 @@ func findSpan(text []byte, from int) (spanStart, bool) {
 // bareSpan reads a message that begins with Span(trace_id=, maybe after a header
 // that has no logger name.
 func bareSpan(text []byte) (spanStart, bool) {
-	i := skipBlank(text, 0)
-	s := spanStart{header: i}
-	i = skipBlank(text, i+timeEnd(text[i:]))
+	i := 0
+	for n := colourEnd(text); n > 0; n = colourEnd(text[i:]) {
+		i += n
+	}
+	s := spanStart{header: i, bare: true}
+	i = skipTo(text, i+timeEnd(text[i:]), i)
 	if n := digitsEnd(text[i:]); n > 0 && n <= 10 && i+n < len(text) && text[i+n] == ' ' {
 		s.head.pid, _ = strconv.ParseInt(string(text[i:i+n]), 10, 64)
 		i = skipBlank(text, i+n)
@@ -81,6 +85,15 @@ func bareSpan(text []byte) (spanStart, bool) {
 	i = s.head.groups(text, i)
 	s.span = i
 	return s, bytes.HasPrefix(text[i:], []byte(spanMarker+"trace_id="))
+}
+
+// skipTo is skipBlank from offset to on, if something was read since offset
+// from: a message does not begin with blanks.
+func skipTo(text []byte, to, from int) int {
+	if to == from {
+		return to
+	}
+	return skipBlank(text, to)
 }
 
 // isLogger says whether a group is a logger's name rather than a context.
@@ -107,7 +120,7 @@ func headedSpan(text []byte, name int) (spanStart, bool) {
 	}
 	var s spanStart
 	switch c := text[after]; {
-	case c == ')' && name > 0 && text[name-1] == '(' && after+1 < len(text) && text[after+1] == ':':
+	case c == ')' && (name == 0 || text[name-1] == '(') && after+1 < len(text) && text[after+1] == ':':
 		i := skipBlank(text, after+2)
 		n := timeEnd(text[i:])
 		if n == 0 {
@@ -125,7 +138,7 @@ func headedSpan(text []byte, name int) (spanStart, bool) {
 			}
 			i = skipBlank(text, i+n)
 		}
-		s = spanStart{header: name - 1, span: i}
+		s = spanStart{header: max(0, name-1), span: i}
 		if s.header > 0 && isQuote(text[s.header-1]) {
 			return spanStart{}, false
 		}
@@ -172,7 +185,25 @@ func (s *spanStart) front(text []byte) bool {
 		s.header = t
 		return t == 0 || !isQuote(text[t-1])
 	}
-	return backBlank(text, s.header) == 0
+	return tornTime(text[:s.header])
+}
+
+// tornTime says whether what stands before the rest of a header at the start of
+// a message is nothing, or what damage left of a time.
+func tornTime(text []byte) bool {
+	if len(text) > 40 {
+		return false
+	}
+	for i := 0; i < len(text); i++ {
+		if n := colourEnd(text[i:]); n > 0 {
+			i += n - 1
+			continue
+		}
+		if c := text[i]; isWord(c) && (c < '0' || c > '9') && c != 'T' && c != 'Z' || isQuote(c) || c == '(' || c == '[' {
+			return false
+		}
+	}
+	return true
 }
 
 // groups reads the [...] groups of a header from i on, among them the request's
@@ -235,9 +266,26 @@ func recordHeader(text []byte) int {
 			j = skipBlank(text, j+d)
 		}
 		if l := levelEnd(text[j:]); l > 0 && j+l < len(text) && text[j+l] == ' ' {
-			return start
+			return start - loggerBefore(text[:start])
 		}
 	}
+}
+
+// loggerBefore returns the length of the (NAME): that text ends with, 0 if there
+// is none.
+func loggerBefore(text []byte) int {
+	if !bytes.HasSuffix(text, []byte("): ")) {
+		return 0
+	}
+	open := bytes.LastIndexByte(text[max(0, len(text)-200):], '(')
+	if open < 0 {
+		return 0
+	}
+	open += max(0, len(text)-200)
+	if !isLogger(text[open+1 : len(text)-len("): ")]) {
+		return 0
+	}
+	return len(text) - open
 }
 
 // startsRecord says whether a message begins a log record of its own, and the
@@ -249,7 +297,7 @@ func startsRecord(text []byte) (pid int64, ok bool) {
 			return 0, true
 		}
 	}
-	if bytes.HasPrefix(text[i:], []byte(spanMarker+"trace_id=")) {
+	if bytes.HasPrefix(text, []byte(spanMarker+"trace_id=")) {
 		return 0, true
 	}
 	if n := timeEnd(text[i:]); n > 0 {

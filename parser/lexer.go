@@ -81,7 +81,8 @@ func (definition) Symbols() map[string]lexer.TokenType {
 
 func (definition) Lex(_ string, r io.Reader) (lexer.Lexer, error) {
 	text, err := io.ReadAll(r)
-	return &tokenReader{tokens: lexSpan(text, Options{})}, err
+	tokens, _ := lexSpan(text, Options{}, false)
+	return &tokenReader{tokens: tokens}, err
 }
 
 // spanLexer cuts one record's text into tokens.
@@ -95,10 +96,13 @@ type spanLexer struct {
 }
 
 // lexSpan cuts the text of a span, which begins with "Span(", into tokens.
-func lexSpan(text []byte, limit Options) *tokens {
-	l := &spanLexer{tokens: tokens{text: text}, limit: limit, scope: 'S', raws: &rawValues{}}
+//
+// doubt has it look behind every value that nothing quotes whether the rest can
+// be read; sure says that there is none for which that would change anything.
+func lexSpan(text []byte, limit Options, doubt bool) (t *tokens, sure bool) {
+	l := &spanLexer{tokens: tokens{text: text}, limit: limit, scope: 'S', raws: &rawValues{doubt: doubt}}
 	l.run()
-	return &l.tokens
+	return &l.tokens, len(l.raws.ends) == 0
 }
 
 // lexRest cuts what follows a value in a note or tag into tokens.
@@ -182,12 +186,13 @@ func (l *spanLexer) name() bool {
 
 // value reads what stands behind an equals sign.
 func (l *spanLexer) value() bool {
+	equals := l.at
 	for l.at < len(l.text) && (l.text[l.at] == ' ' || l.text[l.at] == '\t') {
 		l.at++
 	}
 	rest := l.text[l.at:]
 	if len(rest) == 0 {
-		l.fail(damage{at: l.at, reason: "the record ends before a value", expected: "a value", cut: true})
+		l.fail(damage{at: l.at, reason: "the record ends before a value", expected: "a value", cut: true, inRaw: l.field() == "value"})
 		return false
 	}
 	if rest[0] == '[' && l.scope == 'S' && (l.field() == "notes" || l.field() == "dimensions") {
@@ -208,6 +213,7 @@ func (l *spanLexer) value() bool {
 			return false
 		}
 	}
+	l.at = equals // a value's text is all of it
 	return l.rawValue()
 }
 

@@ -18,6 +18,7 @@ var serviceName = []byte(", service_name=")
 type rawValues struct {
 	ends    map[int]rawEnd // by where the value begins
 	spent   int            // bytes looked at in vain or twice
+	doubt   bool           // whether what follows a balanced value is looked at, too
 	tooMany bool
 }
 
@@ -71,10 +72,16 @@ func (l *spanLexer) findRawEnd() rawEnd {
 	if tooDeep {
 		return rawEnd{damage: tooDeepAt(start)}
 	}
-	if end >= 0 && end > start {
+	// Where the balanced text holds the end of a note and the start of another,
+	// or what follows it can't be read, its quotes and brackets were not what
+	// they seemed, if the other rule finds an end.
+	if end >= 0 && !holdsNotes(l.text[start:end]) && (!l.raws.doubt || l.reads(end)) {
 		return rawEnd{end: end}
 	}
-	if end, ok := l.firstReadable(start); ok {
+	if first, ok := l.firstReadable(start); ok {
+		return rawEnd{end: first}
+	}
+	if end >= 0 {
 		return rawEnd{end: end}
 	}
 	if l.raws.tooMany {
@@ -91,6 +98,12 @@ func (l *spanLexer) findRawEnd() rawEnd {
 	return rawEnd{damage: cut}
 }
 
+// holdsNotes says whether a value's text holds the end of a note or tag and the
+// start of the next.
+func holdsNotes(text []byte) bool {
+	return bytes.Contains(text, []byte("), Note(time=")) || bytes.Contains(text, []byte("), Tag(key="))
+}
+
 func tooDeepAt(start int) damage {
 	return damage{at: start, reason: fmt.Sprintf("a value with more than %d nested brackets", maxNesting), expected: "the repr of a Python value"}
 }
@@ -99,7 +112,7 @@ func tooDeepAt(start int) damage {
 // note and what follows can be read, to the end of the span: in a record that is
 // cut, nobody can tell where such a value ends.
 func (l *spanLexer) firstReadable(start int) (end int, ok bool) {
-	for at := start + 1; ; at++ {
+	for at := start; ; at++ {
 		i := bytes.Index(l.text[min(at, len(l.text)):], serviceName)
 		if i < 0 || l.raws.tooMany {
 			return -1, false
@@ -142,22 +155,26 @@ func fieldFollows(rest []byte) bool {
 // -1 if there is none. A quote opens a string only where repr would print one:
 // not behind a letter or digit, as in it's.
 func balancedEnd(text []byte, start int, ends func(rest []byte) bool) (end int, tooDeep bool) {
-	depth := 0
+	var closing []byte // of the brackets that are open
 	for i := start; i < len(text); i++ {
 		switch c := text[i]; c {
-		case ',', ')':
-			if depth == 0 && ends(text[i:]) {
+		case ',':
+			if len(closing) == 0 && ends(text[i:]) {
 				return i, false
 			}
-			if c == ')' {
-				depth--
-			}
 		case '(', '[', '{':
-			if depth++; depth > maxNesting {
+			if len(closing) == maxNesting {
 				return -1, true
 			}
-		case ']', '}':
-			depth--
+			closing = append(closing, closer(c))
+		case ')', ']', '}':
+			if len(closing) == 0 && ends(text[i:]) {
+				return i, false
+			}
+			if len(closing) == 0 || closing[len(closing)-1] != c {
+				return -1, false
+			}
+			closing = closing[:len(closing)-1]
 		case '\'', '"':
 			if i > start && isWord(text[i-1]) && !isPrefix(text[start:i]) {
 				continue
@@ -168,11 +185,16 @@ func balancedEnd(text []byte, start int, ends func(rest []byte) bool) (end int, 
 			}
 			i += n - 1
 		}
-		if depth < 0 {
-			return -1, false
-		}
 	}
 	return -1, false
+}
+
+// closer is the bracket that closes an opening one.
+func closer(open byte) byte {
+	if open == '(' {
+		return ')'
+	}
+	return open + 2 // [ ] and { } in ASCII
 }
 
 // isPrefix says whether text ends with a string prefix (u, b, r, ur, br) that is
