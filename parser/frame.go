@@ -22,20 +22,22 @@ const (
 
 // frame is a line without its frame.
 type frame struct {
-	kind    frameKind
-	stream  string // lines of one stream belong together: docker's and CRI's stream, a host and ident[pid]
-	text    []byte // borrowed from the line, or decoded from it
-	at      int    // offset in the line of the text, or of the JSON literal that holds it
-	literal []byte // the JSON literal the text was decoded from, nil if the text stands in the line
-	array   bool   // the text was an array of bytes
-	host    string
-	pid     int64
-	time    int64  // microseconds, 0 if the frame has no absolute time
-	logger  string // the journal's LOGGER_NAME
-	width   int    // of the frame in front of the text, for a journal's continuation lines
-	more    bool   // the text goes on in the next line of the stream (docker, CRI, the journal's _LINE_BREAK)
-	cut     bool   // the JSON of the line is cut or torn
-	lost    string // why the text is not there at all (the journal's null)
+	kind      frameKind
+	stream    string // lines of one stream belong together: docker's and CRI's stream, a host and ident[pid]
+	text      []byte // borrowed from the line, or decoded from it
+	at        int    // offset in the line of the text, or of the JSON literal that holds it
+	literal   []byte // the JSON literal the text was decoded from, nil if the text stands in the line
+	array     bool   // the text was an array of bytes
+	host      string
+	pid       int64
+	time      int64  // microseconds, 0 if the frame has no absolute time
+	logger    string // the journal's LOGGER_NAME
+	width     int    // of the frame in front of the text, for a journal's continuation lines
+	more      bool   // the text goes on in the next line of the stream (docker, CRI, the journal's _LINE_BREAK)
+	cut       bool   // the JSON of the line is cut or torn
+	end       int    // offset in the line behind the JSON, 0 if there is none or it is cut
+	continues bool   // the text goes on with a message, in a line of its own
+	lost      string // why the text is not there at all (the journal's null)
 }
 
 // unframe takes the frame off a line.
@@ -67,6 +69,9 @@ func unframeCRI(line []byte) (frame, bool) {
 		if rest := line[n:]; bytes.HasPrefix(rest, []byte(stream)) && len(rest) >= len(stream)+1 {
 			tag := rest[len(stream)]
 			at := n + len(stream) + 1
+			if at < len(line) && line[at] == ':' { // more tags, as in F:x
+				at += wordEnd(line[at:])
+			}
 			if tag != 'P' && tag != 'F' || at < len(line) && line[at] != ' ' {
 				return frame{}, false
 			}
@@ -85,7 +90,7 @@ func unframeCRI(line []byte) (frame, bool) {
 // IDENT is missing where the daemon took the date of the line for it.
 func unframeSyslog(line []byte) (frame, bool) {
 	f := frame{kind: syslog}
-	i := 0
+	i, absolute := 0, false
 	if line[0] == '<' {
 		n := digitsEnd(line[1:])
 		if n == 0 || n > 3 || len(line) < n+3 || line[n+1] != '>' {
@@ -99,7 +104,7 @@ func unframeSyslog(line []byte) (frame, bool) {
 		if n < 20 || line[i+10] != 'T' {
 			return frame{}, false
 		}
-		f.time = absoluteTime(line[i : i+n])
+		f.time, absolute = absoluteTime(line[i:i+n]), true
 	}
 	i += n
 	if i >= len(line) || line[i] != ' ' {
@@ -108,7 +113,7 @@ func unframeSyslog(line []byte) (frame, bool) {
 	i++
 	n = wordEnd(line[i:])
 	host := line[i : i+n]
-	if n == 0 || n > 255 || i+n == len(line) || levelEnd(host) == n || digitsEnd(host) == n || bytes.ContainsAny(host, "[](){}\"'") {
+	if n == 0 || n > 255 || i+n == len(line) || levelEnd(host) == n || absolute && digitsEnd(host) == n || bytes.ContainsAny(host, "[](){}\"'") {
 		return frame{}, false
 	}
 	f.host = string(host)
@@ -121,6 +126,12 @@ func unframeSyslog(line []byte) (frame, bool) {
 			f.pid, _ = strconv.ParseInt(string(ident[open+1:len(ident)-1]), 10, 64)
 		}
 		i += n
+	} else if n := wordEnd(line[i:]); n > 0 && n < len(line)-i && timeEnd(line[i:]) == 0 && levelEnd(line[i:]) == 0 {
+		// a service's name without the colon
+		if rest := line[i+n+1:]; timeEnd(rest) > 0 || levelEnd(rest[skipBlank(rest, 0):]) > 0 || bytes.HasPrefix(rest, []byte(spanMarker+"trace_id=")) {
+			f.stream += " " + string(line[i:i+n])
+			i += n + 1
+		}
 	}
 	f.text, f.at, f.width = line[i:], i, i
 	return f, true
@@ -228,6 +239,7 @@ func unframeJSON(line []byte) frame {
 	default:
 		return frame{text: line}
 	}
+	f.end = max(0, end)
 	return f
 }
 
@@ -269,8 +281,8 @@ func (f *frame) journalMessage(m jsonMember) {
 	}
 }
 
-// tornFrame returns where in a line whose JSON is torn another object with a
-// frame begins, -1 if none does.
+// tornFrame returns where in a line, behind its beginning, a JSON object with a
+// frame or of JSONFormatter begins, -1 if none does.
 func tornFrame(line []byte) int {
 	for at, n := 0, 0; n < maxTornObjects; n++ {
 		i := bytes.Index(line[at+1:], []byte(`{"`))
@@ -279,6 +291,9 @@ func tornFrame(line []byte) int {
 		}
 		at += 1 + i
 		if unframeJSON(line[at:]).kind != unframed {
+			return at
+		}
+		if o := readLogObject(line[at:]); o.known && o.name != nil {
 			return at
 		}
 	}

@@ -84,24 +84,28 @@ type extraField struct {
 	Value *lexer.Token `parser:"@( String | Const | Int | Float | Raw )"`
 }
 
-// noteRest and tagRest are what may follow a value in a note or a tag, to the
-// end of the span; they tell whether a value that nothing quotes may end there.
-type noteRest struct {
-	Fields []*noteField `parser:"',' @@ ( ',' @@ )*"`
+// What may follow a value in a note or a tag, piece by piece to the end of the
+// span: it tells whether a value that nothing quotes may end there (raw.go).
+
+type noteTail struct {
+	Fields []*noteField `parser:"( ',' @@ )*"`
 	Close  *lexer.Token `parser:"@')'"`
-	Notes  []*noteNode  `parser:"( ',' @@ )*"`
-	List   *lexer.Token `parser:"@']'"`
-	Span   []*restField `parser:"( ',' @@ )*"`
-	End    *lexer.Token `parser:"@')'"`
 }
 
-type tagRest struct {
-	Fields []*tagField  `parser:"',' @@ ( ',' @@ )*"`
+type tagTail struct {
+	Fields []*tagField  `parser:"( ',' @@ )*"`
 	Close  *lexer.Token `parser:"@')'"`
-	Tags   []*tagNode   `parser:"( ',' @@ )*"`
-	List   *lexer.Token `parser:"@']'"`
-	Span   []*restField `parser:"( ',' @@ )*"`
-	End    *lexer.Token `parser:"@')'"`
+}
+
+type nextItem struct {
+	Note *noteNode `parser:"',' ( @@"`
+	Tag  *tagNode  `parser:"| @@ )"`
+}
+
+type listTail struct {
+	List *lexer.Token `parser:"@']'"`
+	Span []*restField `parser:"( ',' @@ )*"`
+	End  *lexer.Token `parser:"@')'"`
 }
 
 // restField is a field of Span that has not been read yet; a field of Note or
@@ -113,8 +117,10 @@ type restField struct {
 
 var (
 	spanGrammar     = participle.MustBuild[spanNode](participle.Lexer(definition{}), participle.UseLookahead(0))
-	noteRestGrammar = participle.MustBuild[noteRest](participle.Lexer(definition{}), participle.UseLookahead(0))
-	tagRestGrammar  = participle.MustBuild[tagRest](participle.Lexer(definition{}), participle.UseLookahead(0))
+	noteTailGrammar = participle.MustBuild[noteTail](participle.Lexer(definition{}), participle.UseLookahead(0))
+	tagTailGrammar  = participle.MustBuild[tagTail](participle.Lexer(definition{}), participle.UseLookahead(0))
+	nextItemGrammar = participle.MustBuild[nextItem](participle.Lexer(definition{}), participle.UseLookahead(0))
+	listTailGrammar = participle.MustBuild[listTail](participle.Lexer(definition{}), participle.UseLookahead(0))
 )
 
 // grammarSpan reads the text of a span, which begins with "Span(", by the
@@ -159,18 +165,6 @@ func parse[G any](grammar *participle.Parser[G], t *tokens) (*G, error) {
 	return grammar.ParseFromLexer(peeking)
 }
 
-// readsToEnd says whether the tokens behind a value read, to the end of the span;
-// in is N for a value in a note, T for one in a tag.
-func readsToEnd(t *tokens, in byte) bool {
-	var err error
-	if in == 'T' {
-		_, err = parse(tagRestGrammar, t)
-	} else {
-		_, err = parse(noteRestGrammar, t)
-	}
-	return err == nil
-}
-
 // describe says in words what is wrong where the grammar could not go on.
 func describe(err error, t *tokens) *damage {
 	var unexpected *participle.UnexpectedTokenError
@@ -194,7 +188,7 @@ func describe(err error, t *tokens) *damage {
 	case tokenEOF:
 		d.at, d.reason, d.cut = len(t.text), "the record ends before the span does", true
 	default:
-		d.reason = "unexpected " + quoted([]byte(token.Value))
+		d.reason = "unexpected " + quoted(t.text[d.at:])
 		if strings.HasSuffix(string(bytes.TrimRight(t.text[:d.at], " ")), "=[") {
 			d.expected = `an element of the list or "]"`
 		}

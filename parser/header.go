@@ -57,9 +57,39 @@ func findSpan(text []byte, from int) (spanStart, bool) {
 		}
 		name := at + i
 		at = name + len(loggerName)
-		if s, ok := headedSpan(text, name); ok && s.header >= from {
+		if s, ok := headedSpan(text, name, true); ok && s.header >= from {
 			return s, true
 		}
+	}
+}
+
+// spanRightAt finds the span record that begins at offset at of a text, or behind
+// blanks there: behind a whole span, or where another record tore one, a header
+// needs no time.
+func spanRightAt(text []byte, at int) (spanStart, bool) {
+	at = skipBlank(text, at)
+	s, ok := findSpan(text[at:], 0)
+	if !ok || s.header > 0 {
+		return spanStart{}, false
+	}
+	s.header += at
+	s.span += at
+	return s, true
+}
+
+// anyHeader says where the first header in a text begins that is a log record's,
+// any logger's with a time or tomograph's without one; -1 if there is none.
+func anyHeader(text []byte) int {
+	first := recordHeader(text)
+	for at := 0; ; {
+		i := bytes.Index(text[at:], loggerBytes)
+		if i < 0 || first >= 0 && at+i > first {
+			return first
+		}
+		if s, ok := headedSpan(text, at+i, false); ok && (first < 0 || s.header < first) {
+			return s.header
+		}
+		at += i + len(loggerName)
 	}
 }
 
@@ -82,7 +112,9 @@ func bareSpan(text []byte) (spanStart, bool) {
 	if n := bytes.IndexByte(text[i:], ']'); n > 0 && text[i] == '[' && isLogger(text[i+1:i+n]) {
 		return s, false // keystone's LEVEL [NAME]
 	}
-	i = s.head.groups(text, i)
+	if i < len(text) && text[i] == '[' {
+		i = s.head.groups(text, i)
+	}
 	s.span = i
 	return s, bytes.HasPrefix(text[i:], []byte(spanMarker+"trace_id="))
 }
@@ -113,7 +145,10 @@ func isLogger(group []byte) bool {
 //	[TIME] LEVEL [NAME] Span(                   keystone
 //	(NAME): TIME LEVEL [MODULE FUNC] Span(      logging.conf
 //	LEVEL:NAME:Span(                            Python's default
-func headedSpan(text []byte, name int) (spanStart, bool) {
+//
+// A message may begin with one that has no time; in mid-line it is taken for one
+// only if not strict.
+func headedSpan(text []byte, name int, strict bool) (spanStart, bool) {
 	after := name + len(loggerName)
 	if after >= len(text) {
 		return spanStart{}, false
@@ -139,7 +174,7 @@ func headedSpan(text []byte, name int) (spanStart, bool) {
 			i = skipBlank(text, i+n)
 		}
 		s = spanStart{header: max(0, name-1), span: i}
-		if s.header > 0 && isQuote(text[s.header-1]) {
+		if s.header > 0 && strict && isQuote(text[s.header-1]) {
 			return spanStart{}, false
 		}
 		return s, bytes.HasPrefix(text[i:], markerBytes)
@@ -159,13 +194,13 @@ func headedSpan(text []byte, name int) (spanStart, bool) {
 	if !bytes.HasPrefix(text[s.span:], markerBytes) {
 		return spanStart{}, false
 	}
-	return s, s.front(text)
+	return s, s.front(text, strict)
 }
 
 // front moves s.header from the logger name back to where the header begins:
 // over the level, a pid and a time. It says whether that is a header's front: a
 // level must stand there, and in mid-line a time, too.
-func (s *spanStart) front(text []byte) bool {
+func (s *spanStart) front(text []byte, strict bool) bool {
 	i := backBlank(text, s.header)
 	if i > 0 && text[i-1] == ':' { // LEVEL:NAME:
 		i--
@@ -183,9 +218,9 @@ func (s *spanStart) front(text []byte) bool {
 	}
 	if t := timeStart(text[:i]); t >= 0 {
 		s.header = t
-		return t == 0 || !isQuote(text[t-1])
+		return t == 0 || !strict || !isQuote(text[t-1])
 	}
-	return tornTime(text[:s.header])
+	return !strict || tornTime(text[:s.header])
 }
 
 // tornTime says whether what stands before the rest of a header at the start of
@@ -206,11 +241,14 @@ func tornTime(text []byte) bool {
 	return true
 }
 
+// maxGroup bounds the length of a [...] group.
+const maxGroup = 4096
+
 // groups reads the [...] groups of a header from i on, among them the request's
 // ids, and returns where they end.
 func (h *header) groups(text []byte, i int) int {
 	for i = skipBlank(text, i); i < len(text) && text[i] == '['; i = skipBlank(text, i) {
-		n := bytes.IndexByte(text[i:], ']')
+		n := bytes.IndexByte(text[i:min(len(text), i+maxGroup)], ']')
 		if n < 0 {
 			return i
 		}
@@ -288,27 +326,30 @@ func loggerBefore(text []byte) int {
 	return len(text) - open
 }
 
-// startsRecord says whether a message begins a log record of its own, and the
-// pid of its header, 0 if it has none.
-func startsRecord(text []byte) (pid int64, ok bool) {
-	i := skipBlank(text, 0)
-	if bytes.HasPrefix(text[i:], []byte("(")) { // (NAME): TIME
-		if n := bytes.Index(text[i:], []byte("): ")); n > 0 && n < 200 && timeEnd(text[i+n+3:]) > 0 {
-			return 0, true
-		}
-	}
+// startsRecord says whether a message begins a log record of its own: with TIME
+// [PID] LEVEL, (NAME): TIME, Span(trace_id=, or, if headers here have no times,
+// LEVEL. pid is that of its header, 0 if it has none.
+func startsRecord(text []byte, timed bool) (pid int64, ok bool) {
 	if bytes.HasPrefix(text, []byte(spanMarker+"trace_id=")) {
 		return 0, true
 	}
-	if n := timeEnd(text[i:]); n > 0 {
-		i = skipBlank(text, i+n)
-		if d := digitsEnd(text[i:]); d > 0 && d <= 10 && i+d < len(text) && text[i+d] == ' ' {
-			pid, _ = strconv.ParseInt(string(text[i:i+d]), 10, 64)
+	i := skipBlank(text, 0)
+	if i < len(text) && text[i] == '(' { // (NAME): TIME
+		if n := bytes.Index(text[i:min(len(text), i+200)], []byte("): ")); n > 0 && timeEnd(text[i+n+3:]) > 0 {
+			return 0, true
 		}
-		return pid, true
 	}
-	n := levelEnd(text[i:])
-	return 0, n > 0 && i+n < len(text) && text[i+n] == ' '
+	n := timeEnd(text[i:])
+	if n == 0 && timed {
+		return 0, false
+	}
+	i = skipBlank(text, i+n)
+	if d := digitsEnd(text[i:]); n > 0 && d > 0 && d <= 10 && i+d < len(text) && text[i+d] == ' ' {
+		pid, _ = strconv.ParseInt(string(text[i:i+d]), 10, 64)
+		i = skipBlank(text, i+d)
+	}
+	n = levelEnd(text[i:])
+	return pid, n > 0 && i+n < len(text) && text[i+n] == ' '
 }
 
 // timeEnd returns the length of the time that text begins with, 0 if none:

@@ -69,7 +69,8 @@ func jsonMembers(text []byte, each func(jsonMember)) int {
 }
 
 // jsonElements calls each for the elements of the array that text begins with,
-// and says whether it was read to its end.
+// and says whether it was read to its end; in a cut one the last element may be
+// an array that is cut, too.
 func jsonElements(text []byte, each func(value []byte, at int)) bool {
 	i := jsonBlank(text, 0)
 	if i >= len(text) || text[i] != '[' {
@@ -82,6 +83,9 @@ func jsonElements(text []byte, each func(value []byte, at int)) bool {
 	for {
 		n, ok := jsonValueEnd(text[i:])
 		if !ok {
+			if i < len(text) && text[i] == '[' {
+				each(text[i:], i)
+			}
 			return false
 		}
 		each(text[i:i+n], i)
@@ -203,6 +207,9 @@ func jsonRune(body []byte) (piece []byte, size int) {
 		if low, ok := jsonHex(body[6:]); ok && utf16.DecodeRune(r, low) != utf8.RuneError {
 			return utf8.AppendRune(nil, utf16.DecodeRune(r, low)), 12
 		}
+	}
+	if utf16.IsSurrogate(r) { // kept as bytes that are no UTF-8, which it is not
+		return []byte{0xed, byte(0x80 | r>>6&0x3f), byte(0x80 | r&0x3f)}, size
 	}
 	return utf8.AppendRune(nil, r), size
 }

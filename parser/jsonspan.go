@@ -80,8 +80,16 @@ func (b *jsonBuilder) list(value []byte, at int, each func(value []byte, at int)
 		}
 	})
 	if !ok && b.damage == nil {
-		b.damage = &damage{at: at, reason: "unexpected " + quoted(value), expected: "an array"}
+		b.damage = notClosed(value, at)
 	}
+}
+
+// notClosed is the damage of what should be an array.
+func notClosed(value []byte, at int) *damage {
+	if len(value) > 0 && value[0] == '[' {
+		return &damage{at: at + len(value), reason: "the record ends inside an array", expected: "its end", cut: true}
+	}
+	return &damage{at: at, reason: "unexpected " + quoted(value), expected: "an array"}
 }
 
 func (b *jsonBuilder) jsonNote(array []byte, at int) {
@@ -108,7 +116,11 @@ func (b *jsonBuilder) jsonNote(array []byte, at int) {
 			n.Duration = b.jsonValue(value)
 		}
 	})
-	if !ok || i < 5 || i > 6 {
+	if !ok {
+		b.damage = notClosed(array, at)
+		return
+	}
+	if i < 5 || i > 6 {
 		b.damage = &damage{at: at, reason: "unexpected " + quoted(array), expected: "an array [time, value, service_name, address, port, duration]"}
 		return
 	}
@@ -132,7 +144,11 @@ func (b *jsonBuilder) jsonTag(array []byte, at int) {
 			d.Port = b.jsonValue(value)
 		}
 	})
-	if !ok || i != 5 {
+	if !ok {
+		b.damage = notClosed(array, at)
+		return
+	}
+	if i != 5 {
 		b.damage = &damage{at: at, reason: "unexpected " + quoted(array), expected: "an array [key, value, service_name, address, port]"}
 		return
 	}

@@ -36,6 +36,9 @@ var knownNames = map[string]bool{
 // nested calls.
 const maxNesting = 1000
 
+// maxExtras bounds the fields tomograph never had in a whole record.
+const maxExtras = 10_000
+
 // damage is why and where the reading of a span stopped.
 type damage struct {
 	at       int    // offset in the text
@@ -88,11 +91,13 @@ func (definition) Lex(_ string, r io.Reader) (lexer.Lexer, error) {
 // spanLexer cuts one record's text into tokens.
 type spanLexer struct {
 	tokens
-	at    int
-	scope byte // 'S' in Span( ), 'N' in Note( ), 'T' in Tag( )
-	limit Options
-	items int        // notes and dimensions seen
-	raws  *rawValues // shared with the lexers that look ahead
+	at     int
+	scope  byte // 'S' in Span( ), 'N' in Note( ), 'T' in Tag( )
+	limit  Options
+	items  int        // notes and dimensions seen
+	extras int        // fields seen that tomograph never had
+	raws   *rawValues // shared with the lexers that look ahead
+	piece  bool       // end behind the first closing parenthesis
 }
 
 // lexSpan cuts the text of a span, which begins with "Span(", into tokens.
@@ -105,13 +110,6 @@ func lexSpan(text []byte, limit Options, doubt bool) (t *tokens, sure bool) {
 	return &l.tokens, len(l.raws.ends) == 0
 }
 
-// lexRest cuts what follows a value in a note or tag into tokens.
-func (l *spanLexer) lexRest(at int) *tokens {
-	rest := &spanLexer{tokens: tokens{text: l.text}, at: at, scope: l.scope, limit: l.limit, items: l.items, raws: l.raws}
-	rest.run()
-	return &rest.tokens
-}
-
 func (l *spanLexer) run() {
 	for {
 		for l.at < len(l.text) && (l.text[l.at] == ' ' || l.text[l.at] == '\t') {
@@ -120,7 +118,12 @@ func (l *spanLexer) run() {
 		if l.at == len(l.text) {
 			return
 		}
-		switch c := l.text[l.at]; {
+		c := l.text[l.at]
+		if !l.mayFollow(c) { // the grammar will mind it
+			l.emit(tokenPunct, 1)
+			return
+		}
+		switch {
 		case c == '(' || c == '[' || c == ']' || c == ',' || c == '=':
 			l.emit(tokenPunct, 1)
 			if c == '=' && !l.value() {
@@ -128,7 +131,7 @@ func (l *spanLexer) run() {
 			}
 		case c == ')':
 			l.emit(tokenPunct, 1)
-			if l.scope == 'S' {
+			if l.scope == 'S' || l.piece {
 				return
 			}
 			l.scope = 'S'
@@ -141,6 +144,26 @@ func (l *spanLexer) run() {
 			return
 		}
 	}
+}
+
+// mayFollow says whether what begins with c may stand behind the last token. It
+// is asked so that a line of nothing but brackets is not cut into tokens to its
+// end; what it lets pass the grammar judges.
+func (l *spanLexer) mayFollow(c byte) bool {
+	if len(l.list) == 0 {
+		return true
+	}
+	switch last := l.list[len(l.list)-1]; last.Type {
+	case tokenName, tokenExtra:
+		return c == '=' || c == '('
+	case tokenPunct:
+		switch last.Value {
+		case "(", ",", "[":
+			return isWord(c) || last.Value == "[" && c == ']'
+		}
+		return c == ',' || c == ')' || c == ']' || last.Value == "=" && c == '['
+	}
+	return c == ',' || c == ')'
 }
 
 func (l *spanLexer) emit(kind lexer.TokenType, size int) {
@@ -179,6 +202,10 @@ func (l *spanLexer) name() bool {
 	kind := tokenName
 	if !knownNames[word] {
 		kind = tokenExtra
+		if l.extras++; l.extras > maxExtras {
+			l.fail(damage{at: l.at, reason: fmt.Sprintf("more than %d fields that tomograph never had", maxExtras)})
+			return false
+		}
 	}
 	l.emit(kind, end-l.at)
 	return true
@@ -203,13 +230,17 @@ func (l *spanLexer) value() bool {
 	}
 	kind, size := literalEnd(rest)
 	if size > 0 {
-		if delimited(rest[size:]) {
+		if delimited(rest[size:]) && (l.field() != "value" || fieldEnds(rest[size:])) {
 			l.emit(kind, size)
 			return true
 		}
 		if size == len(rest) {
 			l.fail(damage{at: len(l.text), reason: fmt.Sprintf("the record ends in %s or right behind it", quoted(rest)),
-				expected: `"," or ")"`, cut: true})
+				expected: `"," or ")"`, cut: true, inRaw: l.field() == "value"})
+			return false
+		}
+		if l.field() != "value" { // a number is whole with what ends it
+			l.fail(damage{at: l.at + size, reason: "unexpected " + quoted(rest[size:]), expected: `"," or ")"`})
 			return false
 		}
 	}
@@ -242,7 +273,7 @@ func (l *spanLexer) stringValue(size int) bool {
 	if size > 0 {
 		body = rest[:size]
 	}
-	if h := recordHeader(body); h >= 0 {
+	if h := anyHeader(body); h >= 0 {
 		l.fail(damage{at: l.at + h, reason: "another record begins inside a string", expected: "the closing quote", torn: true,
 			quoted: h == 1 || h == 2 && body[0]|0x20 == 'u'})
 		return false
@@ -270,18 +301,27 @@ func literalEnd(text []byte) (kind lexer.TokenType, size int) {
 	return tokenInt, size
 }
 
-// delimited says whether what follows a value ends it.
+// delimited says whether what follows a value ends it: a comma or a closing
+// parenthesis.
 func delimited(after []byte) bool {
-	for _, c := range after {
-		switch c {
-		case ' ', '\t':
-			continue
-		case ',', ')':
-			return true
-		}
-		return false
+	after = bytes.TrimLeft(after, " \t")
+	return len(after) > 0 && (after[0] == ',' || after[0] == ')')
+}
+
+// fieldEnds says whether a comma that follows a value is that before the next
+// field, as far as the text goes, and not one of the value's own.
+func fieldEnds(after []byte) bool {
+	after = bytes.TrimLeft(after, " \t")
+	if after[0] == ')' {
+		return true
 	}
-	return false
+	after = bytes.TrimLeft(after[1:], " \t")
+	for i, c := range after {
+		if !isWord(c) {
+			return i > 0 && (c == '=' || c == ' ')
+		}
+	}
+	return true
 }
 
 // quoted is the beginning of hostile text, fit to be shown.

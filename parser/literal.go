@@ -23,20 +23,32 @@ func stringEnd(text []byte) (length int, ok bool) {
 		return 0, false
 	}
 	quote := text[i]
-	for i++; ; {
-		end := bytes.IndexByte(text[i:], quote)
-		if end < 0 {
-			return -1, true
-		}
-		slash := bytes.IndexByte(text[i:i+end], '\\')
+	i++
+	end := bytes.IndexByte(text[i:], quote)
+	for end >= 0 {
+		end += i // offset of the next quote; is it escaped?
+		slash := bytes.IndexByte(text[i:end], '\\')
 		if slash < 0 {
-			return i + end + 1, true
+			return end + 1, true
 		}
-		i += slash + 2
+		// Skip the escapes up to the quote, and over it if it is one.
+		for i += slash; i <= end; {
+			if text[i] == '\\' {
+				i += 2
+			} else if i == end {
+				return end + 1, true
+			} else if slash = bytes.IndexByte(text[i:end], '\\'); slash >= 0 {
+				i += slash
+			} else {
+				i = end
+			}
+		}
 		if i > len(text) {
-			return -1, true
+			break
 		}
+		end = bytes.IndexByte(text[i:], quote)
 	}
+	return -1, true
 }
 
 // literalString decodes a whole string literal, prefix and quotes included.

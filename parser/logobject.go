@@ -2,6 +2,7 @@ package parser
 
 import (
 	"bytes"
+	"cmp"
 	"strconv"
 )
 
@@ -61,27 +62,36 @@ func isLogObject(text []byte) bool { return readLogObject(text).known }
 // maxTornObjects bounds the objects looked for in one torn line.
 const maxTornObjects = 16
 
-// logObject reads a message that is such an object; false if it is none. Where
-// the object is torn, another writer's object may begin in mid-line.
-func (r *Reader) logObject(m *message) bool {
+// logObject reads a message that is such an object; false if it is none. Behind
+// it, or instead of its rest, another writer's may stand in the same line.
+func (r *Reader) logObject(m *message, key string) bool {
 	o := readLogObject(m.text)
 	if !o.known {
 		return false
 	}
+	if o.end < 0 && m.isPiece() && !m.cut && !m.frame.cut { // the journal cut it
+		r.hold(m, spanStart{}, key, decoded{})
+		r.open[len(r.open)-1].object = true
+		return true
+	}
 	found := r.object(m, &o, 0)
-	for at, n := 0, 0; o.end < 0 && n < maxTornObjects; n++ {
-		i := bytes.Index(m.text[at+1:], []byte(`{"`))
-		if i < 0 {
-			break
-		}
-		at += 1 + i
-		if torn := readLogObject(m.text[at:]); torn.known {
-			found = r.object(m, &torn, at) || found
-			o.end = torn.end
-		}
+	next := o.end
+	if o.end < 0 {
+		next = tornFrame(m.text)
 	}
 	if !found {
-		r.mention(m.text)
+		text := m.text
+		if next > 0 {
+			text = text[:next]
+		}
+		r.mention(text)
+	}
+	if next > 0 {
+		if next = jsonBlank(m.text, next); next < len(m.text) {
+			rest := *m
+			rest.text, rest.base = m.text[next:], m.base+next
+			r.records(&rest, key)
+		}
 	}
 	return true
 }
@@ -95,7 +105,7 @@ func (r *Reader) object(m *message, o *logObject, at int) (found bool) {
 	if o.name != nil && name != loggerName {
 		return false
 	}
-	inner := &message{parts: m.parts, frame: m.frame, cut: o.end < 0}
+	inner := &message{parts: m.parts, frame: m.frame, base: m.base, cut: o.end < 0}
 	if o.host != "" {
 		inner.frame.host = o.host
 	}
@@ -112,7 +122,7 @@ func (r *Reader) object(m *message, o *logObject, at int) (found bool) {
 	located := *text
 	located.at += at
 	if text.value[0] == '[' && name == loggerName {
-		inner.text, inner.base = text.value, located.at
+		inner.text, inner.base = text.value, m.base+located.at
 		r.emit(inner, spanStart{head: o.head}, jsonSpan(text.value, r.opt))
 		return true
 	}
@@ -128,9 +138,13 @@ func (r *Reader) object(m *message, o *logObject, at int) (found bool) {
 	if !ok {
 		return false
 	}
-	if start.head == (header{}) {
-		start.head = o.head
-	}
+	start.head = start.head.or(o.head)
 	r.emit(inner, start, r.decode(inner.text[start.span:], false))
 	return true
+}
+
+// or takes from another header what this one lacks.
+func (h header) or(other header) header {
+	return header{requestID: cmp.Or(h.requestID, other.requestID), globalRequestID: cmp.Or(h.globalRequestID, other.globalRequestID),
+		pid: cmp.Or(h.pid, other.pid)}
 }

@@ -4,7 +4,7 @@ package parser
 // the defaults.
 type Options struct {
 	MaxRecord int // bytes of one record, pieces and continuation lines joined; default 8 MiB
-	MaxNotes  int // notes and dimensions of one span; default 50,000
+	MaxNotes  int // notes and dimensions of one span; default 25,000
 }
 
 // Outcome says what became of a record.
@@ -39,5 +39,5 @@ func (o Options) maxNotes() int {
 	if o.MaxNotes > 0 {
 		return o.MaxNotes
 	}
-	return 50_000
+	return 25_000
 }

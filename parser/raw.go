@@ -3,6 +3,8 @@ package parser
 import (
 	"bytes"
 	"fmt"
+
+	"github.com/alecthomas/participle/v2"
 )
 
 // A raw value is the repr of an object that is neither a string nor a number nor
@@ -14,11 +16,15 @@ import (
 var serviceName = []byte(", service_name=")
 
 // rawValues remembers, for one record, what was found out about the ends of raw
-// values, and bounds the work of finding out.
+// values, so that each place is looked at once, and bounds the work.
 type rawValues struct {
-	ends    map[int]rawEnd // by where the value begins
-	spent   int            // bytes looked at in vain or twice
 	doubt   bool           // whether what follows a balanced value is looked at, too
+	ends    map[int]rawEnd // by where the value begins
+	reads   map[int]bool   // whether the rest reads, by where a note or tag ended
+	header  int            // of the first log header at or behind the offset it was looked for from
+	from    int            // that offset plus one
+	spent   int            // bytes looked at
+	depth   int            // of values looked at while another one's end is looked for
 	tooMany bool
 }
 
@@ -27,9 +33,27 @@ type rawEnd struct {
 	damage
 }
 
-// maxRawWork bounds the bytes that are looked at to find where the raw values of
-// one record end, as a multiple of its length (and at least 1 MiB).
-const maxRawWork = 40
+// Bounds on the work of finding where the raw values of one record end: the bytes
+// looked at, as a multiple of its length (and at least 64 KiB), and how many
+// values may wait for each other.
+const (
+	maxRawWork  = 24
+	maxRawDepth = 1000
+)
+
+// headerFrom is the offset of the first log header of text from at on, len(text)
+// if there is none.
+func (r *rawValues) headerFrom(text []byte, at int) int {
+	if r.from == 0 || at+1 < r.from || r.header < at {
+		r.from = at + 1
+		if r.header = anyHeader(text[at:]); r.header < 0 {
+			r.header = len(text)
+		} else {
+			r.header += at
+		}
+	}
+	return r.header
+}
 
 // rawValue reads a raw value at l.at.
 func (l *spanLexer) rawValue() bool {
@@ -45,8 +69,8 @@ func (l *spanLexer) rawValue() bool {
 		l.fail(end.damage)
 		return false
 	}
-	if h := recordHeader(l.text[l.at:end.end]); h >= 0 {
-		l.fail(damage{at: l.at + h, reason: "another record begins inside a value", expected: "the end of the value", torn: true, inRaw: l.field() == "value"})
+	if h := l.raws.headerFrom(l.text, l.at); h < end.end {
+		l.fail(damage{at: h, reason: "another record begins inside a value", expected: "the end of the value", torn: true, inRaw: l.field() == "value"})
 		return false
 	}
 	l.emit(tokenRaw, end.end-l.at)
@@ -63,10 +87,13 @@ func (l *spanLexer) findRawEnd() rawEnd {
 		if tooDeep {
 			return rawEnd{damage: tooDeepAt(start)}
 		}
-		if end <= start {
-			return rawEnd{damage: cut}
+		if end > start {
+			return rawEnd{end: end}
 		}
-		return rawEnd{end: end}
+		if h := l.raws.headerFrom(l.text, start); h < len(l.text) {
+			return rawEnd{damage: damage{at: h, reason: "another record begins inside a value", expected: "the end of the value", torn: true}}
+		}
+		return rawEnd{damage: cut}
 	}
 	end, tooDeep := balancedEnd(l.text, start, func(rest []byte) bool { return bytes.HasPrefix(rest, serviceName) })
 	if tooDeep {
@@ -92,8 +119,8 @@ func (l *spanLexer) findRawEnd() rawEnd {
 	if end, _ := balancedEnd(l.text, start, fieldFollows); end > start && l.reads(end) {
 		return rawEnd{end: end}
 	}
-	if h := recordHeader(l.text[start:]); h >= 0 {
-		return rawEnd{damage: damage{at: start + h, reason: "another record begins inside a value", expected: "the end of the value", torn: true, inRaw: true}}
+	if h := l.raws.headerFrom(l.text, start); h < len(l.text) {
+		return rawEnd{damage: damage{at: h, reason: "another record begins inside a value", expected: "the end of the value", torn: true, inRaw: true}}
 	}
 	return rawEnd{damage: cut}
 }
@@ -112,8 +139,9 @@ func tooDeepAt(start int) damage {
 // note and what follows can be read, to the end of the span: in a record that is
 // cut, nobody can tell where such a value ends.
 func (l *spanLexer) firstReadable(start int) (end int, ok bool) {
+	text := l.text[:l.raws.headerFrom(l.text, start)] // a value never holds a header
 	for at := start; ; at++ {
-		i := bytes.Index(l.text[min(at, len(l.text)):], serviceName)
+		i := bytes.Index(text[min(at, len(text)):], serviceName)
 		if i < 0 || l.raws.tooMany {
 			return -1, false
 		}
@@ -123,15 +151,67 @@ func (l *spanLexer) firstReadable(start int) (end int, ok bool) {
 	}
 }
 
-// reads says whether the rest can be read if the value before it ends at offset
-// at.
+// reads says whether the rest can be read, to the end of the span, if the value
+// before it ends at offset at.
 func (l *spanLexer) reads(at int) bool {
-	l.raws.spent += len(l.text) - at + 64
-	if l.raws.spent > maxRawWork*len(l.text)+1<<20 {
-		l.raws.tooMany = true
+	r := l.raws
+	if r.depth++; r.depth > maxRawDepth {
+		r.tooMany = true
+	}
+	defer func() { r.depth-- }()
+	var end int
+	var ok bool
+	if l.scope == 'T' {
+		end, ok = readPiece(l, tagTailGrammar, at, 'T')
+	} else {
+		end, ok = readPiece(l, noteTailGrammar, at, 'N')
+	}
+	if !ok {
 		return false
 	}
-	return readsToEnd(l.lexRest(at), l.scope)
+	var passed []int // the ends of notes and tags on the way
+	for {
+		known, ok := r.reads[end]
+		if !ok {
+			passed = append(passed, end)
+			if end < len(l.text) && l.text[end] == ']' {
+				_, known = readPiece(l, listTailGrammar, end, ']')
+			} else if next, ok := readPiece(l, nextItemGrammar, end, 'S'); ok && !r.tooMany {
+				end = next
+				continue
+			}
+		}
+		if r.reads == nil {
+			r.reads = map[int]bool{}
+		}
+		for _, at := range passed {
+			r.reads[at] = known
+		}
+		return known && !r.tooMany
+	}
+}
+
+// readPiece reads the text from offset at by a grammar, up to the end of the note
+// or tag, or, for the rest behind a list's bracket, of the span; scope is N in a
+// note, T in a tag, S between them, ] at the bracket. It returns the offset behind
+// what was read.
+func readPiece[G any](l *spanLexer, grammar *participle.Parser[G], at int, scope byte) (end int, ok bool) {
+	within := scope
+	if scope == ']' {
+		within = 'S'
+	}
+	piece := &spanLexer{tokens: tokens{text: l.text}, at: at, scope: within, limit: l.limit, items: l.items, raws: l.raws,
+		piece: scope != ']'}
+	piece.run()
+	l.raws.spent += piece.at - at + 64
+	if l.raws.spent > maxRawWork*len(l.text)+64<<10 {
+		l.raws.tooMany = true
+		return 0, false
+	}
+	if _, err := parse(grammar, &piece.tokens); err != nil {
+		return 0, false
+	}
+	return piece.at, true
 }
 
 // fieldFollows says whether rest ends a value by a next field or a closing

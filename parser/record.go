@@ -79,6 +79,7 @@ type message struct {
 	json  *jsonMember // the text is decoded from this string within the parts' text
 	base  int         // or begins at this offset of the parts' text
 	cut   bool        // its end is known to be missing
+	size  int         // bytes of it that are our own, about
 }
 
 // part is the part of a message that one line holds.
@@ -100,7 +101,11 @@ type openRecord struct {
 	pid   int64
 	first int // length of the text of its first line
 	tries int
-	tried int // length of the text when it was last tried
+	tried int     // length of the text when it was last tried
+	last  decoded // what that gave
+	timed bool    // its header has a time
+
+	object bool // it is JSONFormatter's object, and not text
 }
 
 // Bounds on what a Reader holds back, besides Options.MaxRecord for each record.
@@ -117,23 +122,40 @@ func (r *Reader) Feed(line Line) {
 		return
 	}
 	place := Place{Line: line.Number, Offset: line.Offset}
-	for n := 0; n < maxTornObjects; n++ {
+	for n := 0; n < maxTornObjects && len(text) > 0; n++ {
 		f := r.unframe(text)
+		// Behind a frame of JSON, or instead of its rest, another writer's may
+		// stand in the same line.
+		next := len(text)
+		switch {
+		case f.end > 0:
+			next = jsonBlank(text, f.end)
+		case f.cut, f.kind == unframed && mayHideFrame(text):
+			if i := tornFrame(text); i > 0 {
+				next = i
+				if f.kind == unframed {
+					f.text = text[:i]
+				}
+			}
+		}
 		if f.lost != "" {
 			r.out.Lost(place, f.lost)
 		} else {
-			r.take(&message{text: f.text, frame: f, cut: line.Cut, parts: []part{{
+			r.take(&message{text: f.text, frame: f, cut: line.Cut || f.kind == unframed && next < len(text), parts: []part{{
 				place: place, raw: line.Text, column: lead + f.at, literal: len(f.literal), array: f.array}}})
-		}
-		if !f.cut {
-			return
-		}
-		next := tornFrame(text) // two writers' objects in one line
-		if next < 0 {
-			return
 		}
 		text, lead = text[next:], lead+next
 	}
+}
+
+// mayHideFrame says whether a line without a frame may hold one in mid-line: it
+// is JSON that is none, or the torn end of another line.
+func mayHideFrame(text []byte) bool {
+	if text[0] == '{' {
+		return !isLogObject(text)
+	}
+	_, starts := startsRecord(text, false)
+	return !starts && timeEnd(text) == 0 && bytes.Contains(text, []byte(`{"`))
 }
 
 // take takes what one line holds of a message.
@@ -158,13 +180,13 @@ func (r *Reader) Flush() {
 	clear(r.partial)
 	slices.SortFunc(partial, func(a, b *message) int { return cmp.Compare(a.parts[0].place.Line, b.parts[0].place.Line) })
 	for _, m := range partial {
+		r.bytes -= m.held()
 		m.cut = true
 		r.message(m)
 	}
 	for len(r.open) > 0 {
 		r.finish(r.open[0])
 	}
-	r.bytes = 0
 	if r.scanner != nil {
 		scanners.Put(r.scanner)
 		r.scanner = nil
@@ -214,11 +236,25 @@ func interesting(text []byte) bool {
 	if len(text) == 0 {
 		return false
 	}
-	if bytes.Contains(text, markerBytes) || text[0] == '{' || bytes.HasSuffix(text, []byte("blob data]")) {
+	if mentions(text) || text[0] == '{' || bytes.HasSuffix(text, []byte("blob data]")) {
 		return true
 	}
 	// CRI: 2026-03-01T07:59:59.618516836Z stdout P …
 	return text[0] >= '0' && text[0] <= '9' && len(text) > 10 && text[10] == 'T'
+}
+
+// mentions says whether a text has "Span(" in it, or "span(".
+func mentions(text []byte) bool {
+	for at := 0; ; {
+		i := bytes.Index(text[at:], []byte("pan("))
+		if i < 0 {
+			return false
+		}
+		if at += i; at > 0 && text[at-1]|0x20 == 's' {
+			return true
+		}
+		at++
+	}
 }
 
 // unframe takes the frame off a line. A line without one that is indented as
@@ -232,9 +268,11 @@ func (r *Reader) unframe(text []byte) frame {
 		}
 		r.above = frame{kind: syslog, stream: f.stream, host: f.host, pid: f.pid, width: f.width}
 	case f.kind == unframed && r.above.width > 0:
-		if indent := len(text) - len(bytes.TrimLeft(text, " ")); indent >= r.above.width {
+		indent := len(text) - len(bytes.TrimLeft(text, " "))
+		if indent == len(text) || indent >= r.above.width {
 			f = r.above
-			f.text, f.at = text[f.width:], f.width
+			f.at = min(f.width, len(text))
+			f.text, f.continues = text[f.at:], true
 		} else {
 			r.above = frame{}
 		}
@@ -260,39 +298,48 @@ func (r *Reader) join(m *message) *message {
 	if before == nil && !m.frame.more {
 		return m
 	}
-	if before != nil {
+	if before == nil {
+		m.own()
+		r.partial[key] = m
+		r.bytes += m.held()
+		r.bound()
+		return nil
+	}
+	r.bytes -= before.held()
+	if m.frame.cut || before.held()+m.held() > r.opt.maxRecord() {
 		delete(r.partial, key)
-		r.bytes -= len(before.text)
-		if m.frame.cut || len(before.text)+len(m.text) > r.opt.maxRecord() {
-			before.cut = true
-			r.message(before)
-			return m
-		}
-		before.add(m, "")
-		m.text, m.parts, m.frame = before.text, before.parts, withMore(before.frame, m.frame.more)
+		before.cut = true
+		r.message(before)
+		return r.join(m)
 	}
-	if !m.frame.more {
-		return m
+	before.add(m, "")
+	before.frame.more = m.frame.more
+	if before.frame.more {
+		r.bytes += before.held()
+		r.bound()
+		return nil
 	}
-	m.own()
-	r.partial[key] = m
-	r.bytes += len(m.text)
-	r.bound()
-	return nil
+	delete(r.partial, key)
+	return before
 }
 
-func withMore(f frame, more bool) frame {
-	f.more = more
-	return f
-}
+// held is how many bytes a message that is held back takes, about.
+func (m *message) held() int { return m.size }
+
+// partSize is what a part takes beside its line, about.
+const partSize = 128
 
 // own makes copies of what a message borrows.
 func (m *message) own() {
+	if m.size > 0 {
+		return
+	}
 	m.text = slices.Clone(m.text)
+	m.size = len(m.text)
 	for i := range m.parts {
-		if p := &m.parts[i]; p.raw != nil {
-			p.raw = slices.Clone(p.raw)
-		}
+		p := &m.parts[i]
+		p.raw = slices.Clone(p.raw)
+		m.size += len(p.raw) + partSize
 	}
 	m.frame.text, m.frame.literal = nil, nil
 }
@@ -304,8 +351,10 @@ func (m *message) add(other *message, glue string) {
 		p.at += len(m.text)
 		p.raw = slices.Clone(p.raw)
 		m.parts = append(m.parts, p)
+		m.size += len(p.raw) + partSize
 	}
 	m.text = append(m.text, other.text...)
+	m.size += len(glue) + len(other.text)
 	m.cut = m.cut || other.cut
 }
 
@@ -314,31 +363,37 @@ func (m *message) add(other *message, glue string) {
 func (r *Reader) message(m *message) {
 	key := string('0'+rune(m.frame.kind)) + m.frame.stream
 	if len(r.open) > 0 {
-		pid, starts := startsRecord(m.text)
+		pid, starts := startsRecord(m.text, r.open[len(r.open)-1].timed)
 		starts = starts || len(m.text) > 0 && m.text[0] == '{' && isLogObject(m.text)
-		for i := len(r.open) - 1; i >= 0 && i < len(r.open); i-- {
-			o := r.open[i]
-			if o.key != key {
-				continue
-			}
+		// To finish a record may open another one, of lines it swallowed.
+		for o := r.openIn(key, pid); o != nil; o = r.openIn(key, pid) {
 			if !starts {
 				r.goOn(o, m)
 				return
 			}
-			if pid == 0 || o.pid == 0 || pid == o.pid {
-				r.finish(o)
-			}
+			r.finish(o)
 		}
 	}
 	r.records(m, key)
 }
 
+// openIn is the youngest open record of a stream that the process pid may have
+// written; 0 is any.
+func (r *Reader) openIn(key string, pid int64) *openRecord {
+	for _, o := range slices.Backward(r.open) {
+		if o.key == key && (pid == 0 || o.pid == 0 || pid == o.pid) {
+			return o
+		}
+	}
+	return nil
+}
+
 // records finds the records of a message.
 func (r *Reader) records(m *message, key string) {
-	if len(m.text) > 0 && m.text[0] == '{' && r.logObject(m) {
+	if len(m.text) > 0 && m.text[0] == '{' && r.logObject(m, key) {
 		return
 	}
-	start, found := findSpan(m.text, 0)
+	start, found := r.first(m)
 	if !found {
 		r.mention(m.text)
 	}
@@ -346,9 +401,12 @@ func (r *Reader) records(m *message, key string) {
 		d := r.decode(m.text[start.span:], m.frame.kind == syslog)
 		var next spanStart
 		if d.damage == nil {
-			next, ok = findSpan(m.text, start.span+d.end)
+			end := start.span + d.end
+			if next, ok = spanRightAt(m.text, end); !ok {
+				next, ok = findSpan(m.text, end)
+			}
 		} else if next, ok = nextSpan(m.text, start.span, d.damage); !ok && r.mayGoOn(m, d) {
-			r.hold(m, start, key)
+			r.hold(m, start, key, d)
 			return
 		}
 		r.emit(m, start, d)
@@ -356,22 +414,34 @@ func (r *Reader) records(m *message, key string) {
 	}
 }
 
+// first finds the first record of a message. The journal may name the logger
+// beside it, and then that name decides.
+func (r *Reader) first(m *message) (spanStart, bool) {
+	start, ok := findSpan(m.text, 0)
+	switch logger := m.frame.logger; {
+	case ok && start.bare && (m.frame.continues || logger != "" && logger != loggerName):
+		return spanStart{}, false
+	case !ok && logger == loggerName && bytes.HasPrefix(m.text, markerBytes):
+		return spanStart{}, true
+	}
+	return start, ok
+}
+
 // nextSpan finds the next record of a text behind a damaged one that begins at
 // offset span. Where the damage is another record's header, a quote may stand
 // right before that: the closing one of the last string before the tear.
 func nextSpan(text []byte, span int, d *damage) (spanStart, bool) {
-	if at := span + d.at; d.torn && !d.quoted {
-		if s, ok := findSpan(text[at:], 0); ok && s.header == 0 {
-			s.header += at
-			s.span += at
+	at := span + d.at
+	if d.torn && !d.quoted {
+		if s, ok := spanRightAt(text, at); ok {
 			return s, true
 		}
 	}
-	return findSpan(text, span+len(spanMarker))
+	return findSpan(text, max(at, span+len(spanMarker)))
 }
 
 func (r *Reader) mention(text []byte) {
-	if bytes.Contains(text, markerBytes) {
+	if mentions(text) {
 		r.Counts.Mentions++
 	}
 }
@@ -406,26 +476,32 @@ func (m *message) isPiece() bool {
 	return size == 48<<10 || size == 2048 || size == 2047
 }
 
-// hold keeps an open record.
-func (r *Reader) hold(m *message, start spanStart, key string) {
-	o := &openRecord{message: *m, key: key, start: start, pid: start.head.pid, first: len(m.text), tried: len(m.text)}
+// hold keeps an open record; d is what it gave so far.
+func (r *Reader) hold(m *message, start spanStart, key string, d decoded) {
+	o := &openRecord{message: *m, key: key, start: start, pid: start.head.pid, first: len(m.text), tried: len(m.text), last: d,
+		timed: timeEnd(m.text[skipBlank(m.text, min(start.header, len(m.text))):]) > 0}
 	o.own()
 	r.open = append(r.open, o)
-	r.bytes += len(o.text)
+	r.bytes += o.held()
 	r.bound()
 }
 
 // bound keeps what is held back within its bounds: the oldest is taken as it is.
 func (r *Reader) bound() {
-	for len(r.open) > 0 && (len(r.open) > maxHeld || r.bytes > 4*r.opt.maxRecord()) {
+	tooMuch := func(n int) bool { return n > maxHeld || n > 0 && r.bytes > 4*r.opt.maxRecord() }
+	for tooMuch(len(r.open)) {
 		r.finish(r.open[0])
 	}
-	for key, m := range r.partial {
-		if len(r.partial) <= maxHeld && r.bytes <= 4*r.opt.maxRecord() {
-			return
+	for tooMuch(len(r.partial)) {
+		oldest := ""
+		for key, m := range r.partial {
+			if old := r.partial[oldest]; old == nil || m.parts[0].place.Line < old.parts[0].place.Line {
+				oldest = key
+			}
 		}
-		delete(r.partial, key)
-		r.bytes -= len(m.text)
+		m := r.partial[oldest]
+		delete(r.partial, oldest)
+		r.bytes -= m.held()
 		m.cut = true
 		r.message(m)
 	}
@@ -433,66 +509,91 @@ func (r *Reader) bound() {
 
 // goOn appends a message to an open record and tries to read it.
 func (r *Reader) goOn(o *openRecord, m *message) {
-	glue := "\n"
-	most := maxContinued
-	if o.isPiece() {
+	glue, most := "\n", o.first+maxContinued
+	piece := o.isPiece()
+	if piece {
 		glue, most = "", r.opt.maxRecord()
 	}
-	if len(o.text)+len(m.text) > most {
+	if len(o.text)+len(m.text) > most || o.held() > most+maxContinued {
 		r.finish(o)
 		r.message(m)
 		return
 	}
+	r.bytes -= o.held()
 	o.add(m, glue)
 	o.frame.more = m.frame.more
-	r.bytes += len(glue) + len(m.text)
-	if o.cut {
-		r.finish(o)
-		return
-	}
+	r.bytes += o.held()
 	// A record that goes on and on is not tried at every line.
-	if bytes.IndexByte(m.text, ')') < 0 || o.tries > 16 && len(o.text) < o.tried+o.tried/2 {
+	if !o.cut && (!piece || o.isPiece()) && (bytes.IndexByte(m.text, ')') < 0 || o.tries > 16 && len(o.text) < o.tried+o.tried/2) {
+		r.bound()
 		return
 	}
 	o.tries++
-	o.tried = len(o.text)
-	d := r.decode(o.text[o.start.span:], o.frame.kind == syslog)
-	if d.damage == nil || !r.mayGoOn(&o.message, d) {
+	if r.try(o); o.cut || o.last.damage == nil || !r.mayGoOn(&o.message, o.last) {
 		r.finish(o)
 	}
+}
+
+// try reads what an open record has become.
+func (r *Reader) try(o *openRecord) {
+	o.tried = len(o.text)
+	if o.object {
+		return
+	}
+	o.last = r.decode(o.text[o.start.span:], o.frame.kind == syslog)
 }
 
 // finish takes an open record as it is. Lines that turn out not to belong to it
 // are looked at by themselves.
 func (r *Reader) finish(o *openRecord) {
 	r.open = slices.DeleteFunc(r.open, func(other *openRecord) bool { return other == o })
-	r.bytes -= len(o.text)
-	d := r.decode(o.text[o.start.span:], o.frame.kind == syslog)
+	r.bytes -= o.held()
+	if o.object { // whole or not, it is what there is
+		o.cut = true
+		r.records(&o.message, o.key)
+		return
+	}
+	if o.tried < len(o.text) {
+		r.try(o)
+	}
+	d := o.last
 	end := o.start.span + d.end
 	switch {
 	case d.damage == nil:
 	case d.damage.inRaw: // the lines below are not the value's
-		d = r.decode(o.text[o.start.span:o.first], o.frame.kind == syslog)
+		if o.first < len(o.text) {
+			d = r.decode(o.text[o.start.span:o.first], o.frame.kind == syslog)
+		}
 		end = o.first
 	default:
 		end = o.start.span + d.damage.at
 	}
-	r.emit(&o.message, o.start, d)
-	for i, p := range o.parts[1:] {
+	mine := 1
+	for mine < len(o.parts) && o.parts[mine].at < end {
+		mine++
+	}
+	first := o.message
+	first.parts = o.parts[:mine]
+	r.emit(&first, o.start, d)
+	for i := 1; i < len(o.parts); i++ {
+		p := o.parts[i]
 		begin, stop := p.at, len(o.text)
-		if i+2 < len(o.parts) {
-			stop = o.parts[i+2].at
+		if i+1 < len(o.parts) {
+			stop = o.parts[i+1].at
 		}
 		if stop <= end {
 			continue
 		}
-		if d.damage == nil { // what follows the span in its last line
-			p.column += max(0, end-begin)
-			begin = max(begin, end)
+		rest := &message{frame: o.frame, cut: o.cut && i == len(o.parts)-1}
+		if d.damage == nil && end > begin { // what follows the span in its last line
+			rest.base = end - begin
+			rest.frame.continues = true
+			begin = end
 		}
+		rest.text = bytes.TrimSuffix(o.text[begin:stop], []byte("\n"))
 		p.at = 0
-		text := bytes.TrimSuffix(o.text[begin:stop], []byte("\n"))
-		r.records(&message{text: text, parts: []part{p}, frame: o.frame, cut: true}, o.key)
+		rest.parts = []part{p}
+		r.message(rest)
 	}
 }
 
@@ -507,9 +608,8 @@ func (r *Reader) emit(m *message, start spanStart, d decoded) {
 	}
 	if d.has {
 		f, h := &m.frame, &start.head
-		place, _, _ := m.locate(start.span)
 		result.Span.Origin = []trace.Origin{{
-			File: r.file, Line: place.Line, RequestID: h.requestID, GlobalRequestID: h.globalRequestID,
+			File: r.file, Line: m.place(start.span).Line, RequestID: h.requestID, GlobalRequestID: h.globalRequestID,
 			PID: cmp.Or(h.pid, f.pid), LogHost: f.host, LogTime: f.time,
 		}}
 	}
@@ -534,13 +634,22 @@ func (r *Reader) complaint(m *message, at int, d decoded) *Complaint {
 	return c
 }
 
+// place says which line holds the byte at offset at of a message's text.
+func (m *message) place(at int) Place {
+	if len(m.parts) == 1 {
+		return m.parts[0].place
+	}
+	place, _, _ := m.locate(at)
+	return place
+}
+
 // locate says where the byte at offset at of a message's text was read: its
 // line, the offset in that line, and the line.
 func (m *message) locate(at int) (place Place, column int, raw []byte) {
-	at += m.base
 	if m.json != nil {
 		at = m.json.at + jsonOffset(m.json.value, at)
 	}
+	at += m.base
 	i := len(m.parts) - 1
 	for i > 0 && m.parts[i].at > at {
 		i--

@@ -110,6 +110,8 @@ func TestMentions(t *testing.T) {
 		"2013-04-18 02:02:08.797 1 INFO tomograph.backends.log [-] sent " + spanText(1),
 		"2013-04-18 02:02:08.797 1 INFO tomograph.backends.log [-] MySpan(trace_id=1)",
 		"TypeError: __new__() got Span(trace_id= twice",
+		"2013-04-18 02:02:08.797 1 INFO tomograph.backends.log [-] span(trace_id=1)",
+		"    " + spanText(1),
 		"Span(name='x') is not how tomograph prints it",
 		`{"message":` + quoteJSON(spanText(1)) + `,"name":"nova.tests"}`,
 		`{"log":` + quoteJSON("2013-04-18 02:02:08.797 1 DEBUG nova.tests [-] "+spanText(1)+"\n") + `,"stream":"stdout"}`,
@@ -117,7 +119,7 @@ func TestMentions(t *testing.T) {
 		_, _, counts := read(t, line)
 		require.Equal(t, Counts{Lines: 1, Mentions: 1}, counts, line)
 	}
-	for _, line := range []string{"", "span(trace_id=1)", "2013-04-18 02:02:08.797 1 INFO tomograph.backends.log [-] Span", "\x00\x00", "{", `{"message":`} {
+	for _, line := range []string{"", "2013-04-18 02:02:08.797 1 INFO tomograph.backends.log [-] Span", "\x00\x00", "{", `{"message":`} {
 		_, _, counts := read(t, line)
 		require.Equal(t, Counts{Lines: 1}, counts, line)
 	}
