@@ -1,22 +1,19 @@
 package parser
 
 import (
-	"bytes"
-
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 // decodeSpan decodes the span that text begins with ("Span("); what follows the
 // span is not looked at. A NUL ends the text: whatever follows it is not what the
-// service wrote. syslog says that control characters outside string literals
-// stand as #ooo.
-func (s *scanner) decodeSpan(text []byte, limit Options, syslog bool) decoded {
-	if span, end, ok := s.scan(text, limit); ok && bytes.IndexByte(text[:end], 0) < 0 {
-		return whole(decoded{span: span, has: true, end: end}, text)
-	}
-	nul := bytes.IndexByte(text, 0)
+// service wrote; nul is the offset of the first, -1 if there is none. syslog says
+// that control characters outside string literals stand as #ooo.
+func (s *scanner) decodeSpan(text []byte, limit Options, syslog bool, nul int) decoded {
 	if nul >= 0 {
 		text = text[:nul]
+	}
+	if span, end, ok := s.scan(text, limit); ok {
+		return whole(decoded{span: span, has: true, end: end}, text)
 	}
 	d := grammarSpan(text, limit, syslog)
 	if d.damage == nil {

@@ -202,7 +202,7 @@ func (l *spanLexer) name() bool {
 	kind := tokenName
 	if !knownNames[word] {
 		kind = tokenExtra
-		if l.extras++; l.extras > maxExtras {
+		if l.extras++; l.extras > maxExtras || l.piece && l.extras > maxExtra {
 			l.fail(damage{at: l.at, reason: fmt.Sprintf("more than %d fields that tomograph never had", maxExtras)})
 			return false
 		}

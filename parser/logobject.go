@@ -139,7 +139,7 @@ func (r *Reader) object(m *message, o *logObject, at int) (found bool) {
 		return false
 	}
 	start.head = start.head.or(o.head)
-	r.emit(inner, start, r.decode(inner.text[start.span:], false))
+	r.emit(inner, start, r.decode(inner.text[start.span:], false, bytes.IndexByte(inner.text[start.span:], 0)))
 	return true
 }
 

@@ -37,8 +37,9 @@ type rawEnd struct {
 // looked at, as a multiple of its length (and at least 64 KiB), and how many
 // values may wait for each other.
 const (
-	maxRawWork  = 24
-	maxRawDepth = 1000
+	maxRawWork  = 6
+	maxRawBytes = 1 << 20 // and the bytes themselves, beyond the record's length
+	maxRawDepth = 10_000
 )
 
 // headerFrom is the offset of the first log header of text from at on, len(text)
@@ -96,17 +97,17 @@ func (l *spanLexer) findRawEnd() rawEnd {
 		return rawEnd{damage: cut}
 	}
 	end, tooDeep := balancedEnd(l.text, start, func(rest []byte) bool { return bytes.HasPrefix(rest, serviceName) })
-	if tooDeep {
-		return rawEnd{damage: tooDeepAt(start)}
-	}
 	// Where the balanced text holds the end of a note and the start of another,
 	// or what follows it can't be read, its quotes and brackets were not what
 	// they seemed, if the other rule finds an end.
 	if end >= 0 && !holdsNotes(l.text[start:end]) && (!l.raws.doubt || l.reads(end)) {
 		return rawEnd{end: end}
 	}
-	if first, ok := l.firstReadable(start); ok {
+	if first, ok := l.firstReadable(start); ok && brackets(l.text[start:first]) <= maxNesting {
 		return rawEnd{end: first}
+	}
+	if tooDeep {
+		return rawEnd{damage: tooDeepAt(start)}
 	}
 	if end >= 0 {
 		return rawEnd{end: end}
@@ -123,6 +124,21 @@ func (l *spanLexer) findRawEnd() rawEnd {
 		return rawEnd{damage: damage{at: h, reason: "another record begins inside a value", expected: "the end of the value", torn: true, inRaw: true}}
 	}
 	return rawEnd{damage: cut}
+}
+
+// brackets is how many brackets of a text are open at most, quotes or not.
+func brackets(text []byte) (most int) {
+	open := 0
+	for _, c := range text {
+		switch c {
+		case '(', '[', '{':
+			open++
+			most = max(most, open)
+		case ')', ']', '}':
+			open--
+		}
+	}
+	return most
 }
 
 // holdsNotes says whether a value's text holds the end of a note or tag and the
@@ -162,9 +178,13 @@ func (l *spanLexer) reads(at int) bool {
 	var end int
 	var ok bool
 	if l.scope == 'T' {
-		end, ok = readPiece(l, tagTailGrammar, at, 'T')
+		var tail *tagTail
+		tail, end, ok = readPiece(l, tagTailGrammar, at, 'T')
+		ok = ok && oneService(tail.Fields, func(f *tagField) bool { return f.Service != nil })
 	} else {
-		end, ok = readPiece(l, noteTailGrammar, at, 'N')
+		var tail *noteTail
+		tail, end, ok = readPiece(l, noteTailGrammar, at, 'N')
+		ok = ok && oneService(tail.Fields, func(f *noteField) bool { return f.Service != nil })
 	}
 	if !ok {
 		return false
@@ -175,8 +195,8 @@ func (l *spanLexer) reads(at int) bool {
 		if !ok {
 			passed = append(passed, end)
 			if end < len(l.text) && l.text[end] == ']' {
-				_, known = readPiece(l, listTailGrammar, end, ']')
-			} else if next, ok := readPiece(l, nextItemGrammar, end, 'S'); ok && !r.tooMany {
+				_, _, known = readPiece(l, listTailGrammar, end, ']')
+			} else if _, next, ok := readPiece(l, nextItemGrammar, end, 'S'); ok && !r.tooMany {
 				end = next
 				continue
 			}
@@ -191,11 +211,23 @@ func (l *spanLexer) reads(at int) bool {
 	}
 }
 
+// oneService says whether a field stands there once at most: a second
+// service_name is part of a value.
+func oneService[F any](fields []*F, is func(*F) bool) bool {
+	n := 0
+	for _, f := range fields {
+		if is(f) {
+			n++
+		}
+	}
+	return n <= 1
+}
+
 // readPiece reads the text from offset at by a grammar, up to the end of the note
 // or tag, or, for the rest behind a list's bracket, of the span; scope is N in a
 // note, T in a tag, S between them, ] at the bracket. It returns the offset behind
 // what was read.
-func readPiece[G any](l *spanLexer, grammar *participle.Parser[G], at int, scope byte) (end int, ok bool) {
+func readPiece[G any](l *spanLexer, grammar *participle.Parser[G], at int, scope byte) (read *G, end int, ok bool) {
 	within := scope
 	if scope == ']' {
 		within = 'S'
@@ -204,14 +236,12 @@ func readPiece[G any](l *spanLexer, grammar *participle.Parser[G], at int, scope
 		piece: scope != ']'}
 	piece.run()
 	l.raws.spent += piece.at - at + 64
-	if l.raws.spent > maxRawWork*len(l.text)+64<<10 {
+	if l.raws.spent > min(maxRawWork*len(l.text)+64<<10, len(l.text)+maxRawBytes) {
 		l.raws.tooMany = true
-		return 0, false
+		return nil, 0, false
 	}
-	if _, err := parse(grammar, &piece.tokens); err != nil {
-		return 0, false
-	}
-	return piece.at, true
+	read, err := parse(grammar, &piece.tokens)
+	return read, piece.at, err == nil
 }
 
 // fieldFollows says whether rest ends a value by a next field or a closing

@@ -197,11 +197,12 @@ func (r *Reader) Flush() {
 // again and again, others say, too.
 var scanners = sync.Pool{New: func() any { return newScanner() }}
 
-func (r *Reader) decode(text []byte, syslog bool) decoded {
+// decode decodes the span that text begins with; see decodeSpan.
+func (r *Reader) decode(text []byte, syslog bool, nul int) decoded {
 	if r.scanner == nil {
 		r.scanner = scanners.Get().(*scanner)
 	}
-	return r.scanner.decodeSpan(text, r.opt, syslog)
+	return r.scanner.decodeSpan(text, r.opt, syslog, nul)
 }
 
 // Holding is the first line that is held back for what may follow; ok is false
@@ -397,21 +398,75 @@ func (r *Reader) records(m *message, key string) {
 	if !found {
 		r.mention(m.text)
 	}
+	nul, object := -1, -1
 	for ok := found; ok; {
-		d := r.decode(m.text[start.span:], m.frame.kind == syslog)
+		if nul < start.span && nul < len(m.text) { // the next one from here on
+			if nul = bytes.IndexByte(m.text[start.span:], 0); nul >= 0 {
+				nul += start.span
+			} else {
+				nul = len(m.text)
+			}
+		}
+		text := m.text[start.span:nul]
+		d := r.decode(text, m.frame.kind == syslog, nulBehind(text, m.text[start.span:]))
 		var next spanStart
 		if d.damage == nil {
 			end := start.span + d.end
 			if next, ok = spanRightAt(m.text, end); !ok {
 				next, ok = findSpan(m.text, end)
 			}
-		} else if next, ok = nextSpan(m.text, start.span, d.damage); !ok && r.mayGoOn(m, d) {
-			r.hold(m, start, key, d)
-			return
+			if object = m.hidden(object, end); object < len(m.text) && (!ok || object < next.header) {
+				r.emit(m, start, d)
+				r.within(m, object)
+				return
+			}
+		} else {
+			next, ok = nextSpan(m.text, start.span, d.damage)
+			if object = m.hidden(object, start.span+len(spanMarker)); object < len(m.text) && (!ok || object < next.header) {
+				r.emit(m, start, r.decode(m.text[start.span:min(object, nul)], m.frame.kind == syslog, -1))
+				r.within(m, object)
+				return
+			}
+			if !ok && r.mayGoOn(m, d) {
+				r.hold(m, start, key, d)
+				return
+			}
 		}
 		r.emit(m, start, d)
 		start = next
 	}
+}
+
+// nulBehind is the offset of the NUL that ends text within whole, -1 if none does.
+func nulBehind(text, whole []byte) int {
+	if len(text) < len(whole) {
+		return len(text)
+	}
+	return -1
+}
+
+// hidden finds where, from offset from of a line without a frame, an object with
+// one begins that another writer tore the line with; it is the length of the text
+// if there is none. known is what it found from a lower offset on, or -1.
+func (m *message) hidden(known, from int) int {
+	if known >= from {
+		return known
+	}
+	if m.frame.kind == unframed && m.json == nil && len(m.parts) == 1 && m.base == 0 {
+		if i := tornFrame(m.text[from-1:]); i > 0 {
+			return from - 1 + i
+		}
+	}
+	return len(m.text)
+}
+
+// within takes the frame that begins at offset at of a line.
+func (r *Reader) within(m *message, at int) {
+	p := m.parts[0]
+	f := r.unframe(m.text[at:])
+	p.column += at + f.at
+	p.literal, p.array = len(f.literal), f.array
+	r.take(&message{text: f.text, frame: f, cut: m.cut, parts: []part{p}})
 }
 
 // first finds the first record of a message. The journal may name the logger
@@ -540,7 +595,7 @@ func (r *Reader) try(o *openRecord) {
 	if o.object {
 		return
 	}
-	o.last = r.decode(o.text[o.start.span:], o.frame.kind == syslog)
+	o.last = r.decode(o.text[o.start.span:], o.frame.kind == syslog, bytes.IndexByte(o.text[o.start.span:], 0))
 }
 
 // finish takes an open record as it is. Lines that turn out not to belong to it
@@ -562,7 +617,7 @@ func (r *Reader) finish(o *openRecord) {
 	case d.damage == nil:
 	case d.damage.inRaw: // the lines below are not the value's
 		if o.first < len(o.text) {
-			d = r.decode(o.text[o.start.span:o.first], o.frame.kind == syslog)
+			d = r.decode(o.text[o.start.span:o.first], o.frame.kind == syslog, -1)
 		}
 		end = o.first
 	default:
