@@ -105,7 +105,7 @@ func (r *Reader) object(m *message, o *logObject, at int) (found bool) {
 	if o.name != nil && name != loggerName {
 		return false
 	}
-	inner := &message{parts: m.parts, frame: m.frame, base: m.base, cut: o.end < 0}
+	inner := &message{fed: m.fed, parts: m.parts, frame: m.frame, base: m.base, cut: o.end < 0}
 	if o.host != "" {
 		inner.frame.host = o.host
 	}

@@ -17,10 +17,11 @@ type Line struct {
 	Cut    bool   // its end is missing: it is longer than the reader allows
 }
 
-// Place is where a line stands in its (unpacked) file.
+// Place is where a line stands.
 type Place struct {
-	Line   int64 // from 1
-	Offset int64 // in bytes, of the line's first byte
+	File   string // as the user can open it
+	Line   int64  // from 1
+	Offset int64  // in bytes, of the line's first byte in the unpacked file
 }
 
 // Result is what became of one span record.
@@ -62,8 +63,13 @@ type Reader struct {
 	partial map[string]*message // docker and CRI lines whose end is still to come, by stream
 	open    []*openRecord       // records that may go on in the next line of their stream, oldest first
 	bytes   int                 // held in partial and open
+	fed     int64               // lines
 	above   frame               // the syslog or journal line above, for its continuation lines
 }
+
+// Continue goes on with another file in which the content of the one before goes
+// on: the next of its rotation family. What is held back stays so.
+func (r *Reader) Continue(file string) { r.file = file }
 
 // NewReader makes a Reader for the file of the given name.
 func NewReader(file string, opt Options, out Output) *Reader {
@@ -80,6 +86,7 @@ type message struct {
 	base  int         // or begins at this offset of the parts' text
 	cut   bool        // its end is known to be missing
 	size  int         // bytes of it that are our own, about
+	fed   int64       // which of all lines its first one was
 }
 
 // part is the part of a message that one line holds.
@@ -117,11 +124,12 @@ const (
 // Feed takes the next line.
 func (r *Reader) Feed(line Line) {
 	r.Counts.Lines++
+	r.fed++
 	text, lead := trimLine(line.Text)
 	if len(r.open) == 0 && len(r.partial) == 0 && !interesting(text) {
 		return
 	}
-	place := Place{Line: line.Number, Offset: line.Offset}
+	place := Place{File: r.file, Line: line.Number, Offset: line.Offset}
 	for n := 0; n < maxTornObjects && len(text) > 0; n++ {
 		f := r.unframe(text)
 		// Behind a frame of JSON, or instead of its rest, another writer's may
@@ -141,7 +149,7 @@ func (r *Reader) Feed(line Line) {
 		if f.lost != "" {
 			r.out.Lost(place, f.lost)
 		} else {
-			r.take(&message{text: f.text, frame: f, cut: line.Cut || f.kind == unframed && next < len(text), parts: []part{{
+			r.take(&message{fed: r.fed, text: f.text, frame: f, cut: line.Cut || f.kind == unframed && next < len(text), parts: []part{{
 				place: place, raw: line.Text, column: lead + f.at, literal: len(f.literal), array: f.array}}})
 		}
 		text, lead = text[next:], lead+next
@@ -178,7 +186,7 @@ func (r *Reader) Flush() {
 		partial = append(partial, m)
 	}
 	clear(r.partial)
-	slices.SortFunc(partial, func(a, b *message) int { return cmp.Compare(a.parts[0].place.Line, b.parts[0].place.Line) })
+	slices.SortFunc(partial, func(a, b *message) int { return cmp.Compare(a.fed, b.fed) })
 	for _, m := range partial {
 		r.bytes -= m.held()
 		m.cut = true
@@ -205,12 +213,13 @@ func (r *Reader) decode(text []byte, syslog bool, nul int) decoded {
 	return r.scanner.decodeSpan(text, r.opt, syslog, nul)
 }
 
-// Holding is the first line that is held back for what may follow; ok is false
-// if nothing is.
+// Holding is the line that was fed first of those that are held back for what may
+// follow; ok is false if none is.
 func (r *Reader) Holding() (first Place, ok bool) {
+	var fed int64
 	hold := func(m *message) {
-		if p := m.parts[0].place; !ok || p.Line < first.Line {
-			first, ok = p, true
+		if !ok || m.fed < fed {
+			first, fed, ok = m.parts[0].place, m.fed, true
 		}
 	}
 	for _, m := range r.partial {
@@ -466,7 +475,7 @@ func (r *Reader) within(m *message, at int) {
 	f := r.unframe(m.text[at:])
 	p.column += at + f.at
 	p.literal, p.array = len(f.literal), f.array
-	r.take(&message{text: f.text, frame: f, cut: m.cut, parts: []part{p}})
+	r.take(&message{fed: m.fed, text: f.text, frame: f, cut: m.cut, parts: []part{p}})
 }
 
 // first finds the first record of a message. The journal may name the logger
@@ -550,7 +559,7 @@ func (r *Reader) bound() {
 	for tooMuch(len(r.partial)) {
 		oldest := ""
 		for key, m := range r.partial {
-			if old := r.partial[oldest]; old == nil || m.parts[0].place.Line < old.parts[0].place.Line {
+			if old := r.partial[oldest]; old == nil || m.fed < old.fed {
 				oldest = key
 			}
 		}
@@ -639,7 +648,7 @@ func (r *Reader) finish(o *openRecord) {
 		if stop <= end {
 			continue
 		}
-		rest := &message{frame: o.frame, cut: o.cut && i == len(o.parts)-1}
+		rest := &message{fed: o.fed, frame: o.frame, cut: o.cut && i == len(o.parts)-1}
 		if d.damage == nil && end > begin { // what follows the span in its last line
 			rest.base = end - begin
 			rest.frame.continues = true
@@ -662,9 +671,9 @@ func (r *Reader) emit(m *message, start spanStart, d decoded) {
 		result.Complaint = r.complaint(m, start.span+d.damage.at, d)
 	}
 	if d.has {
-		f, h := &m.frame, &start.head
+		f, h, place := &m.frame, &start.head, m.place(start.span)
 		result.Span.Origin = []trace.Origin{{
-			File: r.file, Line: m.place(start.span).Line, RequestID: h.requestID, GlobalRequestID: h.globalRequestID,
+			File: place.File, Line: place.Line, RequestID: h.requestID, GlobalRequestID: h.globalRequestID,
 			PID: cmp.Or(h.pid, f.pid), LogHost: f.host, LogTime: f.time,
 		}}
 	}
@@ -681,7 +690,7 @@ func (r *Reader) emit(m *message, start spanStart, d decoded) {
 
 func (r *Reader) complaint(m *message, at int, d decoded) *Complaint {
 	place, column, raw := m.locate(at)
-	c := &Complaint{Kind: Rejected, File: r.file, Line: place.Line, Column: column + 1, Offset: place.Offset + int64(column),
+	c := &Complaint{Kind: Rejected, File: place.File, Line: place.Line, Column: column + 1, Offset: place.Offset + int64(column),
 		Reason: d.damage.reason, Expected: d.damage.expected, Text: raw}
 	if d.has {
 		c.Kind = Salvaged

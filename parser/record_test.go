@@ -283,3 +283,95 @@ func TestExpectations(t *testing.T) {
 		require.Equal(t, want, complaints[0].Expected, "%s: %s", text, complaints[0].Reason)
 	}
 }
+
+// A record goes on in the next file of a rotation.
+func TestRecordOverRotation(t *testing.T) {
+	whole := plainHeader + spanText(1)
+	value := plainHeader + "Span(trace_id=7, parent_id=None, id=1, name='x', notes=[Note(time=1.5, value=<a\n b>, service_name='s', address='h', port=80)])"
+	for name, lines := range map[string][2]string{
+		"CRI":    {"2026-03-01T07:59:59.6Z stdout P " + whole[:100], "2026-03-01T07:59:59.6Z stdout F " + whole[100:]},
+		"docker": {`{"log":` + quoteJSON(whole[:100]) + `,"stream":"stdout"}`, `{"log":` + quoteJSON(whole[100:]+"\n") + `,"stream":"stdout"}`},
+		"value":  {strings.Split(value, "\n")[0], strings.Split(value, "\n")[1]},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var results []Result
+			r := NewReader("x.log.1", Options{}, Output{Record: func(r Result) { results = append(results, r) }})
+			r.Feed(Line{Text: []byte(lines[0]), Number: 500, Offset: 9000})
+			first, holding := r.Holding()
+			require.True(t, holding)
+			require.Equal(t, Place{"x.log.1", 500, 9000}, first)
+			r.Continue("x.log")
+			r.Feed(Line{Text: []byte(lines[1]), Number: 1})
+			r.Flush()
+			require.Len(t, results, 1)
+			require.Nil(t, results[0].Complaint)
+			require.Equal(t, []Place{{"x.log.1", 500, 9000}, {"x.log", 1, 0}}, results[0].Places)
+			require.Equal(t, "x.log.1", results[0].Span.Origin[0].File)
+			require.EqualValues(t, 500, results[0].Span.Origin[0].Line)
+		})
+	}
+}
+
+// The cases that once went wrong; each says what must come of it.
+func TestOnceWrong(t *testing.T) {
+	docker := func(text string) string { return `{"log":` + quoteJSON(text+"\n") + `,"stream":"stdout"}` }
+	object := func(n int) string {
+		return `{"name":"tomograph.backends.log","message":` + quoteJSON(spanText(n)) + `}`
+	}
+	e1 := func(values ...string) string {
+		var notes []string
+		for _, v := range values {
+			notes = append(notes, "Note(time=1.5, value="+v+", service_name='s', address='h', port=80)")
+		}
+		return plainHeader + "Span(trace_id=7, parent_id=None, id=1, name='x', notes=[" + strings.Join(notes, ", ") + "])"
+	}
+	for name, c := range map[string]struct {
+		lines  string
+		ids    []string
+		values []string // of the first span's notes
+	}{
+		"two docker objects in a line":     {docker(plainHeader+spanText(1)) + docker(plainHeader+spanText(2)), []string{"1", "2"}, nil},
+		"two objects in a line":            {object(1) + " " + object(2), []string{"1", "2"}, nil},
+		"an object behind another's":       {docker("x") + docker(plainHeader+spanText(2)), []string{"2"}, nil},
+		"an object behind a torn one":      {`{"lo` + docker(plainHeader+spanText(2)), []string{"2"}, nil},
+		"an object behind a torn line":     {"p', address='a')])" + docker(plainHeader+spanText(2)), []string{"2"}, nil},
+		"an object behind a span":          {plainHeader + spanText(1) + docker(plainHeader+spanText(2)), []string{"1", "2"}, nil},
+		"an object in a span":              {(plainHeader + spanText(1))[:150] + docker(plainHeader+spanText(2)), []string{"1", "2"}, nil},
+		"no time, behind a span":           {"INFO tomograph.backends.log [-] " + spanText(1) + "INFO tomograph.backends.log [-] " + spanText(2), []string{"1", "2"}, nil},
+		"half a time":                      {"013-04-18 02:02:08.797 1234 INFO tomograph.backends.log [-] " + spanText(1), []string{"1"}, nil},
+		"a host of digits":                 {"Apr 18 02:02:08 10 nova[12]: " + spanText(1), []string{"1"}, nil},
+		"an ident without colon":           {"Apr 18 02:02:08 h nova-compute INFO tomograph.backends.log [-] " + spanText(1), []string{"1"}, nil},
+		"tags of CRI":                      {"2026-03-01T07:59:59Z stdout P:x " + plainHeader + spanText(1)[:9] + "\n2026-03-01T07:59:59Z stdout F:x " + spanText(1)[9:], []string{"1"}, nil},
+		"another logger of the journal":    {`{"MESSAGE":` + quoteJSON(spanText(1)) + `,"LOGGER_NAME":"nova.foo"}`, nil, nil},
+		"a record in a string, later cut":  {plainHeader + "Span(trace_id=7, parent_id=None, id=1, name='log: " + plainHeader + "Span(trace_id=7, id=2)', notes=[", []string{"1"}, nil},
+		"a number of two records":          {plainHeader + "Span(trace_id=7, parent_id=None, id=57" + plainHeader + spanText(2), []string{"2"}, nil},
+		"an empty value":                   {e1("", "'stop'"), []string{"1"}, []string{"", "stop"}},
+		"brackets of two kinds":            {e1("<a [>", "<b )>"), []string{"1"}, []string{"<a [>", "<b )>"}},
+		"sad and glad":                     {e1("<x :(>", "<x :)>"), []string{"1"}, []string{"<x :(>", "<x :)>"}},
+		"many sad ones":                    {e1(strings.Split(strings.Repeat("<:(>,", 1999)+"<:(>", ",")...), []string{"1"}, nil},
+		"a service name in a value":        {e1("<a, service_name=b>"), []string{"1"}, []string{"<a, service_name=b>"}},
+		"a list of notes":                  {e1("[Note(time=1, value=2, service_name='s', address='h', port=80), Note(time=1, value=2, service_name='s', address='h', port=80)]"), []string{"1"}, []string{"[Note(time=1, value=2, service_name='s', address='h', port=80), Note(time=1, value=2, service_name='s', address='h', port=80)]"}},
+		"a value that begins as a number":  {e1("1, 2"), []string{"1"}, []string{"1, 2"}},
+		"a number over two lines":          {e1("5\n6"), []string{"1"}, []string{"5\n6"}},
+		"a value that begins with newline": {e1("\n<a>"), []string{"1"}, []string{"\n<a>"}},
+		"a time in a value":                {e1("<a\n2013-04-18 02:02:08 x>"), []string{"1"}, []string{"<a\n2013-04-18 02:02:08 x>"}},
+		"a level in a value":               {e1("<a\nERROR x\n>"), []string{"1"}, []string{"<a\nERROR x\n>"}},
+		"a record below an open one":       {e1("[1,")[:100] + "[1\ntorn end " + strings.Replace(e1("[1,\n2]"), "id=1,", "id=2,", 1), []string{"1", "2"}, nil},
+		"surrogates in an array":           {`{"name":"tomograph.backends.log","msg":[7,null,1,"x\udcff\udcfey",[],[]]}`, []string{"1"}, nil},
+		"an array cut in a note":           {`{"name":"tomograph.backends.log","msg":[7,null,1,"x",[[1.5,"a","s","h",0,0],[2.5,"b`, []string{"1"}, []string{"a"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spans, _, counts := read(t, strings.Split(c.lines, "\n")...)
+			require.ElementsMatch(t, c.ids, ids(spans))
+			require.EqualValues(t, len(c.ids), counts.Parsed+counts.Salvaged)
+			if c.values == nil {
+				return
+			}
+			var values []string
+			for _, n := range spans[0].Notes {
+				values = append(values, n.Value.Text)
+			}
+			require.Equal(t, c.values, values)
+		})
+	}
+}
