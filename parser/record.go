@@ -316,7 +316,7 @@ func (r *Reader) join(m *message) *message {
 		return nil
 	}
 	r.bytes -= before.held()
-	if m.frame.cut || before.held()+m.held() > r.opt.maxRecord() {
+	if m.frame.cut || before.cut || before.held()+m.held() > r.opt.maxRecord() { // what is cut has a gap behind it
 		delete(r.partial, key)
 		before.cut = true
 		r.message(before)

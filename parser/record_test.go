@@ -375,3 +375,36 @@ func TestOnceWrong(t *testing.T) {
 		})
 	}
 }
+
+// The end of a record in pieces is the end: no line behind it is glued on.
+func TestPiecesEnd(t *testing.T) {
+	prefix := "Apr 18 02:02:08 host nova[12]: "
+	text := plainHeader + "Span(trace_id=7, parent_id=None, id=1, name='" + strings.Repeat("q", 3000)
+	spans, complaints, _ := read(t, prefix+text[:2048], prefix+text[2048:2200], prefix+"raise Foo, 'bar', notes=[]", prefix+"File x, line 'y' in (z)")
+	require.Len(t, spans, 1)
+	require.False(t, spans[0].Name.Set)
+	require.EqualValues(t, 2, complaints[0].Line)
+
+	// A piece that is cut leaves a gap, and the record with it.
+	results := []Result{}
+	r := NewReader("x.log", Options{}, Output{Record: func(r Result) { results = append(results, r) }})
+	line := "2026-03-01T07:59:59Z stdout P " + plainHeader + "Span(trace_id=7, parent_id=None, id=1, name='abc"
+	r.Feed(Line{Text: []byte(line), Number: 1, Cut: true})
+	r.Feed(Line{Text: []byte("2026-03-01T07:59:59Z stdout F def', notes=[])"), Number: 2})
+	r.Flush()
+	require.Len(t, results, 1)
+	require.NotNil(t, results[0].Complaint)
+	require.False(t, results[0].Span.Name.Set)
+}
+
+// JSONFormatter's lines are joined from the journal's pieces, too.
+func TestObjectInPieces(t *testing.T) {
+	prefix := "Apr 18 02:02:08 host nova[12]: "
+	object := `{"name":"tomograph.backends.log","message":` + quoteJSON("Span(trace_id=7, parent_id=None, id=1, name='"+strings.Repeat("q", 60<<10)+"', notes=[])") + `}`
+	spans, complaints, _ := read(t, prefix+object[:48<<10], prefix+object[48<<10:], prefix+"next")
+	require.Empty(t, complaints)
+	require.Equal(t, []string{"1"}, ids(spans))
+	spans, complaints, _ = read(t, prefix+object[:48<<10], prefix+plainHeader+spanText(2))
+	require.Len(t, complaints, 1)
+	require.ElementsMatch(t, []string{"1", "2"}, ids(spans))
+}
