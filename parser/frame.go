@@ -126,7 +126,7 @@ func unframeSyslog(line []byte) (frame, bool) {
 			f.pid, _ = strconv.ParseInt(string(ident[open+1:len(ident)-1]), 10, 64)
 		}
 		i += n
-	} else if n := wordEnd(line[i:]); n > 0 && n < len(line)-i && timeEnd(line[i:]) == 0 && levelEnd(line[i:]) == 0 {
+	} else if n := wordEnd(line[i:]); n < len(line)-i && isServiceName(line[i:i+n]) && levelEnd(line[i:]) == 0 {
 		// a service's name without the colon
 		if rest := line[i+n+1:]; timeEnd(rest) > 0 || levelEnd(rest[skipBlank(rest, 0):]) > 0 || bytes.HasPrefix(rest, []byte(spanMarker+"trace_id=")) {
 			f.stream += " " + string(line[i:i+n])
@@ -135,6 +135,16 @@ func unframeSyslog(line []byte) (frame, bool) {
 	}
 	f.text, f.at, f.width = line[i:], i, i
 	return f, true
+}
+
+// isServiceName says whether a word may be a program's name: nova-compute.
+func isServiceName(word []byte) bool {
+	for _, c := range word {
+		if !isWord(c) && c != '-' && c != '.' && c != '/' && c != '@' {
+			return false
+		}
+	}
+	return len(word) > 0 && timeEnd(append(word[:len(word):len(word)], " 00:00:00"...)) == 0
 }
 
 // identEnd returns the length of the IDENT[PID]: and the blank behind it that

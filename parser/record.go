@@ -130,7 +130,7 @@ func (r *Reader) Feed(line Line) {
 		return
 	}
 	place := Place{File: r.file, Line: line.Number, Offset: line.Offset}
-	for n := 0; n < maxTornObjects && len(text) > 0; n++ {
+	for n := 0; n == 0 || n < maxTornObjects && len(text) > 0; n++ {
 		f := r.unframe(text)
 		// Behind a frame of JSON, or instead of its rest, another writer's may
 		// stand in the same line.
@@ -138,7 +138,7 @@ func (r *Reader) Feed(line Line) {
 		switch {
 		case f.end > 0:
 			next = jsonBlank(text, f.end)
-		case f.cut, f.kind == unframed && mayHideFrame(text):
+		case f.cut, f.kind == unframed && len(text) > 0 && mayHideFrame(text):
 			if i := tornFrame(text); i > 0 {
 				next = i
 				if f.kind == unframed {

@@ -337,6 +337,8 @@ func TestOnceWrong(t *testing.T) {
 		"an object behind a torn line":     {"p', address='a')])" + docker(plainHeader+spanText(2)), []string{"2"}, nil},
 		"an object behind a span":          {plainHeader + spanText(1) + docker(plainHeader+spanText(2)), []string{"1", "2"}, nil},
 		"an object in a span":              {(plainHeader + spanText(1))[:150] + docker(plainHeader+spanText(2)), []string{"1", "2"}, nil},
+		"logging.conf in syslog":           {"2013-07-10T09:00:00.5Z h (tomograph.backends.log): 2013-07-10 09:00:00,123 INFO __init__ send " + spanText(1), []string{"1"}, nil},
+		"an empty line in a value":         {e1("<a\n\nb>"), []string{"1"}, []string{"<a\n\nb>"}},
 		"no time, behind a span":           {"INFO tomograph.backends.log [-] " + spanText(1) + "INFO tomograph.backends.log [-] " + spanText(2), []string{"1", "2"}, nil},
 		"half a time":                      {"013-04-18 02:02:08.797 1234 INFO tomograph.backends.log [-] " + spanText(1), []string{"1"}, nil},
 		"a host of digits":                 {"Apr 18 02:02:08 10 nova[12]: " + spanText(1), []string{"1"}, nil},
