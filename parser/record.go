@@ -254,16 +254,19 @@ func interesting(text []byte) bool {
 }
 
 // mentions says whether a text has "Span(" in it, or "span(".
-func mentions(text []byte) bool {
-	for at := 0; ; {
+func mentions(text []byte) bool { return nextMention(text) >= 0 }
+
+// nextMention is the offset of the first "Span(" or "span(" of a text, -1 if there
+// is none.
+func nextMention(text []byte) int {
+	for at := 0; ; at++ {
 		i := bytes.Index(text[at:], []byte("pan("))
 		if i < 0 {
-			return false
+			return -1
 		}
 		if at += i; at > 0 && text[at-1]|0x20 == 's' {
-			return true
+			return at - 1
 		}
-		at++
 	}
 }
 

@@ -1,0 +1,78 @@
+package parser
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+)
+
+// A block gives just what its lines give one by one, wherever a file is cut into
+// blocks.
+func TestBlocksGiveWhatLinesGive(t *testing.T) {
+	var files [][]byte
+	for _, pattern := range []string{"damaged/*/*.log", "damaged/journal/*", "python3-oslo/*/*", "python3-oslo/kubernetes/*/*", "folsom/*/*.log", "json/nova/*", "devstack/*", "syslog-2k/*"} {
+		paths, err := filepath.Glob(filepath.Join("../testdata/logs", pattern))
+		require.NoError(t, err)
+		for _, path := range paths {
+			if b, err := os.ReadFile(path); err == nil {
+				files = append(files, b)
+			}
+		}
+	}
+	require.Greater(t, len(files), 30)
+	all := func(feed func(*Reader)) (results []Result, counts Counts) {
+		r := NewReader("x.log", Options{}, Output{
+			Record: func(r Result) {
+				if r.Complaint != nil {
+					c := *r.Complaint
+					c.Text = bytes.Clone(c.Text)
+					r.Complaint = &c
+				}
+				results = append(results, r)
+			},
+			Lost: func(at Place, reason string) { results = append(results, Result{Places: []Place{at}}) },
+		})
+		feed(r)
+		r.Flush()
+		return results, r.Counts
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		file := files[rapid.IntRange(0, len(files)-1).Draw(rt, "file")]
+		lines := bytes.SplitAfter(file, []byte("\n"))
+		want, wantCounts := all(func(r *Reader) {
+			offset := int64(0)
+			for i, line := range lines {
+				if len(line) > 0 {
+					r.Feed(Line{Text: bytes.TrimSuffix(line, []byte("\n")), Number: int64(i + 1), Offset: offset})
+				}
+				offset += int64(len(line))
+			}
+		})
+		got, gotCounts := all(func(r *Reader) {
+			number, offset := int64(1), int64(0)
+			for at := 0; at < len(lines); {
+				n := rapid.IntRange(1, 200).Draw(rt, "lines")
+				block := bytes.Join(lines[at:min(at+n, len(lines))], nil)
+				number += r.FeedBlock(block, number, offset)
+				offset += int64(len(block))
+				at += n
+			}
+		})
+		require.Equal(t, wantCounts, gotCounts)
+		require.Equal(t, want, got)
+	})
+}
+
+func TestBlockOfOneUnterminatedLine(t *testing.T) {
+	r := NewReader("x.log", Options{}, Output{Record: func(Result) {}})
+	require.EqualValues(t, 1, r.FeedBlock([]byte("x"), 1, 0))
+	require.EqualValues(t, 0, r.FeedBlock(nil, 1, 0))
+	require.EqualValues(t, 3, r.FeedBlock([]byte(strings.Repeat("\n", 3)), 1, 0))
+	require.EqualValues(t, 2, r.FeedBlock([]byte(plainHeader+spanText(1)+"\nx"), 1, 0))
+	require.Equal(t, Counts{Lines: 6, Parsed: 1}, r.Counts)
+}
