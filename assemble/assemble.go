@@ -13,6 +13,7 @@ package assemble
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 
 	"github.com/tomoscrape/tomoscrape/trace"
@@ -38,9 +39,9 @@ func New(opt Options) *Assembler {
 	return &Assembler{opt: opt, index: make(map[trace.ID]int)}
 }
 
-// Add takes one span as it was read. The assembler owns it, and what its slices
-// refer to, from then on.
-func (a *Assembler) Add(s trace.Span) {
+// Add takes one span as it was read, and says whether it is the first of its
+// trace. The assembler owns it, and what its slices refer to, from then on.
+func (a *Assembler) Add(s trace.Span) (first bool) {
 	i, known := a.index[s.TraceID]
 	if !known {
 		i = len(a.groups)
@@ -48,24 +49,40 @@ func (a *Assembler) Add(s trace.Span) {
 		a.groups = append(a.groups, nil)
 	}
 	a.groups[i] = append(a.groups[i], s)
+	return !known
 }
 
-// Traces assembles all that was added, hands it over and forgets it: the
-// assembler is empty afterwards. Traces are sorted by start, then id; those
-// without a start come last, by id.
-func (a *Assembler) Traces() []trace.Trace {
-	traces := make([]trace.Trace, 0, len(a.groups))
-	for i, spans := range a.groups {
-		t, duplicates := Trace(spans[0].TraceID, spans, a.opt)
-		a.groups[i] = nil
-		a.spans += int64(len(t.Spans))
-		a.duplicates += int64(duplicates)
-		traces = append(traces, t)
+// Traces assembles all that was added, trace by trace in the order in which they
+// were first heard of, and forgets each as it is handed over: the assembler is
+// empty afterwards.
+func (a *Assembler) Traces() iter.Seq[trace.Trace] {
+	return func(yield func(trace.Trace) bool) {
+		for spans := range a.Groups() {
+			t, duplicates := Trace(spans[0].TraceID, spans, a.opt)
+			a.spans += int64(len(t.Spans))
+			a.duplicates += int64(duplicates)
+			if !yield(t) {
+				return
+			}
+		}
 	}
-	a.groups = nil
-	clear(a.index)
-	slices.SortFunc(traces, Order)
-	return traces
+}
+
+// Groups hands over all that was added as it was added: the spans of one trace
+// after those of another, each in order of arrival. The assembler forgets them
+// and is empty afterwards.
+func (a *Assembler) Groups() iter.Seq[[]trace.Span] {
+	return func(yield func([]trace.Span) bool) {
+		groups := a.groups
+		a.groups = nil
+		clear(a.index)
+		for i, spans := range groups {
+			groups[i] = nil
+			if !yield(spans) {
+				return
+			}
+		}
+	}
 }
 
 // Counts says how many spans [Assembler.Traces] has handed over so far, and how

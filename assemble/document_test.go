@@ -26,7 +26,7 @@ func readBack(t require.TestingT, file []byte) []trace.Trace {
 	require.NoError(t, tracejson.Read(bytes.NewReader(file), "f.json",
 		func(s trace.Span) error { a.Add(s); return nil },
 		func(e *tracejson.DocumentError) error { return e }))
-	return a.Traces()
+	return sorted(a)
 }
 
 func requireValid(t require.TestingT, schema *jsonschema.Schema, file []byte) {

@@ -15,7 +15,7 @@ func assembled(t testing.TB, spans []truthSpan, opt assemble.Options) []trace.Tr
 	for _, s := range spans {
 		a.Add(s.Span)
 	}
-	traces := a.Traces()
+	traces := sorted(a)
 	requireTrees(t, traces)
 	kept, duplicates := a.Counts()
 	require.Equal(t, int64(len(spans)), kept+duplicates)
@@ -82,7 +82,7 @@ func TestRealCloudSeenTwice(t *testing.T) {
 			a.Add(s.Span)
 		}
 	}
-	require.Equal(t, assembled(t, once, assemble.Options{}), a.Traces())
+	require.Equal(t, assembled(t, once, assemble.Options{}), sorted(a))
 	spans, duplicates := a.Counts()
 	require.Equal(t, []int64{396, 396}, []int64{spans, duplicates})
 }

@@ -20,7 +20,7 @@ var views = map[string]View{"60": {Width: 60}, "80": {Width: 80}, "120": {Width:
 func TestList(t *testing.T) {
 	for name, v := range views {
 		var out strings.Builder
-		require.NoError(t, List(&out, append(samples(t, "havana"), oddTraces()...), v))
+		require.NoError(t, List(&out, each(append(samples(t, "havana"), oddTraces()...)...), v))
 		golden(t, "list-"+name+".txt", out.String())
 		fits(t, out.String(), v)
 	}
@@ -163,7 +163,7 @@ func TestAnyTraceFits(t *testing.T) {
 		fits(t, out.String(), View{Width: 30})
 		out.Reset()
 		require.NoError(t, Tree(&out, &tr, v))
-		require.NoError(t, List(&out, []trace.Trace{tr}, v))
+		require.NoError(t, List(&out, each(tr), v))
 		fits(t, out.String(), v)
 	})
 }
@@ -232,6 +232,6 @@ func TestDrawingTellsWriteErrors(t *testing.T) {
 	tr := oddTraces()
 	_, w := io.Pipe()
 	require.NoError(t, w.Close())
-	require.ErrorIs(t, List(w, tr, View{}), io.ErrClosedPipe)
+	require.ErrorIs(t, List(w, each(tr...), View{}), io.ErrClosedPipe)
 	require.ErrorIs(t, Tree(w, &tr[0], View{}), io.ErrClosedPipe)
 }

@@ -2,6 +2,7 @@ package export
 
 import (
 	"io"
+	"iter"
 
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/tracejson"
@@ -9,11 +10,14 @@ import (
 
 // JSON writes the document of each trace on a line of its own. For a terminal
 // the document is the same, but all characters that could steer it stand as
-// JSON escapes.
-func JSON(w io.Writer, traces []trace.Trace, v View) error {
+// JSON escapes. An error among the traces ends the output and is returned.
+func JSON(w io.Writer, traces iter.Seq2[*trace.Trace, error], v View) error {
 	var line, safe []byte
-	for i := range traces {
-		line = tracejson.Append(line[:0], &traces[i])
+	for t, err := range traces {
+		if err != nil {
+			return err
+		}
+		line = tracejson.Append(line[:0], t)
 		if v.Width > 0 {
 			safe = safe[:0]
 			for _, r := range string(line) { // what does not draw stands inside strings only

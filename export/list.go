@@ -3,6 +3,7 @@ package export
 import (
 	"bufio"
 	"io"
+	"iter"
 	"strconv"
 	"strings"
 
@@ -13,13 +14,20 @@ import (
 // service and span, number of spans, services, verdict. For a terminal the
 // columns shrink to its width (of 60 or more): first the times lose decimals, then services are
 // counted instead of named, then columns go. Problems are not listed here; the
-// verdict says that there are some.
-func List(w io.Writer, traces []trace.Trace, v View) error {
+// verdict says that there are some. The traces are gone through twice: first for
+// the widths of the columns. An error among them ends the list and is returned.
+func List(w io.Writer, traces iter.Seq2[*trace.Trace, error], v View) error {
+	t, err := newTable(traces, v)
+	if err != nil {
+		return err
+	}
 	out := bufio.NewWriterSize(w, 64<<10)
-	t := newTable(traces, v)
 	t.line(out, t.header(), nil)
-	for i := range traces {
-		t.line(out, t.row(&traces[i]), &traces[i])
+	for tr, err := range traces {
+		if err != nil {
+			return err
+		}
+		t.line(out, t.row(tr), tr)
 	}
 	return out.Flush()
 }
@@ -87,27 +95,30 @@ const (
 	servicesHead = "SERVICES"
 )
 
-func newTable(traces []trace.Trace, v View) *table {
+func newTable(traces iter.Seq2[*trace.Trace, error], v View) (*table, error) {
 	idTo := 32
 	if v.Width > 0 {
 		idTo = min(idTo, v.Width/3)
 	}
 	t := &table{View: v, id: len("TRACE"), took: len("DURATION"), root: len("ROOT"), spans: len("SPANS"), services: len(servicesHead)}
-	for i := range traces {
-		_, cols := clip(traces[i].ID.Hex(), idTo)
+	for tr, err := range traces {
+		if err != nil {
+			return nil, err
+		}
+		_, cols := clip(tr.ID.Hex(), idTo)
 		t.id = max(t.id, cols)
-		_, cols = clip(duration(&traces[i]), 20)
+		_, cols = clip(duration(tr), 20)
 		t.took = max(t.took, cols)
-		_, cols = clip(rootLabel(&traces[i]), t.limit(80))
+		_, cols = clip(rootLabel(tr), t.limit(80))
 		t.root = max(t.root, cols)
-		t.spans = max(t.spans, len(strconv.Itoa(len(traces[i].Spans))))
-		_, cols = joined(traces[i].Services)
+		t.spans = max(t.spans, len(strconv.Itoa(len(tr.Spans))))
+		_, cols = joined(tr.Services)
 		cols = min(cols, t.limit(120))
 		t.services = max(t.services, cols)
 	}
 	if v.Width <= 0 {
 		t.detail = details[0]
-		return t
+		return t, nil
 	}
 	wanted := *t
 	for _, d := range details {
@@ -117,7 +128,7 @@ func newTable(traces []trace.Trace, v View) *table {
 			break
 		}
 	}
-	return t
+	return t, nil
 }
 
 // limit keeps one long value from padding all lines of a pipe.

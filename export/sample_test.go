@@ -3,12 +3,16 @@ package export
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"flag"
+	"io"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -194,4 +198,36 @@ func plant(t *trace.Trace) {
 		}
 	}
 	grow(roots, -1, 0)
+}
+
+// each gives traces as the outputs take them.
+func each(traces ...trace.Trace) iter.Seq2[*trace.Trace, error] {
+	return func(yield func(*trace.Trace, error) bool) {
+		for i := range traces {
+			if !yield(&traces[i], nil) {
+				return
+			}
+		}
+	}
+}
+
+// The outputs stop at an error among the traces, and return it.
+func TestErrorAmongTraces(t *testing.T) {
+	broken := errors.New("the disk is broken")
+	traces := func(yield func(*trace.Trace, error) bool) {
+		for tr := range each(oddTraces()[:2]...) {
+			if !yield(tr, nil) {
+				return
+			}
+		}
+		yield(nil, broken)
+	}
+	require.ErrorIs(t, JSON(io.Discard, traces, View{}), broken)
+	require.ErrorIs(t, List(io.Discard, traces, View{}), broken)
+	_, err := ShiftToNow(traces, time.Now())
+	require.ErrorIs(t, err, broken)
+	z, err := NewZipkin(ZipkinOptions{URL: "http://localhost:1"})
+	require.NoError(t, err)
+	require.ErrorIs(t, z.Send(t.Context(), Nodes(traces), nil), broken)
+	require.NoError(t, z.Close())
 }

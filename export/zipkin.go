@@ -110,12 +110,17 @@ func setDefault[T comparable](option *T, value T) {
 	}
 }
 
-// Nodes gives the spans of traces one by one.
-func Nodes(traces []trace.Trace) iter.Seq[*trace.Node] {
-	return func(yield func(*trace.Node) bool) {
-		for i := range traces {
-			for j := range traces[i].Spans {
-				if !yield(&traces[i].Spans[j]) {
+// Nodes gives the spans of traces one by one, and an error among these as the
+// last.
+func Nodes(traces iter.Seq2[*trace.Trace, error]) iter.Seq2[*trace.Node, error] {
+	return func(yield func(*trace.Node, error) bool) {
+		for t, err := range traces {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for i := range t.Spans {
+				if !yield(&t.Spans[i], nil) {
 					return
 				}
 			}
@@ -151,14 +156,17 @@ type zipkinBatch struct {
 // Send delivers spans and returns when the fate of each is known. It tells done,
 // unless that is nil, the outcome of every span once, not always in order. After
 // an error the spans without an outcome were not acknowledged: a
-// [*ZipkinError], a failure to write the quarantine file, or the cause for which
-// ctx ended.
-func (z *Zipkin) Send(ctx context.Context, spans iter.Seq[*trace.Node], done func(*trace.Node, Outcome)) error {
+// [*ZipkinError], a failure to write the quarantine file, the cause for which
+// ctx ended, or an error among the spans.
+func (z *Zipkin) Send(ctx context.Context, spans iter.Seq2[*trace.Node, error], done func(*trace.Node, Outcome)) error {
 	if done == nil {
 		done = func(*trace.Node, Outcome) {}
 	}
 	batches := [...]zipkinBatch{{wire: zipkin.JSON}, {wire: zipkin.Proto3}}
-	for node := range spans {
+	for node, err := range spans {
+		if err != nil {
+			return err
+		}
 		item, wire, err := z.encode(node)
 		if refused := (*zipkin.Error)(nil); errors.As(err, &refused) {
 			if err := z.setAside(node, refused.Reason, zipkinRefusal{}); err != nil {

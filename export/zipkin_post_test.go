@@ -37,7 +37,7 @@ func TestZipkinEndsWithContext(t *testing.T) {
 			Warn: func(string) { cancel(cause) },
 		})
 		require.NoError(t, err)
-		require.ErrorIs(t, z.Send(ctx, Nodes([]trace.Trace{{Spans: zipkinNodes(1)}}), nil), cause)
+		require.ErrorIs(t, z.Send(ctx, Nodes(each(trace.Trace{Spans: zipkinNodes(1)})), nil), cause)
 	})
 }
 

@@ -255,7 +255,8 @@ func TestRealZipkin(t *testing.T) {
 		for i := range nodes {
 			nodes[i].TraceID = trace.IDFromUint64(0xabc)
 		}
-		shift := ShiftToNow([]trace.Trace{{HasStart: true, End: nodes[2].Notes[1].Time}}, time.Now())
+		shift, err := ShiftToNow(each(trace.Trace{HasStart: true, End: nodes[2].Notes[1].Time}), time.Now())
+		require.NoError(t, err)
 		d := deliverTo(t.Context(), t, server.URL, nodes, ZipkinOptions{Mapping: zipkin.Options{Shift: shift}})
 		require.NoError(t, d.err)
 		require.Empty(t, d.search.Old)

@@ -2,6 +2,7 @@ package export
 
 import (
 	"fmt"
+	"iter"
 	"net/url"
 	"strings"
 	"time"
@@ -132,16 +133,20 @@ func (z *Zipkin) Search() (ZipkinSearch, bool) {
 }
 
 // ShiftToNow is the one shift, in whole microseconds, that moves the latest end
-// of all traces to now and keeps their distances; 0 without any time.
-func ShiftToNow(traces []trace.Trace, now time.Time) time.Duration {
+// of all traces to now and keeps their distances; 0 without any time. The error
+// is one among the traces.
+func ShiftToNow(traces iter.Seq2[*trace.Trace, error], now time.Time) (time.Duration, error) {
 	end, found := int64(0), false
-	for i := range traces {
-		if t := &traces[i]; t.HasStart && (!found || t.End > end) {
+	for t, err := range traces {
+		if err != nil {
+			return 0, err
+		}
+		if t.HasStart && (!found || t.End > end) {
 			end, found = t.End, true
 		}
 	}
 	if !found {
-		return 0
+		return 0, nil
 	}
-	return time.Duration(now.UnixMicro()-end) * time.Microsecond
+	return time.Duration(now.UnixMicro()-end) * time.Microsecond, nil
 }

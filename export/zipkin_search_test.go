@@ -93,9 +93,12 @@ func TestZipkinSearch(t *testing.T) {
 	// Moved to the present they are found without more ado.
 	now := time.Now()
 	traces := []trace.Trace{{HasStart: true, End: nodes[0].Notes[1].Time}, {HasStart: true, End: nodes[9].Notes[1].Time + 9_000_000}, {End: 1 << 62}}
-	shift := ShiftToNow(traces, now)
+	shift, err := ShiftToNow(each(traces...), now)
+	require.NoError(t, err)
 	require.Equal(t, now.UnixMicro(), traces[1].End+shift.Microseconds())
 	d = deliverTo(t.Context(), t, address, nodes[:10], ZipkinOptions{Mapping: zipkin.Options{Shift: shift}})
 	require.Empty(t, d.search.Old)
-	require.Zero(t, ShiftToNow(traces[2:], now))
+	none, err := ShiftToNow(each(traces[2]), now)
+	require.NoError(t, err)
+	require.Zero(t, none)
 }

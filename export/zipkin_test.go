@@ -116,8 +116,7 @@ func deliverTo(ctx context.Context, t *testing.T, url string, nodes []trace.Node
 	}
 	z, err := NewZipkin(opt)
 	require.NoError(t, err)
-	traces := []trace.Trace{{Spans: nodes}}
-	d.err = z.Send(ctx, Nodes(traces), func(n *trace.Node, o Outcome) {
+	d.err = z.Send(ctx, Nodes(each(trace.Trace{Spans: nodes})), func(n *trace.Node, o Outcome) {
 		require.Zero(t, d.outcomes[n.ID.Lo], "one outcome a span")
 		d.outcomes[n.ID.Lo] = o
 	})

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/tomoscrape/tomoscrape/trace"
+	"github.com/tomoscrape/tomoscrape/tracejson"
 )
 
 // Line is one line of a file, without its newline.
@@ -32,12 +33,15 @@ type Result struct {
 	Places    []Place    // of the lines that the record is made of
 }
 
-// Output takes what a Reader finds. Both functions are called within Feed and
+// Output takes what a Reader finds. Its functions are called within Feed and
 // Flush, and must not keep what is borrowed.
 type Output struct {
 	Record func(Result)
 	// Lost tells of a line whose text is not there though it may have been a span.
 	Lost func(at Place, reason string)
+	// Document takes a line that is a trace written as JSON; the text is borrowed.
+	// nil: such a line is text like any other.
+	Document func(at Place, text []byte)
 }
 
 // Counts is a Reader's share of the ledger.
@@ -130,6 +134,10 @@ func (r *Reader) Feed(line Line) {
 		return
 	}
 	place := Place{File: r.file, Line: line.Number, Offset: line.Offset}
+	if r.out.Document != nil && tracejson.IsDocument(text) {
+		r.out.Document(place, text)
+		return
+	}
 	for n := 0; n == 0 || n < maxTornObjects && len(text) > 0; n++ {
 		f := r.unframe(text)
 		// Behind a frame of JSON, or instead of its rest, another writer's may

@@ -19,12 +19,20 @@ import (
 	"github.com/tomoscrape/tomoscrape/tracejson"
 )
 
+// all are the traces of a result.
+func all(t testing.TB, r *Result) (traces []trace.Trace) {
+	for tr, err := range r.Traces {
+		require.NoError(t, err)
+		traces = append(traces, *tr)
+	}
+	return traces
+}
+
 // documents are the JSON documents of traces without what depends on where their
 // files are: the archive may order and name them in its own way.
-func documents(traces []trace.Trace) []string {
+func documents(t testing.TB, r *Result) []string {
 	var lines []string
-	for i := range traces {
-		t := traces[i]
+	for _, t := range all(t, r) {
 		t.Spans = append([]trace.Node(nil), t.Spans...)
 		t.Problems = nil
 		for j := range t.Spans {
@@ -133,7 +141,7 @@ func TestArchiveGivesTheSameTraces(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, sosreport(t, filepath.Join(logs, folder)), 0o600))
 			packed, err := Replay(t.Context(), Options{Paths: []string{path}})
 			require.NoError(t, err)
-			require.Equal(t, documents(plain.Traces), documents(packed.Traces))
+			require.Equal(t, documents(t, plain), documents(t, packed))
 			want, got := plain.Ledger, packed.Ledger
 			require.Equal(t, 1, got.Files)
 			require.Greater(t, got.Members, want.Files) // the zip and the inner tar count, too
@@ -172,16 +180,16 @@ func TestTraceJSONIsReadBack(t *testing.T) {
 		first, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(logs, folder)}})
 		require.NoError(t, err)
 		var lines []byte
-		for i := range first.Traces {
-			lines = append(tracejson.Append(lines, &first.Traces[i]), '\n')
+		for _, tr := range all(t, first) {
+			lines = append(tracejson.Append(lines, &tr), '\n')
 		}
 		path := filepath.Join(t.TempDir(), "traces.json")
 		require.NoError(t, os.WriteFile(path, lines, 0o600))
 		again, err := Replay(t.Context(), Options{Paths: []string{path}})
 		require.NoError(t, err)
 		var second []byte
-		for i := range again.Traces {
-			second = append(tracejson.Append(second, &again.Traces[i]), '\n')
+		for _, tr := range all(t, again) {
+			second = append(tracejson.Append(second, &tr), '\n')
 		}
 		require.Equal(t, string(lines), string(second), folder)
 		requireBalance(t, &again.Ledger)

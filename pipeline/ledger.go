@@ -1,6 +1,9 @@
 package pipeline
 
-import "github.com/tomoscrape/tomoscrape/source"
+import (
+	"github.com/tomoscrape/tomoscrape/source"
+	"github.com/tomoscrape/tomoscrape/trace"
+)
 
 // Ledger accounts for the whole input of a run, whatever the filters choose;
 // its JSON form is what --summary writes. It balances: SpanLines = Parsed +
@@ -25,4 +28,42 @@ type Ledger struct {
 	SameFile   int                 `json:"same_file"` // paths that led to a file already read
 	Skipped    []source.Skipped    `json:"skipped"`
 	Unreadable []source.Unreadable `json:"unreadable"`
+	Spill      *Spill              `json:"spill,omitempty"` // nil if memory held all spans
+}
+
+// Spill says what went through temporary files.
+type Spill struct {
+	Bytes           int64 `json:"bytes"` // written: spans, and the traces made of them
+	Partitions      int64 `json:"partitions"`
+	OversizedTraces int64 `json:"oversized_traces"` // larger than the limit each, assembled with nothing else in memory
+}
+
+// tally counts assembled traces.
+type tally struct {
+	spans, duplicates, complete, incomplete int64
+	partitions, oversized                   int64
+}
+
+func (c *tally) add(t *trace.Trace) {
+	if t.Complete() {
+		c.complete++
+	} else {
+		c.incomplete++
+	}
+}
+
+func (c *tally) merge(d tally) {
+	c.spans += d.spans
+	c.duplicates += d.duplicates
+	c.complete += d.complete
+	c.incomplete += d.incomplete
+	c.partitions += d.partitions
+	c.oversized += d.oversized
+}
+
+// count enters what became of the spans.
+func (l *Ledger) count(c tally) {
+	l.Spans, l.Duplicates = c.spans, c.duplicates
+	l.Complete, l.Incomplete = c.complete, c.incomplete
+	l.Traces = c.complete + c.incomplete
 }

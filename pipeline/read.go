@@ -2,8 +2,10 @@ package pipeline
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 
 	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/source"
@@ -20,6 +22,10 @@ const maxUnreadable = 1000
 func read(ctx context.Context, opt Options, add func(trace.Span)) (Ledger, error) {
 	r := &reading{opt: opt, add: add}
 	report, err := source.Walk(ctx, opt.Paths, opt.Source, r.member)
+	r.release()
+	if err == nil {
+		err = r.err
+	}
 	r.account(report)
 	return r.ledger, err
 }
@@ -31,65 +37,140 @@ type reading struct {
 	ledger Ledger
 	more   int   // unreadable beyond maxUnreadable
 	err    error // of Complain
+
+	held   *finding // holds something back for what follows, or nil
+	family string   // of the last log
 }
 
 // member reads one member: trace documents by their form, all else as a log.
 func (r *reading) member(m *source.Member) error {
 	content := bufio.NewReaderSize(m.Reader, 4<<10)
 	if prefix, _ := content.Peek(512); tracejson.IsDocument(prefix) {
-		return r.documents(m.Name, content)
+		r.documents(parser.Place{File: m.Name}, content)
+	} else {
+		r.log(m, content)
 	}
-	r.log(m.Name, content)
 	return r.err
 }
 
-// documents reads traces that were written as JSON. Each span counts as a span
-// record; a damaged document is one more that was rejected.
-func (r *reading) documents(name string, content *bufio.Reader) error {
-	return tracejson.Read(content, name, func(s trace.Span) error {
+// documents reads traces that were written as JSON and stand in a file behind the
+// given place. Each span counts as a span record; a damaged document is one more
+// that was rejected. Lines in between are read as a log's.
+func (r *reading) documents(at parser.Place, content io.Reader) {
+	log := r.newFinding(at.File)
+	err := tracejson.Read(content, at.File, func(s trace.Span) error {
 		r.ledger.Parsed++
 		r.add(s)
 		return nil
 	}, func(e *tracejson.DocumentError) error {
 		r.ledger.Rejected++
-		r.complain(&parser.Complaint{Kind: parser.Rejected, File: name, Line: e.Line, Column: int(e.Column), Offset: e.Offset,
-			Reason: e.Reason, Expected: e.Expected, Text: []byte(e.Text)})
+		r.complain(&parser.Complaint{Kind: parser.Rejected, File: at.File, Line: at.Line + e.Line, Column: int(e.Column), Offset: at.Offset + e.Offset,
+			Reason: e.Reason, Expected: e.Expected, Text: e.Text})
 		return r.err
 	})
+	log.reader.Flush()
+	r.take(log)
+	if r.err == nil {
+		r.err = err
+	}
 }
 
-func (r *reading) log(name string, content *bufio.Reader) {
-	reader := parser.NewReader(name, r.opt.Parser, parser.Output{
-		Record: func(record parser.Result) {
-			if record.HasSpan {
-				r.add(record.Span)
+// log reads a member as a log.
+func (r *reading) log(m *source.Member, content io.Reader) {
+	if r.held != nil && (m.Family == "" || m.Family != r.family) {
+		r.release()
+	}
+	if r.held != nil {
+		r.held.reader.Continue(m.Name)
+	}
+	r.family = m.Family
+	rest, lines, offset := content, int64(0), int64(0)
+	if r.opt.Parser.MaxRecord >= blockSize {
+		rest, lines, offset = r.inBlocks(m.Name, content, func(b *block) bool {
+			if r.held != nil { // the worker could not know
+				r.held.reader.FeedBlock(b.data, b.lines+1, b.offset)
+			} else {
+				r.held = b.found
+				r.held.rebase(b.lines, b.offset)
 			}
-			if record.Complaint != nil {
-				r.complain(record.Complaint)
-			}
-		},
-		Lost: func(at parser.Place, reason string) {
-			r.unreadable(name, at.Offset, fmt.Sprintf("line %d: %s", at.Line, reason))
-		},
-	})
+			r.settle(m.Name)
+			return r.err == nil
+		})
+	}
+	if rest != nil && r.err == nil {
+		r.lineByLine(m.Name, rest, lines, offset)
+	}
+}
+
+// lineByLine reads what has lines too long for blocks; so many lines and bytes of
+// the member came before.
+func (r *reading) lineByLine(name string, content io.Reader, before, offset int64) {
+	if r.held == nil {
+		r.held = r.newFinding(name)
+	}
 	lines := source.NewLines(content, r.opt.Parser.MaxRecord)
 	for r.err == nil {
 		line, ok := lines.Next()
 		if !ok {
 			break
 		}
+		line.Number += before
+		line.Offset += offset
 		if line.Cut {
 			r.unreadable(name, line.Offset+int64(len(line.Text)),
 				fmt.Sprintf("line %d is longer than %d bytes: the rest of it was not read (--max-line sets the limit)", line.Number, len(line.Text)))
 		}
-		reader.Feed(parser.Line{Text: line.Text, Number: line.Number, Offset: line.Offset, Cut: line.Cut})
+		r.held.reader.Feed(parser.Line{Text: line.Text, Number: line.Number, Offset: line.Offset, Cut: line.Cut})
+		r.take(r.held)
 	}
-	reader.Flush()
-	r.ledger.Lines += reader.Counts.Lines
-	r.ledger.Parsed += reader.Counts.Parsed
-	r.ledger.Salvaged += reader.Counts.Salvaged
-	r.ledger.Rejected += reader.Counts.Rejected
-	r.ledger.Mentions += reader.Counts.Mentions
+	r.settle(name)
+}
+
+// settle takes what was found, and forgets the Reader unless it holds something
+// back for the next block, or the next file of the rotation.
+func (r *reading) settle(name string) {
+	r.take(r.held)
+	if !r.held.holding() {
+		r.release()
+	}
+}
+
+// release takes what was held back as it is.
+func (r *reading) release() {
+	if r.held != nil {
+		r.held.reader.Flush()
+		r.take(r.held)
+		r.held = nil
+	}
+}
+
+// take hands on what was found.
+func (r *reading) take(f *finding) {
+	for i := range f.events {
+		e := &f.events[i]
+		switch {
+		case e.lost != "":
+			r.unreadable(e.at.File, e.at.Offset, fmt.Sprintf("line %d: %s", e.at.Line, e.lost))
+		case e.document != nil:
+			r.documents(parser.Place{File: e.at.File, Line: e.at.Line - 1, Offset: e.at.Offset}, bytes.NewReader(e.document))
+		default:
+			if e.record.HasSpan {
+				r.add(e.record.Span)
+			}
+			if e.record.Complaint != nil {
+				r.complain(e.record.Complaint)
+			}
+		}
+	}
+	clear(f.events)
+	f.events = f.events[:0]
+	now, l := f.reader.Counts, &r.ledger
+	l.Lines += now.Lines - f.counts.Lines
+	l.Parsed += now.Parsed - f.counts.Parsed
+	l.Salvaged += now.Salvaged - f.counts.Salvaged
+	l.Rejected += now.Rejected - f.counts.Rejected
+	l.Mentions += now.Mentions - f.counts.Mentions
+	f.counts = now
 }
 
 func (r *reading) complain(c *parser.Complaint) {

@@ -3,17 +3,26 @@
 //	replay:  source.Walk ──member──> bytes ──lines──> parser.Reader ──spans──┐
 //	             │                     └─trace JSON─> tracejson.Read ─spans──┤
 //	             │                                                          v
-//	             │                                               assemble.Assembler
+//	             │                                    collector: assemble.Assembler,
+//	             │                                    or beyond --memory the disk (spill)
 //	             v                                                          │ traces
-//	          Ledger <──counts── all of them                   query.Filter v
+//	          Ledger <──counts── all of them                query.Selection v
 //	                                                              Result.Traces
 //
 // Data flows one way, and whatever does not become a span is counted in the
 // Ledger on the way.
+//
+// Beyond the limit of memory spans go to partitions on disk by their trace ids
+// (spill.go, in the form of codec.go). In the end each partition is assembled by
+// itself, which gives sorted runs of traces on disk (settle.go), and these are
+// merged whenever somebody asks for the traces (merge.go).
 package pipeline
 
 import (
 	"context"
+	"iter"
+	"os"
+	"slices"
 
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/parser"
@@ -25,48 +34,138 @@ import (
 // Options say what a replay reads and how.
 type Options struct {
 	Paths    []string
-	Source   source.Options
+	Source   source.Options // Memory and Temp are those of below
 	Parser   parser.Options // MaxRecord bounds a line, too
 	Assemble assemble.Options
 	Filter   query.Filter
+	// Memory is about how many bytes spans may take in memory; beyond it they go
+	// to disk. The default is DefaultMemory.
+	Memory int64
+	// Temp is the directory for what Memory does not hold. The default is
+	// [os.TempDir].
+	Temp string
 	// Complain, if not nil, is called for every record that was rejected or
 	// salvaged, in the order of the input. Its error ends the replay.
 	Complain func(*parser.Complaint) error
+
+	openTemp func(dir string) (*os.File, error) // tests only; openUnnamed
 }
 
-// Result is what a replay gives. Traces are the selected ones, sorted by start,
-// then id.
+// Result is what a replay gives. Close it in the end.
 type Result struct {
-	Traces []trace.Trace
+	// Traces are the selected ones, sorted by start, then id. They can be gone
+	// through several times, before Close. An error, of the context or a
+	// [*TempError], is the last that comes.
+	Traces iter.Seq2[*trace.Trace, error]
 	Ledger Ledger
+
+	runs *os.File // nil if all is in memory
+}
+
+// Close frees what is on disk.
+func (r *Result) Close() error {
+	if r.runs == nil {
+		return nil
+	}
+	return r.runs.Close()
 }
 
 // DefaultMaxLine is the longest line that is read whole, in bytes.
 const DefaultMaxLine = 8 << 20
 
-// Replay reads all input to its end and assembles it. The result is valid also
-// beside an error, for as much as was read; the error is the context's, that of
-// Complain, or one of package query about the filter.
-func Replay(ctx context.Context, opt Options) (*Result, error) {
-	if opt.Parser.MaxRecord <= 0 {
-		opt.Parser.MaxRecord = DefaultMaxLine
+// Replay reads all input to its end and assembles it. There is no result if the
+// error is the context's, a [*TempError] or a [*query.UsageError]. If it is that
+// of Complain, or says that named traces are not there or ambiguous, the result
+// has no traces, but a ledger of what was read.
+func Replay(ctx context.Context, opt Options) (*Result, error) { return replay(ctx, opt, read) }
+
+// reader reads all input, as read does.
+type reader func(ctx context.Context, opt Options, add func(trace.Span)) (Ledger, error)
+
+func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
+	setDefault(&opt.Parser.MaxRecord, DefaultMaxLine)
+	setDefault(&opt.Memory, DefaultMemory)
+	setDefault(&opt.Temp, os.TempDir())
+	if opt.openTemp == nil {
+		opt.openTemp = openUnnamed
 	}
-	assembler := assemble.New(opt.Assemble)
-	ledger, err := read(ctx, opt, assembler.Add)
-	traces := assembler.Traces()
-	ledger.Spans, ledger.Duplicates = assembler.Counts()
-	for i := range traces {
-		if traces[i].Complete() {
-			ledger.Complete++
-		} else {
-			ledger.Incomplete++
+	opt.Source.Memory, opt.Source.Temp = opt.Memory/8, opt.Temp
+	selection, err := opt.Filter.Begin()
+	if err != nil {
+		return nil, err
+	}
+	reading, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	c := &collector{assembler: assemble.New(opt.Assemble), limit: opt.Memory,
+		disk: &disk{dir: opt.Temp, open: opt.openTemp}, fail: stop}
+	ledger, err := read(reading, opt, c.add)
+	if c.spill != nil {
+		defer c.spill.close()
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	result := &Result{Ledger: ledger}
+	var counted tally
+	var matching func(first, end int) iter.Seq2[*trace.Trace, error]
+	if c.spill == nil {
+		counted, matching = settleMemory(ctx, c.assembler, selection)
+	} else {
+		s := &settling{ctx: ctx, opt: opt.Assemble, selection: selection, disk: c.disk, limit: opt.Memory}
+		if err := s.settle(c.spill); err != nil {
+			s.runs.close()
+			return nil, err
+		}
+		counted, matching, result.runs = s.tally, s.merged, s.runs.file
+		result.Ledger.Spill = &Spill{Bytes: c.disk.written.Load(), Partitions: counted.partitions, OversizedTraces: counted.oversized}
+	}
+	result.Ledger.count(counted)
+	first, end, endErr := selection.End()
+	if err == nil {
+		err = endErr
+	}
+	if err != nil {
+		first, end = 0, 0
+	}
+	result.Ledger.Selected = int64(end - first)
+	result.Traces = matching(first, end)
+	return result, err
+}
+
+// settleMemory assembles what never went to disk. It gives those of the traces
+// that match, by their places in the order of traces.
+func settleMemory(ctx context.Context, assembler *assemble.Assembler, selection *query.Selection) (
+	counted tally, matching func(first, end int) iter.Seq2[*trace.Trace, error]) {
+	var traces []trace.Trace
+	for t := range assembler.Traces() {
+		counted.add(&t)
+		if selection.Match(&t) {
+			traces = append(traces, t)
 		}
 	}
-	ledger.Traces = int64(len(traces))
-	if err != nil {
-		return &Result{Ledger: ledger}, err
+	counted.spans, counted.duplicates = assembler.Counts()
+	slices.SortFunc(traces, assemble.Order)
+	return counted, func(first, end int) iter.Seq2[*trace.Trace, error] {
+		return func(yield func(*trace.Trace, error) bool) {
+			for i := first; i < end; i++ {
+				if err := ctx.Err(); err != nil {
+					yield(nil, err)
+					return
+				}
+				if !yield(&traces[i], nil) {
+					return
+				}
+			}
+		}
 	}
-	traces, err = opt.Filter.Select(traces)
-	ledger.Selected = int64(len(traces))
-	return &Result{Traces: traces, Ledger: ledger}, err
+}
+
+func setDefault[T int | int64 | string](option *T, value T) {
+	var none T
+	if *option == none {
+		*option = value
+	}
 }

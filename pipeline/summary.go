@@ -18,6 +18,7 @@ const summaryNames = 10
 //	read 12 files (31 members), 456 lines, 88.1 KiB
 //	400 span lines: 390 parsed, 7 salvaged, 3 rejected
 //	380 spans in 40 traces: 38 complete, 2 incomplete
+//	--memory did not hold all spans: 1.2 GiB went through temporary files, in 128 partitions
 //	could not read 1:
 //	  sos.tar.xz!nova/nova-api.log.2.gz: unexpected end (at byte 4,096)
 func (l *Ledger) WriteSummary(w io.Writer) error {
@@ -44,9 +45,21 @@ func (l *Ledger) WriteSummary(w io.Writer) error {
 		fmt.Fprintf(&b, "; %s selected", thousands(l.Selected))
 	}
 	b.WriteByte('\n')
+	if l.Spill != nil {
+		l.Spill.tell(&b)
+	}
 	l.names(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func (s *Spill) tell(b *strings.Builder) {
+	fmt.Fprintf(b, "--memory did not hold all spans: %s went through temporary files, in %s", binarySize(s.Bytes), count(s.Partitions, "partition"))
+	if s.OversizedTraces > 0 {
+		fmt.Fprintf(b, "; %s than --memory, with nothing else beside it",
+			count(s.OversizedTraces, "trace was larger", "traces were each larger"))
+	}
+	b.WriteString("\nthe windows of decoders for packed input come on top of --memory: up to 128 MiB for each layer of xz or zstd\n")
 }
 
 // names lists what was not read, or not whole.

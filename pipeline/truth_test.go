@@ -231,9 +231,9 @@ func TestSamplesEqualTheirTruth(t *testing.T) {
 			require.NoError(t, err)
 			spans := map[string][]*trace.Node{}
 			count := 0
-			for i := range result.Traces {
-				for j := range result.Traces[i].Spans {
-					s := &result.Traces[i].Spans[j]
+			for _, tr := range all(t, result) {
+				for j := range tr.Spans {
+					s := &tr.Spans[j]
 					spans[s.TraceID.Decimal()+" "+s.ID.Decimal()] = append(spans[s.TraceID.Decimal()+" "+s.ID.Decimal()], s)
 					count++
 				}
@@ -308,9 +308,9 @@ func TestRealOpenStackEqualsItsTruth(t *testing.T) {
 	require.NoError(t, err)
 	got := map[string]*trace.Node{}
 	services := 0
-	for i := range result.Traces {
-		for j := range result.Traces[i].Spans {
-			s := &result.Traces[i].Spans[j]
+	for _, tr := range all(t, result) {
+		for j := range tr.Spans {
+			s := &tr.Spans[j]
 			got[s.ID.Decimal()] = s
 			for _, o := range s.Origin {
 				if o.RequestID != "" {

@@ -20,10 +20,11 @@ import (
 // The request ids that the client of the real OpenStack was answered with find
 // the traces of its requests.
 func TestRequestIDFindsTheTrace(t *testing.T) {
-	all, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(logs, "real-openstack")}})
+	result, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(logs, "real-openstack")}})
 	require.NoError(t, err)
+	every := all(t, result)
 	logged := map[string]bool{}
-	for _, tr := range all.Traces {
+	for _, tr := range every {
 		for _, s := range tr.Spans {
 			for _, o := range s.Origin {
 				logged[o.RequestID] = true
@@ -43,7 +44,7 @@ func TestRequestIDFindsTheTrace(t *testing.T) {
 		if !logged[op.RequestID] || op.RequestID == "" {
 			return
 		}
-		traces, err := query.Filter{RequestID: op.RequestID}.Select(all.Traces)
+		traces, err := query.Filter{RequestID: op.RequestID}.Select(every)
 		require.NoError(t, err)
 		require.NotEmpty(t, traces, op.Op)
 		matches := 0
@@ -74,7 +75,7 @@ func TestRealZipkinAnswersWithOurTrees(t *testing.T) {
 		require.NoError(t, sender.Close())
 		require.Equal(t, result.Ledger.Spans, sender.Report().Delivered)
 
-		want, err := query.Filter{Service: service}.Select(result.Traces)
+		want, err := query.Filter{Service: service}.Select(all(t, result))
 		require.NoError(t, err)
 		require.NotEmpty(t, want)
 		search := "/api/v2/traces?serviceName=" + service

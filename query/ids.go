@@ -1,6 +1,8 @@
 package query
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/tomoscrape/tomoscrape/trace"
@@ -43,15 +45,13 @@ func (w *wantedID) names(id trace.ID) bool {
 		w.hexIs && id.Fits128() && w.hex.Hi == id.Hi && w.hex.Lo == id.Lo
 }
 
-// named says by index which traces the filter names. Every name must mean
-// exactly one.
-func (m *matcher) named(traces []trace.Trace) (map[int]bool, error) {
-	if len(m.ids) == 0 {
-		return nil, nil
-	}
-	number := func(id trace.ID) [2]uint64 { return [2]uint64{id.Hi, id.Lo} }
-	wanted := make(map[[2]uint64][]int) // names by the numbers they may mean
-	for i, w := range m.ids {
+// number is what two ids that one text may mean have in common.
+func number(id trace.ID) [2]uint64 { return [2]uint64{id.Hi, id.Lo} }
+
+// byNumber lists the indexes of ids by the numbers they may mean.
+func byNumber(ids []wantedID) map[[2]uint64][]int {
+	wanted := make(map[[2]uint64][]int)
+	for i, w := range ids {
 		if w.decimalIs {
 			wanted[number(w.decimal)] = append(wanted[number(w.decimal)], i)
 		}
@@ -59,28 +59,59 @@ func (m *matcher) named(traces []trace.Trace) (map[int]bool, error) {
 			wanted[number(w.hex)] = append(wanted[number(w.hex)], i)
 		}
 	}
-	named := make(map[int]bool)
-	hits := make([][]trace.ID, len(m.ids))
-	for i := range traces {
-		id := traces[i].ID
-		for _, w := range wanted[number(id)] {
-			if m.ids[w].names(id) {
-				named[i] = true
-				hits[w] = append(hits[w], id)
-			}
+	return wanted
+}
+
+// named gives the indexes of the ids that name a trace.
+func (m *matcher) named(id trace.ID) (names []int) {
+	for _, i := range m.wanted[number(id)] {
+		if m.ids[i].names(id) {
+			names = append(names, i)
 		}
 	}
+	return names
+}
+
+// hit is a trace that is named.
+type hit struct {
+	id       trace.ID
+	start    int64
+	hasStart bool
+}
+
+// checkNames says whether every name meant exactly one trace.
+func (s *Selection) checkNames() error {
 	var missing []string
-	for i, w := range m.ids {
-		switch {
-		case len(hits[i]) == 0:
+	for i, w := range s.ids {
+		switch hits := s.hits[i]; {
+		case len(hits) == 0:
 			missing = append(missing, w.text)
-		case len(hits[i]) > 1:
-			return nil, &AmbiguousError{Text: w.text, IDs: hits[i]}
+		case len(hits) > 1:
+			return &AmbiguousError{Text: w.text, IDs: sorted(hits)}
 		}
 	}
 	if len(missing) > 0 {
-		return nil, &NotFoundError{TraceIDs: missing}
+		return &NotFoundError{TraceIDs: missing}
 	}
-	return named, nil
+	return nil
+}
+
+// sorted is the ids of named traces in the order of traces.
+func sorted(hits []hit) []trace.ID {
+	slices.SortFunc(hits, func(a, b hit) int {
+		switch {
+		case a.hasStart != b.hasStart && a.hasStart:
+			return -1
+		case a.hasStart != b.hasStart:
+			return 1
+		case a.hasStart && a.start != b.start:
+			return cmp.Compare(a.start, b.start)
+		}
+		return a.id.Compare(b.id)
+	})
+	ids := make([]trace.ID, len(hits))
+	for i := range hits {
+		ids[i] = hits[i].id
+	}
+	return ids
 }

@@ -22,6 +22,8 @@ type term struct{ key, value string }
 // matcher is a Filter made ready.
 type matcher struct {
 	ids                     []wantedID
+	wanted                  map[[2]uint64][]int // indexes into ids, see byNumber
+	limit                   int                 // 0 for none
 	service                 string
 	since, until            int64 // µs; the whole range without a condition
 	timed                   bool  // there is a condition on the start
@@ -60,7 +62,7 @@ func (f Filter) compile() (*matcher, error) {
 		service: f.Service, span: f.Span, request: bareRequest(f.RequestID), contains: f.Contains,
 		terms: parseTerms(f.AnnotationQuery),
 		since: math.MinInt64, until: math.MaxInt64, timed: !f.Since.IsZero() || !f.Until.IsZero(),
-		min: 0, max: math.MaxInt64, bounded: f.MinDuration > 0 || f.MaxDuration > 0,
+		limit: f.Limit, min: 0, max: math.MaxInt64, bounded: f.MinDuration > 0 || f.MaxDuration > 0,
 	}
 	for _, text := range f.TraceIDs {
 		id, err := parseID(text)
@@ -69,6 +71,7 @@ func (f Filter) compile() (*matcher, error) {
 		}
 		m.ids = append(m.ids, id)
 	}
+	m.wanted = byNumber(m.ids)
 	// A microsecond counts if the bound lies on it or leaves it inside.
 	if !f.Since.IsZero() {
 		m.since = f.Since.Add(time.Microsecond - 1).UnixMicro()

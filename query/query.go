@@ -9,7 +9,7 @@
 package query
 
 import (
-	"slices"
+	"sync"
 	"time"
 
 	"github.com/tomoscrape/tomoscrape/trace"
@@ -52,28 +52,69 @@ type Filter struct {
 // [*NotFoundError], a text that names two an [*AmbiguousError]. What is wrong
 // with the filter itself is a [*UsageError].
 func (f Filter) Select(traces []trace.Trace) ([]trace.Trace, error) {
-	m, err := f.compile()
-	if err != nil {
-		return nil, err
-	}
-	named, err := m.named(traces)
+	s, err := f.Begin()
 	if err != nil {
 		return nil, err
 	}
 	selected := make([]trace.Trace, 0, min(len(traces), 1024))
 	for i := range traces {
-		if (len(m.ids) == 0 || named[i]) && m.matches(&traces[i]) {
+		if s.Match(&traces[i]) {
 			selected = append(selected, traces[i])
 		}
 	}
-	if f.Limit > 0 && len(selected) > f.Limit {
-		// Among those with a start the newest stand last.
-		timed := slices.IndexFunc(selected, func(t trace.Trace) bool { return !t.HasStart })
-		if timed < 0 {
-			timed = len(selected)
-		}
-		first := max(0, timed-f.Limit)
-		selected = selected[first:max(timed, f.Limit)]
+	first, end, err := s.End()
+	return selected[first:end], err
+}
+
+// Selection is a Filter on its way through traces that come one by one, each
+// once and in any order. Its methods may be called by several goroutines.
+type Selection struct {
+	*matcher
+	mu           sync.Mutex
+	hits         [][]hit // by index of the id
+	timed, other int     // that matched, with and without a start
+}
+
+// Begin starts a selection. The error is that of [Filter.Validate].
+func (f Filter) Begin() (*Selection, error) {
+	m, err := f.compile()
+	if err != nil {
+		return nil, err
 	}
-	return selected, nil
+	return &Selection{matcher: m, hits: make([][]hit, len(m.ids))}, nil
+}
+
+// Match says whether a trace matches. Among those that do the limit still has to
+// choose; see [Selection.End].
+func (s *Selection) Match(t *trace.Trace) bool {
+	names := s.named(t.ID)
+	matches := (len(s.ids) == 0 || len(names) > 0) && s.matches(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range names {
+		s.hits[i] = append(s.hits[i], hit{t.ID, t.Start, t.HasStart})
+	}
+	switch {
+	case matches && t.HasStart:
+		s.timed++
+	case matches:
+		s.other++
+	}
+	return matches
+}
+
+// End says, once all traces were asked for, which of those that matched are
+// selected: sorted by start, then id, those without a start last, the ones from
+// first to before end. The error is that of [Filter.Select] about named traces;
+// nothing is selected then.
+func (s *Selection) End() (first, end int, err error) {
+	if err := s.checkNames(); err != nil {
+		return 0, 0, err
+	}
+	first, end = 0, s.timed+s.other
+	if s.limit > 0 && end > s.limit {
+		// Among those with a start the newest stand last.
+		first, end = max(0, s.timed-s.limit), max(s.timed, s.limit)
+	}
+	return first, end, nil
 }

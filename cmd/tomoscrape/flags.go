@@ -26,6 +26,8 @@ type options struct {
 	maxLine     int64
 	maxDepth    int64
 	maxUnpacked int64
+	memory      int64
+	temp        string
 	skew        string
 	filter      query.Filter
 	limit       int64
@@ -56,7 +58,13 @@ func (o *options) readFlags(c *cobra.Command) {
 	f.Var(&number{&o.maxDepth, 1}, "max-depth", "how many layers of compression and archives are unpacked")
 	o.maxUnpacked = 100 << 30
 	f.Var(&size{&o.maxUnpacked}, "max-unpacked", "how much may be unpacked in all, in `BYTES`")
+	o.memory = pipeline.DefaultMemory
+	f.Var(&atLeast{size{&o.memory}, &leastMemory}, "memory", "how much the spans may take in memory, in `BYTES` from 64MiB; beyond it they go to temporary files")
+	f.StringVar(&o.temp, "temp", "", "directory for temporary files, `DIR` (default $TMPDIR, or else the system's)")
 }
+
+// leastMemory is what --memory must be at least; tests allow less.
+var leastMemory int64 = 64 << 20
 
 // assembleFlags are those of the commands that make traces.
 func (o *options) assembleFlags(c *cobra.Command) {
@@ -168,6 +176,24 @@ func (v *size) Set(text string) error {
 		return errors.New("expected a number of bytes such as 8388608, 8MiB or 64KB")
 	}
 	*v.value = n * unit
+	return nil
+}
+
+// atLeast is a size with a least value.
+type atLeast struct {
+	size
+	least *int64
+}
+
+func (v *atLeast) Set(text string) error {
+	var n int64
+	if err := (&size{&n}).Set(text); err != nil {
+		return err
+	}
+	if n < *v.least {
+		return fmt.Errorf("expected %s or more", &size{v.least})
+	}
+	*v.value = n
 	return nil
 }
 

@@ -25,3 +25,14 @@ func TestSizeIsShownAsItCouldBeGiven(t *testing.T) {
 		require.Equal(t, want, (&size{&n}).String())
 	}
 }
+
+func TestMemoryHasALeast(t *testing.T) {
+	least, value := int64(64<<20), int64(1)
+	v := &atLeast{size{&value}, &least}
+	require.EqualError(t, v.Set("63MiB"), "expected 64MiB or more")
+	require.ErrorContains(t, v.Set("x"), "expected a number of bytes")
+	require.EqualValues(t, 1, value)
+	require.NoError(t, v.Set("64MiB"))
+	require.Equal(t, least, value)
+	require.Equal(t, "64MiB", v.String())
+}

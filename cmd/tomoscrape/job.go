@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -83,11 +85,15 @@ func (j *job) validate(outputs []output) error {
 		return err
 	}
 	j.filter.Limit = int(j.limit)
-	_, err := j.filter.Select(nil)
-	if usage := (*query.UsageError)(nil); errors.As(err, &usage) {
+	if err := j.filter.Validate(); err != nil {
 		return &usageError{err: err}
 	}
 	j.fail(writable(outputs))
+	if j.temp != "" {
+		if info, err := os.Stat(j.temp); err != nil || !info.IsDir() {
+			j.fail(fmt.Errorf("cannot write to %s: there is no such directory (--temp)", j.temp))
+		}
+	}
 	return nil
 }
 
@@ -102,6 +108,8 @@ func (j *job) run(ctx context.Context, t task) {
 		Parser:   parser.Options{MaxRecord: int(j.maxLine)},
 		Assemble: assemble.Options{AdjustSkew: j.skew == "adjust"},
 		Filter:   j.filter,
+		Memory:   j.memory,
+		Temp:     j.temp,
 		Complain: func(c *parser.Complaint) error {
 			told := export.Complaint{Kind: string(c.Kind), File: c.File, Line: c.Line, Column: c.Column,
 				Offset: c.Offset, Reason: c.Reason, Expected: c.Expected, Text: c.Text}
@@ -116,15 +124,21 @@ func (j *job) run(ctx context.Context, t task) {
 			return nil
 		},
 	}
+	// The collector of garbage is to take what it needs beside the spans only as
+	// long as there is room; a limit that the user set for Go counts, too.
+	before := debug.SetMemoryLimit(-1)
+	debug.SetMemoryLimit(min(before, collectAbove(j.memory)))
+	defer debug.SetMemoryLimit(before)
 	result, err := pipeline.Replay(ctx, opt)
 	j.bar.clear()
 	if ctx.Err() != nil {
 		return
 	}
 	j.fail(err)
-	if errors.Is(err, export.ErrReaderGone) {
+	if result == nil || errors.Is(err, export.ErrReaderGone) {
 		return
 	}
+	defer func() { j.fail(result.Close()) }()
 	if err == nil && t.present != nil {
 		t.present(ctx, j, result)
 	}
@@ -139,6 +153,11 @@ func (j *job) run(ctx context.Context, t task) {
 	}
 	j.account(&result.Ledger)
 }
+
+// collectAbove is the size of all memory above which garbage is collected at
+// every opportunity: with the spans it holds the buffers of reading, and some
+// garbage.
+func collectAbove(memory int64) int64 { return memory + memory/4 + 48<<20 }
 
 // account tells what was read and sets the exit code by it.
 func (j *job) account(l *pipeline.Ledger) {

@@ -23,6 +23,7 @@ import (
 var update = flag.Bool("update", false, "rewrite the expectations in testdata/script")
 
 func TestMain(m *testing.M) {
+	leastMemory = 1 << 10 // the samples are small
 	testscript.Main(m, map[string]func(){"tomoscrape": main})
 }
 
@@ -158,6 +159,31 @@ func TestSignalsEndReplay(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, left, "no half file is left")
 	}
+}
+
+// A signal that comes while spans are on disk leaves nothing there.
+func TestSignalLeavesNoTemporaryFiles(t *testing.T) {
+	spans, err := os.ReadFile("../../testdata/logs/havana/nova/nova-api.log")
+	require.NoError(t, err)
+	dir := t.TempDir()
+	cmd := command(t, "replay", "-", "--memory", "1KiB", "--temp", dir)
+	in, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	for range 20 {
+		_, err = in.Write(spans)
+		require.NoError(t, err)
+	}
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left, "what is there has no name")
+	require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
+	exit := (*exec.ExitError)(nil)
+	require.ErrorAs(t, cmd.Wait(), &exit)
+	require.Equal(t, 143, exit.ExitCode())
+	left, err = os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }
 
 // Standard output is a pipe that nobody empties, so that the first SIGINT finds

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"iter"
 	"os"
 	"time"
 
@@ -124,11 +125,14 @@ func deliver(ctx context.Context, j *job, r *pipeline.Result) {
 	}
 }
 
-func (j *job) deliverToZipkin(ctx context.Context, traces []trace.Trace) error {
+func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace, error]) error {
 	mapping := zipkin.Options{NoSplit: j.splitServices == "off", Compact: j.compact, NoInfer: j.noInfer,
 		MaxValue: int(j.maxValue), Hosts: j.hostAddresses}
 	if j.shiftTo == "now" {
-		mapping.Shift = export.ShiftToNow(traces, time.Now())
+		var err error
+		if mapping.Shift, err = export.ShiftToNow(traces, time.Now()); err != nil {
+			return err
+		}
 	}
 	z, err := export.NewZipkin(export.ZipkinOptions{URL: j.zipkin, Mapping: mapping, Quarantine: j.quarantine, Warn: j.message})
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"iter"
 
 	"github.com/spf13/cobra"
 
@@ -32,40 +33,48 @@ traces, then the largest one.`,
 			if filtered(j.cmd) {
 				return trees(w, r.Traces, j.view())
 			}
-			if err := export.List(w, r.Traces, j.view()); err != nil || len(r.Traces) == 0 {
+			var most *trace.Trace
+			if err := export.List(w, largest(r.Traces, &most), j.view()); err != nil || most == nil {
 				return err
 			}
 			if _, err := io.WriteString(w, "\n"); err != nil {
 				return err
 			}
-			return export.Tree(w, largest(r.Traces), j.view())
+			return export.Tree(w, most, j.view())
 		}))
 	}})
 	return c
 }
 
 // trees draws traces with an empty line between them.
-func trees(w io.Writer, traces []trace.Trace, v export.View) error {
-	for i := range traces {
-		if i > 0 {
-			if _, err := io.WriteString(w, "\n"); err != nil {
-				return err
-			}
-		}
-		if err := export.Tree(w, &traces[i], v); err != nil {
+func trees(w io.Writer, traces iter.Seq2[*trace.Trace, error], v export.View) error {
+	between := ""
+	for t, err := range traces {
+		if err != nil {
 			return err
 		}
+		if _, err := io.WriteString(w, between); err != nil {
+			return err
+		}
+		if err := export.Tree(w, t, v); err != nil {
+			return err
+		}
+		between = "\n"
 	}
 	return nil
 }
 
-// largest is the trace with the most spans, the first of several.
-func largest(traces []trace.Trace) *trace.Trace {
-	most := &traces[0]
-	for i := range traces {
-		if len(traces[i].Spans) > len(most.Spans) {
-			most = &traces[i]
+// largest gives traces on and keeps the one with the most spans, the first of
+// several.
+func largest(traces iter.Seq2[*trace.Trace, error], most **trace.Trace) iter.Seq2[*trace.Trace, error] {
+	return func(yield func(*trace.Trace, error) bool) {
+		for t, err := range traces {
+			if err == nil && (*most == nil || len(t.Spans) > len((*most).Spans)) {
+				*most = t
+			}
+			if !yield(t, err) {
+				return
+			}
 		}
 	}
-	return most
 }

@@ -1,0 +1,95 @@
+package export_test
+
+import (
+	"bytes"
+	"io"
+	"iter"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tomoscrape/tomoscrape/assemble"
+	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/parser"
+	"github.com/tomoscrape/tomoscrape/trace"
+)
+
+// timingSpans are the spans of a real OpenStack's logs, by trace, and the bytes
+// of the lines they were read from.
+func timingSpans(b *testing.B) (traces map[trace.ID][]trace.Span, size int64) {
+	paths, err := filepath.Glob("../testdata/logs/real-openstack/*/*.log")
+	require.NoError(b, err)
+	traces = map[trace.ID][]trace.Span{}
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
+		require.NoError(b, err)
+		var line []byte
+		reader := parser.NewReader(path, parser.Options{}, parser.Output{Record: func(r parser.Result) {
+			traces[r.Span.TraceID] = append(traces[r.Span.TraceID], r.Span)
+			size += int64(len(line))
+		}})
+		for line = range bytes.Lines(text) {
+			reader.Feed(parser.Line{Text: bytes.TrimSuffix(line, []byte("\n"))})
+		}
+		reader.Flush()
+	}
+	require.Greater(b, len(traces), 100)
+	return traces, size
+}
+
+// timingTraces are the traces of timingSpans, assembled, to be gone through again
+// and again.
+func timingTraces(b *testing.B) (traces iter.Seq2[*trace.Trace, error], size int64) {
+	spans, size := timingSpans(b)
+	var all []trace.Trace
+	for id, some := range spans {
+		t, _ := assemble.Trace(id, some, assemble.Options{})
+		all = append(all, t)
+	}
+	return func(yield func(*trace.Trace, error) bool) {
+		for i := range all {
+			if !yield(&all[i], nil) {
+				return
+			}
+		}
+	}, size
+}
+
+// counter counts what is written to it.
+type counter int64
+
+func (c *counter) Write(p []byte) (int, error) { *c += counter(len(p)); return len(p), nil }
+
+// BenchmarkJSON writes traces as JSON; the bytes are those written.
+func BenchmarkJSON(b *testing.B) {
+	traces, _ := timingTraces(b)
+	var written counter
+	for b.Loop() {
+		written = 0
+		require.NoError(b, export.JSON(&written, traces, export.View{}))
+	}
+	b.SetBytes(int64(written))
+}
+
+// BenchmarkZipkin sends spans to a server that takes everything; the bytes are
+// those of the log lines.
+func BenchmarkZipkin(b *testing.B) {
+	traces, size := timingTraces(b)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	defer server.Close()
+	sender, err := export.NewZipkin(export.ZipkinOptions{URL: server.URL, Quarantine: filepath.Join(b.TempDir(), "quarantine.jsonl")})
+	require.NoError(b, err)
+	b.SetBytes(size)
+	for b.Loop() {
+		require.NoError(b, sender.Send(b.Context(), export.Nodes(traces), nil))
+	}
+	require.NoError(b, sender.Close())
+	require.Positive(b, sender.Report().Delivered)
+}

@@ -1,0 +1,166 @@
+package pipeline
+
+import (
+	"bytes"
+	"io"
+	"runtime"
+	"sync"
+
+	"github.com/tomoscrape/tomoscrape/parser"
+)
+
+// This file reads a log in blocks, several at once:
+//
+//	member ─ cut ─> blocks ─┬─> worker: records of the block ─┐
+//	       (whole lines)    ├─> worker                        ├─> in order: take
+//	                        └─> …                             ┘
+//
+// A worker reads its block as if nothing were held back from the block before.
+// Where something is, the block is read again by the Reader that holds it.
+
+const blockSize = 1 << 20
+
+// block is some whole lines of a member.
+type block struct {
+	data   []byte
+	lines  int64 // lines before it in the member
+	offset int64 // of its first byte in the member
+	found  *finding
+	done   chan struct{} // closed when found is there
+}
+
+// finding is a Reader and what it found since that was last taken.
+type finding struct {
+	reader *parser.Reader
+	events []event
+	counts parser.Counts // those that were taken already
+}
+
+// event is a record, a lost line or a trace document; complaint and document
+// borrow from the block.
+type event struct {
+	record   parser.Result
+	lost     string
+	document []byte
+	at       parser.Place
+}
+
+func (r *reading) newFinding(name string) *finding {
+	f := &finding{}
+	f.reader = parser.NewReader(name, r.opt.Parser, parser.Output{
+		Record:   func(record parser.Result) { f.events = append(f.events, event{record: record}) },
+		Lost:     func(at parser.Place, reason string) { f.events = append(f.events, event{at: at, lost: reason}) },
+		Document: func(at parser.Place, text []byte) { f.events = append(f.events, event{at: at, document: text}) },
+	})
+	return f
+}
+
+// holding says whether the Reader holds something back for what follows.
+func (f *finding) holding() bool {
+	_, holding := f.reader.Holding()
+	return holding
+}
+
+// rebase moves what was found, and what is held back, from a block's start to
+// where the block stands in its member.
+func (f *finding) rebase(lines, offset int64) {
+	for i := range f.events {
+		e := &f.events[i]
+		e.at.Line += lines
+		e.at.Offset += offset
+		for j := range e.record.Span.Origin {
+			e.record.Span.Origin[j].Line += lines
+		}
+		if c := e.record.Complaint; c != nil {
+			c.Line += lines
+			c.Offset += offset
+		}
+	}
+	f.reader.Rebase(lines, offset)
+}
+
+// inBlocks reads a member in blocks and hands them to take, in order and one at a
+// time, until that returns false. It returns what is left where a line is too
+// long for a block, and how many lines and bytes came before that.
+func (r *reading) inBlocks(name string, content io.Reader, take func(*block) bool) (rest io.Reader, lines, offset int64) {
+	workers := runtime.GOMAXPROCS(0)
+	work := make(chan *block)
+	ordered := make(chan *block, 2*workers) // bounds what is in flight
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	started := 0
+	wg.Go(func() {
+		defer close(ordered)
+		defer close(work)
+		rest, lines, offset = cut(content, r.opt.Parser.MaxRecord, func(b *block) bool {
+			select {
+			case <-stop:
+				return false
+			case ordered <- b:
+			}
+			if started < workers { // a small member needs no more than one
+				started++
+				wg.Go(func() {
+					for b := range work {
+						b.found = r.newFinding(name)
+						b.found.reader.FeedBlock(b.data, 1, 0)
+						if !b.found.holding() {
+							b.found.reader.Flush()
+						}
+						close(b.done)
+					}
+				})
+			}
+			work <- b
+			return true
+		})
+	})
+	going := true
+	for b := range ordered {
+		<-b.done
+		if going && !take(b) {
+			going = false
+			close(stop)
+		}
+		buffers.Put(&b.data)
+	}
+	wg.Wait()
+	return rest, lines, offset
+}
+
+// buffers are those of blocks that were taken.
+var buffers = sync.Pool{New: func() any { b := make([]byte, blockSize+blockSize/8); return &b }}
+
+// cut cuts content into blocks of whole lines and hands each to take, until that
+// returns false. Before a line that is longer than longest, which is no less than
+// blockSize, it ends and returns what is left, and how many lines and bytes came
+// before.
+func cut(content io.Reader, longest int, take func(*block) bool) (rest io.Reader, lines, offset int64) {
+	var carry []byte // the beginning of a line
+	for {
+		data := *buffers.Get().(*[]byte)
+		if size := len(carry) + blockSize; cap(data) < size {
+			data = make([]byte, size)
+		} else {
+			data = data[:size]
+		}
+		n, err := io.ReadFull(content, data[copy(data, carry):])
+		data = data[:len(carry)+n]
+		if first := bytes.IndexByte(data, '\n'); first > longest || first < 0 && len(data) > longest {
+			return io.MultiReader(bytes.NewReader(data), content), lines, offset
+		}
+		if err == nil {
+			end := bytes.LastIndexByte(data, '\n') + 1
+			carry = bytes.Clone(data[end:])
+			data = data[:end]
+		}
+		if len(data) > 0 && !take(&block{data: data, lines: lines, offset: offset, done: make(chan struct{})}) {
+			return nil, lines, offset
+		}
+		lines += int64(bytes.Count(data, []byte{'\n'}))
+		offset += int64(len(data))
+		if err != nil { // a member's reader has no error but its end
+			return nil, lines, offset
+		}
+	}
+}

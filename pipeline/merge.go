@@ -1,0 +1,143 @@
+package pipeline
+
+import (
+	"io"
+	"iter"
+	"os"
+	"slices"
+
+	"github.com/tomoscrape/tomoscrape/assemble"
+	"github.com/tomoscrape/tomoscrape/trace"
+)
+
+// runs are sorted traces in one file, a run behind the other.
+type runs struct {
+	file *os.File
+	size int64
+	list []run
+}
+
+// run is a part of the file of runs.
+type run struct{ from, to int64 }
+
+// reserve makes a new run of a known size and says where it begins.
+func (r *runs) reserve(size int64) (from int64) {
+	from = r.size
+	r.size += size
+	if size > 0 {
+		r.list = append(r.list, run{from, r.size})
+	}
+	return from
+}
+
+func (r *runs) close() {
+	if r.file != nil {
+		r.file.Close()
+	}
+}
+
+// The buffer of each run, while they are merged.
+const (
+	minMergeBuffer = 4 << 10
+	maxMergeBuffer = 256 << 10
+)
+
+// merged merges the runs: it gives the traces by their places in the order of
+// all traces, from first to before end.
+func (s *settling) merged(first, end int) iter.Seq2[*trace.Trace, error] {
+	return func(yield func(*trace.Trace, error) bool) {
+		d := &decoder{names: s.names}
+		m, err := s.runs.open(d, s.limit/8)
+		for at := 0; err == nil && at < end; at++ {
+			var t *trace.Trace
+			if t, err = m.next(d, at >= first); err == nil {
+				err = s.ctx.Err()
+			}
+			if err == nil && at >= first && !yield(t, nil) {
+				return
+			}
+		}
+		if err != nil && s.ctx.Err() == nil {
+			err = s.disk.failed("read", err)
+		}
+		if err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// open begins to read all runs, with so much memory for their buffers.
+func (r *runs) open(d *decoder, memory int64) (merge, error) {
+	var m merge
+	for _, run := range r.list {
+		buffer := min(max(memory/int64(len(r.list)), minMergeBuffer), maxMergeBuffer)
+		h := &head{in: newRecordReader(r.file, run.from, run.to, int(buffer))}
+		if err := h.next(d); err != nil {
+			return nil, unexpectedEnd(err)
+		}
+		m = append(m, h)
+	}
+	slices.SortFunc(m, func(a, b *head) int { return assemble.Order(a.Trace, b.Trace) })
+	return m, nil
+}
+
+// head is a run whose next trace is known by its head.
+type head struct {
+	trace.Trace
+	in *recordReader
+}
+
+// next reads the head of the next trace.
+func (h *head) next(d *decoder) error {
+	record, err := h.in.next()
+	if err != nil {
+		return err
+	}
+	h.Trace, err = d.head(record)
+	return err
+}
+
+// merge is a heap of runs by their next traces; a sorted list is one.
+type merge []*head
+
+// sink puts the first run in its place.
+func (m merge) sink() {
+	for i := 0; ; {
+		least := i
+		for _, child := range []int{2*i + 1, 2*i + 2} {
+			if child < len(m) && assemble.Order(m[child].Trace, m[least].Trace) < 0 {
+				least = child
+			}
+		}
+		if least == i {
+			return
+		}
+		m[i], m[least] = m[least], m[i]
+		i = least
+	}
+}
+
+// next reads the first trace of all; it is nil if it is not wanted.
+func (m *merge) next(d *decoder, wanted bool) (t *trace.Trace, err error) {
+	if len(*m) == 0 {
+		return nil, io.ErrUnexpectedEOF
+	}
+	top := (*m)[0]
+	record, err := top.in.next()
+	if err != nil {
+		return nil, unexpectedEnd(err)
+	}
+	if wanted {
+		if t, err = d.trace(top.Trace, record); err != nil {
+			return nil, err
+		}
+	}
+	if err = top.next(d); err == io.EOF {
+		last := len(*m) - 1
+		(*m)[0], *m = (*m)[last], (*m)[:last]
+	} else if err != nil {
+		return nil, err
+	}
+	m.sink()
+	return t, nil
+}
