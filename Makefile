@@ -4,7 +4,7 @@
 GO ?= go
 FUZZ_RUNS ?= 20000
 
-.PHONY: build test check setup fuzz update
+.PHONY: build test check setup fuzz bench update
 
 build:
 	$(GO) build -o tomoscrape ./cmd/tomoscrape
@@ -30,6 +30,13 @@ fuzz: setup
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_RUNS)x ./$$(dirname $$file); \
 		done; \
 	done
+
+# Speed and memory against the targets, beside other programs, in about ten
+# minutes; the results are kept in docs/bench. BENCH_… in the environment change
+# sizes and counts: see bench/main.go.
+bench: setup
+	@bench/setup
+	$(GO) run ./bench
 
 # Rewrites what the tests of export and of the command line expect: read the
 # difference before you commit it.

@@ -24,8 +24,8 @@ var layers = [][]string{
 	{"cmd/tomoscrape"},
 }
 
-// Only tests use these.
-var testOnly = []string{"internal/zipkintest"}
+// Only tests and benchmarks use these.
+var testOnly = []string{"bench", "internal/zipkintest"}
 
 // allowed says whether a package may import another of the module.
 func allowed(from, to string) bool {
