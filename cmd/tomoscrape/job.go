@@ -74,6 +74,11 @@ func (p *program) runs(o *options, t task) func(*cobra.Command, []string) error 
 
 // validate finds what is wrong with the command line before anything is read.
 func (j *job) validate(outputs []output) error {
+	for name := range j.given { // --zipkin "$UNSET" would deliver nothing, in silence
+		if j.cmd.Flags().Lookup(name).Value.String() == "" {
+			return &usageError{fmt.Errorf("--%s is given without a value", name), "leave it out, or name one"}
+		}
+	}
 	if j.summary != "" {
 		outputs = append(outputs, output{"--summary", j.summary})
 	}
@@ -139,7 +144,8 @@ func (j *job) run(ctx context.Context, t task) {
 		return
 	}
 	defer func() { j.fail(result.Close()) }()
-	if err == nil && t.present != nil {
+	// An output is not replaced by nothing because of a mistyped path.
+	if err == nil && t.present != nil && !nothingRead(&result.Ledger) {
 		t.present(ctx, j, result)
 	}
 	if ctx.Err() != nil {
@@ -164,13 +170,18 @@ func (j *job) account(l *pipeline.Ledger) {
 	if j.code != exitGone {
 		_ = l.WriteSummary(besideBar{j.err, j.bar}) // standard error has nobody to complain to
 	}
-	if l.Bytes == 0 && len(l.Unreadable) > 0 {
+	if nothingRead(l) {
 		j.fail(errors.New("nothing of the input could be read"))
+	} else if l.Selected == 0 && l.Traces > 0 && filtered(j.cmd) && j.code != exitGone {
+		fmt.Fprintln(j.err, "no trace matches the filters")
 	}
 	if len(l.Unreadable) > 0 || l.Salvaged+l.Rejected > 0 {
 		j.partly()
 	}
 }
+
+// nothingRead says whether all of the input was unreadable.
+func nothingRead(l *pipeline.Ledger) bool { return l.Bytes == 0 && len(l.Unreadable) > 0 }
 
 // partly says that something is missing, though nothing failed.
 func (j *job) partly() {

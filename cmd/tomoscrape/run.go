@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -100,6 +101,9 @@ func (p *program) tell(err error) int {
 		return exitWhole
 	case errors.As(err, &code):
 		return int(code)
+	case errors.As(err, new(*fs.PathError)): // help or version that could not be written
+		p.message(err.Error())
+		return exitFailed
 	}
 	// All else comes from the command line: cobra's own errors and ours.
 	usage := &usageError{err: err, hint: "tomoscrape --help tells more"}
