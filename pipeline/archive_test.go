@@ -5,6 +5,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"compress/gzip"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -194,5 +195,34 @@ func TestTraceJSONIsReadBack(t *testing.T) {
 		require.Equal(t, string(lines), string(second), folder)
 		requireBalance(t, &again.Ledger)
 		require.Equal(t, first.Ledger.Spans, again.Ledger.Spans)
+	}
+}
+
+// A record goes on in the next file of its rotation, and only there.
+func TestRecordOverRotation(t *testing.T) {
+	dir := t.TempDir()
+	span := func(id int) string {
+		return fmt.Sprintf("2013-04-18 02:02:08 INFO tomograph.backends.log Span(trace_id=7, parent_id=None, id=%d, name='x', notes=[Note(time=1.5, value=<a\n b>, service_name='s', address='h', port=80)])\n", id)
+	}
+	first, second, _ := strings.Cut(span(1), "\n")
+	piece := "2026-03-01T07:59:59.6Z stdout "
+	for name, content := range map[string]string{
+		"nova.log.1": first + "\n", "nova.log": second + span(2),
+		"0.log.20260301-080000": piece + "P " + first[:80] + "\n", "0.log": piece + "F " + first[80:] + "\n" + piece + "F " + second,
+		"other.log.2": first, "other.log": second, // the one in between is gone
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+	}
+	result, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(dir, "nova.log*")}})
+	require.NoError(t, err)
+	require.EqualValues(t, 2, result.Ledger.Parsed)
+	result, err = Replay(t.Context(), Options{Paths: []string{filepath.Join(dir, "0.log*")}})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, result.Ledger.Parsed)
+	for _, paths := range [][]string{{"nova.log", "nova.log.1"}, {"other.log.2", "other.log"}} {
+		result, err = Replay(t.Context(), Options{Paths: []string{filepath.Join(dir, paths[0]), filepath.Join(dir, paths[1])}})
+		require.NoError(t, err)
+		require.EqualValues(t, 1, result.Ledger.Salvaged)
+		requireBalance(t, &result.Ledger)
 	}
 }

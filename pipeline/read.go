@@ -38,14 +38,14 @@ type reading struct {
 	more   int   // unreadable beyond maxUnreadable
 	err    error // of Complain
 
-	held   *finding // holds something back for what follows, or nil
-	family string   // of the last log
+	held *finding // holds something back for what follows, or nil
 }
 
 // member reads one member: trace documents by their form, all else as a log.
 func (r *reading) member(m *source.Member) error {
 	content := bufio.NewReaderSize(m.Reader, 4<<10)
 	if prefix, _ := content.Peek(512); tracejson.IsDocument(prefix) {
+		r.release()
 		r.documents(parser.Place{File: m.Name}, content)
 	} else {
 		r.log(m, content)
@@ -77,13 +77,12 @@ func (r *reading) documents(at parser.Place, content io.Reader) {
 
 // log reads a member as a log.
 func (r *reading) log(m *source.Member, content io.Reader) {
-	if r.held != nil && (m.Family == "" || m.Family != r.family) {
+	if !m.Continues {
 		r.release()
 	}
 	if r.held != nil {
 		r.held.reader.Continue(m.Name)
 	}
-	r.family = m.Family
 	rest, lines, offset := content, int64(0), int64(0)
 	if r.opt.Parser.MaxRecord >= blockSize {
 		rest, lines, offset = r.inBlocks(m.Name, content, func(b *block) bool {

@@ -116,9 +116,9 @@ func TestDamageIsNamed(t *testing.T) {
 		"only the inner":       {tarred("b.log.gz", inner[:len(inner)-100], "c", "c"), "-!b.log.gz: unexpected end of the gzip data"},
 		"between tar members":  {archive[:1024], "-: the end mark of the tar archive is missing, it may have been cut"},
 		"in a tar header":      {archive[:1024+100], "-: unexpected end of the tar archive"},
-		"a damaged tar header": {archive[:1024] + "x" + archive[1025:], "-: a header of the tar archive is damaged, the rest was not read"},
+		"a damaged tar header": {archive[:1024] + "x" + archive[1025:], "-: a header of the tar archive is damaged, and none that is whole follows"},
 		"after a tar":          {archive + "something", "-: something else follows the end of the tar archive and was not read"},
-		"zip without end":      {zipOf("a", "a")[:60], "-: the directory at the end of the zip archive is missing or damaged; the members were read without it"},
+		"zip without end":      {zipOf("a", "a")[:60], "-: the directory at the end of the zip archive is missing or damaged; the members before it were read without it"},
 		"zip in a cut tar.gz":  {gz(tarred("z.zip", zipRaw("m", noise(1, 50))))[:700], "-!z.zip!m: unexpected end of the gzip data (-)"},
 		"zip of damaged data":  {strings.Replace(zipRaw("a", "good", "b", "b"), "good", "gold", 1), "-!a: the checksum of the data in the zip archive does not match, it may be damaged"},
 	} {

@@ -39,7 +39,7 @@ func (w *walker) file(p planned) error {
 	}
 	w.report.Files++
 	d := &disk{f: f, w: w, left: p.size}
-	return w.open(p.name, &stream{w: w, r: d, of: p.name}, d, info.Size(), 0)
+	return w.openChosen(p, &stream{w: w, r: d, of: p.name}, d, info.Size())
 }
 
 func (w *walker) stdin() error {

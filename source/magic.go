@@ -174,22 +174,29 @@ func isTar(head []byte) bool {
 	if magic := string(head[257:265]); magic == "ustar\x0000" || magic == "ustar  \x00" {
 		return true
 	}
-	if len(head) < sniffLen {
+	return hasTarSum(head)
+}
+
+// hasTarSum tells whether a block is a tar header whose checksum is right. Some
+// old programs summed the bytes as signed ones.
+func hasTarSum(block []byte) bool {
+	if len(block) < tarBlock || block[0] == 0 {
 		return false
 	}
-	digits := strings.Trim(string(head[148:156]), " \x00")
+	digits := strings.Trim(string(block[148:156]), " \x00")
 	want, err := strconv.ParseInt(digits, 8, 64)
 	if err != nil {
 		return false
 	}
-	var sum int64
-	for i, b := range head[:sniffLen] {
+	var sum, signed int64
+	for i, b := range block[:tarBlock] {
 		if 148 <= i && i < 156 {
 			b = ' '
 		}
 		sum += int64(b)
+		signed += int64(int8(b))
 	}
-	return sum == want
+	return want == sum || want == signed
 }
 
 // isLZMA: a header of the .lzma format, which has no magic: the usual lc, lp and

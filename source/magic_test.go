@@ -109,7 +109,9 @@ func TestTarMembers(t *testing.T) {
 		{"-!" + long, "x"}, {"-!" + long + "2", "x"},
 		{"-!" + strings.Repeat("a", 512) + "…" + strings.Repeat("b", 512), "x"}, {"-!" + hostile, "x"},
 	}, list)
-	require.Equal(t, &Report{Files: 1, Members: 4, Bytes: 4}, report)
+	require.Equal(t, &Report{Files: 1, Members: 4, Bytes: 4, Skipped: []Skipped{
+		{"-!link", "a symbolic link to x"}, {"-!hard", "a hard link to x"}, {"-!dev", "a device"}, {"-!fifo", "a named pipe"},
+	}}, report)
 
 	t.Run("one after the other", func(t *testing.T) {
 		list, report := readBytes(t, Options{}, []byte(tarred("a", "a")+strings.Repeat("\x00", 4096)+tarred("b", "b")))

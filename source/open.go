@@ -1,7 +1,6 @@
 package source
 
 import (
-	"archive/tar"
 	"bufio"
 	"compress/bzip2"
 	"errors"
@@ -29,6 +28,9 @@ var (
 // is text. at, if not nil, gives the same bytes at random, size of them. Its
 // error is errStop, that of the context or of the visitor.
 func (w *walker) open(name string, in *stream, at io.ReaderAt, size int64, depth int) error {
+	if !w.choice.concerns(name) {
+		return nil
+	}
 	br := w.buffer(in)
 	defer w.release(br)
 	head, err := br.Peek(sniffLen)
@@ -70,8 +72,14 @@ func (w *walker) unpack(name string, f form, in *stream, br *bufio.Reader, depth
 
 // leaf hands a member to the visitor and names its damage afterwards.
 func (w *walker) leaf(name string, in *stream, br *bufio.Reader) error {
+	if !w.choice.has(name) {
+		return nil
+	}
 	content := &content{in: in, br: br}
-	err := w.visit(&Member{Name: name, Reader: content})
+	this := rotationOf(name)
+	continues := this.continues(w.before)
+	w.before = this
+	err := w.visit(&Member{Name: name, Continues: continues, Reader: content})
 	w.report.Bytes += content.n
 	if err != nil {
 		return err
@@ -211,8 +219,6 @@ func explain(what string, err error) string {
 	case errors.Is(err, errChecksum), errors.Is(err, gzip.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch),
 		strings.Contains(msg, "checksum mismatch"):
 		return "the checksum of the " + what + " does not match, it may be damaged"
-	case errors.Is(err, tar.ErrHeader):
-		return "a header of the tar archive is damaged, the rest was not read"
 	case errors.Is(err, errFilter):
 		return "the " + what + " uses " + err.Error() + ", unpack it first: xz -d"
 	case errors.Is(err, errWindow), errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):

@@ -15,8 +15,9 @@ import (
 // planned is a file to be read.
 type planned struct {
 	name   string
-	size   int64 // known size on disk, 0 for pipes
-	direct bool  // named by the user, not met in a directory
+	size   int64    // known size on disk, 0 for pipes
+	direct bool     // named by the user, not met in a directory
+	only   []string // members to be read, nil for all
 }
 
 // inode tells files apart whatever their names.
@@ -50,12 +51,19 @@ func (w *walker) firstTime(seen map[inode]bool, info fs.FileInfo) bool {
 // Its error is that of the context.
 func (w *walker) plan(paths []string) ([]planned, error) {
 	var list []planned
+	choices := false
 	for _, name := range paths {
 		if name == "-" {
 			list = append(list, planned{name: name, direct: true})
 			continue
 		}
 		_, err := os.Lstat(name)
+		if err != nil {
+			if archive, ok := splitMember(name); ok {
+				list, choices = append(list, archive), true
+				continue
+			}
+		}
 		switch {
 		case err == nil || !isGlob(name):
 			list, err = w.planPath(list, name, true)
@@ -65,6 +73,9 @@ func (w *walker) plan(paths []string) ([]planned, error) {
 		if err != nil {
 			return nil, err
 		}
+	}
+	if choices {
+		list = together(list)
 	}
 	return list, nil
 }
@@ -83,7 +94,7 @@ func (w *walker) planPath(list []planned, name string, direct bool) ([]planned, 
 	}
 	switch mode := info.Mode(); {
 	case mode.IsRegular():
-		return append(list, planned{name, info.Size(), direct}), nil
+		return append(list, planned{name: name, size: info.Size(), direct: direct}), nil
 	case mode.IsDir():
 		return w.planDir(list, name, info)
 	case direct && mode&(fs.ModeNamedPipe|fs.ModeCharDevice) != 0:
@@ -104,6 +115,7 @@ func (w *walker) planDir(list []planned, dir string, info fs.FileInfo) ([]planne
 	if err != nil {
 		w.unlistable(dir, err)
 	}
+	sortFamilies(entries, func(e fs.DirEntry) (string, bool) { return e.Name(), e.IsDir() })
 	for _, e := range entries {
 		if list, err = w.planPath(list, filepath.Join(dir, e.Name()), false); err != nil {
 			return list, err
@@ -145,10 +157,10 @@ func (w *walker) missing(name string, direct bool, err error) {
 // comes with that directory, not a second time by itself.
 func (w *walker) planGlob(list []planned, pattern string) ([]planned, error) {
 	base, rest := doublestar.SplitPattern(filepath.Clean(pattern))
-	var hits []string
+	var hits []globHit
 	tree := &globTree{w: w, base: base}
-	err := doublestar.GlobWalk(tree, rest, func(hit string, _ fs.DirEntry) error {
-		hits = append(hits, hit)
+	err := doublestar.GlobWalk(tree, rest, func(hit string, e fs.DirEntry) error {
+		hits = append(hits, globHit{hit, e.IsDir()})
 		return w.ctx.Err()
 	})
 	switch {
@@ -164,17 +176,24 @@ func (w *walker) planGlob(list []planned, pattern string) ([]planned, error) {
 	if tree.listed > maxGlobDirs {
 		w.unreadable(pattern, 0, "the pattern leads through too many directories; name one further down")
 	}
+	sortFamilies(hits, func(h globHit) (string, bool) { return h.name, h.isDir })
 	matched := make(map[string]bool, len(hits))
 	for _, hit := range hits {
-		if matched[hit] || underAny(matched, hit) {
+		if matched[hit.name] || underAny(matched, hit.name) {
 			continue
 		}
-		matched[hit] = true
-		if list, err = w.planPath(list, filepath.Join(base, hit), false); err != nil {
+		matched[hit.name] = true
+		if list, err = w.planPath(list, filepath.Join(base, hit.name), false); err != nil {
 			return list, err
 		}
 	}
 	return list, nil
+}
+
+// globHit is a match of a pattern, as a path below its base.
+type globHit struct {
+	name  string
+	isDir bool
 }
 
 func underAny(dirs map[string]bool, name string) bool {

@@ -30,19 +30,19 @@ func TestPaths(t *testing.T) {
 		same   int
 		unread []Unreadable
 	}{
-		{paths: []string{"logs"}, want: []string{"logs/.hidden", "logs/glance.log", "logs/nova/api.log", "logs/nova/api.log.1"}},
-		{paths: []string{"./logs/nova/"}, want: []string{"logs/nova/api.log", "logs/nova/api.log.1"}},
+		{paths: []string{"logs"}, want: []string{"logs/.hidden", "logs/glance.log", "logs/nova/api.log.1", "logs/nova/api.log"}},
+		{paths: []string{"./logs/nova/"}, want: []string{"logs/nova/api.log.1", "logs/nova/api.log"}},
 		{paths: []string{"z", "./a1.log"}, want: []string{"z/{x}.log", "./a1.log"}},
 		{paths: []string{"a[1].log"}, want: []string{"a[1].log"}},
 		{paths: []string{"a[12].log"}, want: []string{"a1.log"}},
 		{paths: []string{"*"}, want: []string{"*"}},
-		{paths: []string{"logs/*"}, want: []string{"logs/.hidden", "logs/glance.log", "logs/nova/api.log", "logs/nova/api.log.1"}},
-		{paths: []string{"logs/**"}, want: []string{"logs/.hidden", "logs/glance.log", "logs/nova/api.log", "logs/nova/api.log.1"}},
+		{paths: []string{"logs/*"}, want: []string{"logs/.hidden", "logs/glance.log", "logs/nova/api.log.1", "logs/nova/api.log"}},
+		{paths: []string{"logs/**"}, want: []string{"logs/.hidden", "logs/glance.log", "logs/nova/api.log.1", "logs/nova/api.log"}},
 		{paths: []string{"**/*.log"}, want: []string{"*", "a1.log", "a[1].log", "logs/glance.log", "logs/nova/api.log", "z/{x}.log"}[1:]},
 		{paths: []string{"log?/{glance,nova/api}.log"}, want: []string{"logs/glance.log", "logs/nova/api.log"}},
 		{paths: []string{"a1.log", "logs/glance.log", "a1.log", "*.log"}, want: []string{"a1.log", "logs/glance.log", "a[1].log"}, same: 2},
 		{paths: []string{"logs", "logs/nova", "logs/nova/api.log"}, same: 2,
-			want: []string{"logs/.hidden", "logs/glance.log", "logs/nova/api.log", "logs/nova/api.log.1"}},
+			want: []string{"logs/.hidden", "logs/glance.log", "logs/nova/api.log.1", "logs/nova/api.log"}},
 		{paths: []string{"nothing.log", "a1.log", "no*thing", "logs/no/**", "a[", "a1.log/x"}, want: []string{"a1.log"}, unread: []Unreadable{
 			{Name: "nothing.log", Reason: "no such file or directory"},
 			{Name: "no*thing", Reason: "no file matches this pattern"},
@@ -69,7 +69,7 @@ func TestPaths(t *testing.T) {
 		dir, err := os.Getwd()
 		require.NoError(t, err)
 		list, _ := read(t, Options{}, filepath.Join(dir, "logs", "n*"))
-		require.Equal(t, []string{filepath.Join(dir, "logs/nova/api.log"), filepath.Join(dir, "logs/nova/api.log.1")}, names(list))
+		require.Equal(t, []string{filepath.Join(dir, "logs/nova/api.log.1"), filepath.Join(dir, "logs/nova/api.log")}, names(list))
 	})
 }
 

@@ -8,13 +8,6 @@ import (
 )
 
 const (
-	zipLocal      = "PK\x03\x04"
-	zipCentral    = "PK\x01\x02"
-	zipEnd        = "PK\x05\x06"
-	zipEnd64      = "PK\x06\x06"
-	zipExtra      = "PK\x06\x08" // archive extra data, before an encrypted directory
-	zipDescriptor = "PK\x07\x08"
-
 	zipLocalLen   = 30
 	zipDescribed  = 1 << 3 // flag: sizes and checksum follow the data
 	zip64Extra    = 1
@@ -22,22 +15,36 @@ const (
 )
 
 // salvage opens the members of a zip archive without its directory, by the
-// header before each, as far as they follow each other. in is the layer of the
-// archive, data what there is of it, why the reason for doing so.
-func (w *walker) salvage(name string, in *stream, data io.Reader, why error, depth int) error {
+// header before each, as far as they follow each other; also those of further
+// archives behind it. in is the layer of the archive, data what there is of it.
+func (w *walker) salvage(name string, in *stream, data io.Reader, depth int) error {
 	// Damage of the layer shows where its bytes end.
 	src := &stream{w: w, r: io.MultiReader(data, failing{in}), what: "zip archive", of: name}
 	br := w.buffer(src)
 	defer w.release(br)
-	complete, err := w.localMembers(name, src, br, depth)
-	if err != nil || !complete || errors.Is(why, errDirectory) {
-		return err
+	for {
+		members, more, err := w.localMembers(name, src, br, depth)
+		if err != nil || !more {
+			return err
+		}
+		if passDirectory(br, members) != nil {
+			if failed(in.err) {
+				return w.fault(name, src.n, in.err)
+			}
+			return w.fault(name, src.n, &damage{of: name,
+				reason: "the directory at the end of the zip archive is missing or damaged; the members before it were read without it"})
+		}
+		err = skipZeros(br)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return w.fault(name, src.n, src.cause(err))
+		}
+		if head, _ := br.Peek(sniffLen); sniff(head).form != zipped {
+			return w.fault(name, src.n-int64(br.Buffered()), &damage{of: name, reason: explain("zip archive", errTrailing)})
+		}
 	}
-	if failed(in.err) {
-		return w.fault(name, src.n, in.err)
-	}
-	return w.fault(name, src.n, &damage{of: name,
-		reason: "the directory at the end of the zip archive is missing or damaged; the members were read without it"})
 }
 
 // failing gives the error of a layer that has been read before, or io.EOF.
@@ -50,32 +57,32 @@ func (f failing) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-// localMembers opens members up to the archive's directory, which is complete, or
-// to damage, which it names.
-func (w *walker) localMembers(name string, src *stream, br *bufio.Reader, depth int) (complete bool, err error) {
+// localMembers opens members up to the archive's directory; more tells that it
+// came there. If not, it has named the damage.
+func (w *walker) localMembers(name string, src *stream, br *bufio.Reader, depth int) (members int, more bool, err error) {
 	if head, _ := br.Peek(4); string(head) == zipDescriptor { // once split
 		br.Discard(4)
 	}
-	for {
+	for ; ; members++ {
 		offset := src.n - int64(br.Buffered())
 		sig, err := br.Peek(4)
 		switch string(sig) {
 		case zipLocal:
 		case zipCentral, zipEnd, zipEnd64, zipExtra:
-			return true, nil
+			return members, true, nil
 		default:
 			if err == nil {
 				err = errors.New("no member begins where one should, the rest was not read")
 			}
-			return false, w.fault(name, offset, src.cause(noEOF(err)))
+			return members, false, w.fault(name, offset, src.cause(noEOF(err)))
 		}
 		h, err := readLocalHeader(br)
 		if err != nil {
-			return false, w.fault(name, offset, src.cause(noEOF(err)))
+			return members, false, w.fault(name, offset, src.cause(noEOF(err)))
 		}
 		more, err := w.localMember(name, h, src, br, depth)
 		if err != nil || !more {
-			return false, err
+			return members, false, err
 		}
 	}
 }

@@ -8,8 +8,8 @@
 // temporary directory.
 //
 //	paths -> plan (paths.go) -> open (open.go) -> member -> visit
-//	                             ^    |
-//	                             +----+  one layer unpacked (open.go, tar.go, zip.go, xz.go)
+//	          order (family.go)  ^    |
+//	         choice (choice.go)  +----+  one layer unpacked (open.go, tar.go, zip.go, xz.go)
 //
 // Nothing wrong with the input is an error to the caller: what was readable is
 // delivered, the damage is named in the Report, and the rest goes on.
@@ -59,6 +59,10 @@ type Member struct {
 	// Names from archives are the bytes that stand there, hostile ones too;
 	// only absurdly long ones are shortened.
 	Name string
+	// Continues says that the member visited right before belongs to the same
+	// rotation (X.2.gz, X.1, X; X-20260101, X) and is older, so that what begins
+	// at its end may go on here.
+	Continues bool
 	// Reader gives the content and never an error other than io.EOF: damage
 	// ends it and is named in the Report. It is valid during the visit only.
 	Reader io.Reader
@@ -90,9 +94,13 @@ type Report struct {
 }
 
 // Walk reads all paths and calls visit for each member, one after the other:
-// the paths in their order, directories recursively and sorted by name, archives
-// in their own order. Symbolic links are followed and each file (device and
-// inode) is read once. A visitor need not read its member to the end; but what
+// the paths in their order, directories recursively and what patterns match
+// sorted by name, with the files of a rotation oldest first in the place of the
+// log they come from, archives in their own order. Symbolic links are followed and each file (device and
+// inode) is read once. A path that does not exist, but names a file up to a "!",
+// is a member of that archive, or a directory or an archive inside it, by the
+// name that its Member has; archives are still read to their end, once for all
+// such paths. A visitor need not read its member to the end; but what
 // it leaves unread is not checked for damage.
 //
 // The error is that of the context or of visit, as it is. The Report is valid in
@@ -131,8 +139,10 @@ type walker struct {
 	moreSkipped, moreUnreadable int
 
 	files, dirs map[inode]bool  // read, listed
+	before      rotation        // of the member visited last
 	unlisted    map[string]bool // directories named as not listable
 
+	choice   *choice         // of the members of what is read
 	unpacked int64           // bytes made by unpacking, against MaxUnpacked
 	memory   int64           // what is left of Memory
 	temp     string          // private directory, once it is needed

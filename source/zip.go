@@ -18,11 +18,14 @@ const maxDirectory = 16 << 20
 
 const zipData = "data in the zip archive"
 
-var errDirectory = errors.New("the directory of the zip archive is too large")
+var (
+	errDirectory = errors.New("the directory is missing, damaged or too large")
+	errElsewhere = errors.New("the directory is that of another zip archive")
+)
 
 // zip opens the members of a zip archive as its directory has them, or if that
-// is missing or damaged, one after the other as they stand. An archive that is
-// not a file on disk is held whole.
+// is missing, damaged or that of another archive, one after the other as they
+// stand. An archive that is not a file on disk is held whole.
 func (w *walker) zip(name string, in *stream, br *bufio.Reader, at io.ReaderAt, size int64, depth int) error {
 	if at == nil {
 		held, err := w.hold(in, br)
@@ -35,9 +38,9 @@ func (w *walker) zip(name string, in *stream, br *bufio.Reader, at io.ReaderAt, 
 		}
 		at, size = held, held.size
 	}
-	dir, err := readDirectory(at, size)
+	dir, rest, err := readDirectory(at, size)
 	if err != nil {
-		return w.salvage(name, in, io.NewSectionReader(at, 0, size), err, depth)
+		return w.salvage(name, in, io.NewSectionReader(at, 0, size), depth)
 	}
 	for _, f := range dir.File {
 		if err := w.ctx.Err(); err != nil {
@@ -47,20 +50,58 @@ func (w *walker) zip(name string, in *stream, br *bufio.Reader, at io.ReaderAt, 
 			return err
 		}
 	}
-	return w.fault(name, in.n, in.err)
+	if failed(in.err) {
+		return w.fault(name, in.n, in.err)
+	}
+	if rest < size {
+		return w.fault(name, rest, &damage{of: name, reason: explain("zip archive", errTrailing)})
+	}
+	return nil
 }
 
-func readDirectory(at io.ReaderAt, size int64) (dir *zip.Reader, err error) {
+// readDirectory reads the directory of an archive that begins with the first
+// byte. rest is where something else follows it, or the size of all.
+func readDirectory(at io.ReaderAt, size int64) (dir *zip.Reader, rest int64, err error) {
+	end, err := findEnd(at, size)
+	if err != nil {
+		return nil, 0, err
+	}
 	err = guard(func() (err error) {
 		m := &metered{at, maxDirectory}
-		dir, err = zip.NewReader(m, size)
+		dir, err = zip.NewReader(m, end.after)
 		m.left = math.MaxInt64 // the members are read through it, too
-		if errors.Is(err, zip.ErrInsecurePath) {
-			err = nil
+		if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
+			return err
 		}
-		return err
+		return checkFirst(at, dir.File, end.directory)
 	})
-	return dir, err
+	return dir, end.rest, err
+}
+
+// checkFirst tells whether the first header in the archive is that of one of
+// these members. If not, the directory is one of an archive inside this one, or
+// behind it.
+func checkFirst(at io.ReaderAt, files []*zip.File, directory int64) error {
+	var h [4 + zipLocalLen]byte
+	n, err := at.ReadAt(h[:], 0)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	var begin int64
+	if string(h[:4]) == zipDescriptor { // once split
+		begin = 4
+	}
+	if len(files) == 0 && directory == begin {
+		return nil
+	}
+	b := h[begin:]
+	first := begin + zipLocalLen + int64(le.Uint16(b[26:])) + int64(le.Uint16(b[28:]))
+	for _, f := range files {
+		if data, err := f.DataOffset(); n == len(h) && err == nil && data == first {
+			return nil
+		}
+	}
+	return errElsewhere
 }
 
 // metered fails when more bytes than left are read.
@@ -79,11 +120,25 @@ func (m *metered) ReadAt(p []byte, off int64) (int, error) {
 
 // zipFile opens a member that the directory names.
 func (w *walker) zipFile(archive string, f *zip.File, depth int) error {
-	if strings.HasSuffix(f.Name, "/") || f.Mode()&fs.ModeType != 0 {
-		return nil // directories, and links, whose target is a member itself or not there
+	mode := f.Mode()
+	if strings.HasSuffix(f.Name, "/") || mode.IsDir() {
+		return nil
+	}
+	name := memberName(archive, f.Name)
+	if !mode.IsRegular() {
+		what := kindOf(mode)
+		if mode&fs.ModeSymlink != 0 {
+			what = linkTo("symbolic", zipTarget(f))
+		}
+		if w.choice.has(name) {
+			w.skipped(name, what)
+		}
+		return nil
 	}
 	w.report.Members++
-	name := memberName(archive, f.Name)
+	if !w.choice.concerns(name) {
+		return nil
+	}
 	var raw io.Reader
 	err := guard(func() (err error) {
 		raw, err = f.OpenRaw()
@@ -98,6 +153,25 @@ func (w *walker) zipFile(archive string, f *zip.File, depth int) error {
 	defer w.release(br)
 	_, err = w.zipEntry(e, nil, br, depth)
 	return err
+}
+
+// zipTarget gives the target of a symbolic link, which is its content; nothing
+// if that cannot be read.
+func zipTarget(f *zip.File) string {
+	if f.Flags&1 != 0 {
+		return ""
+	}
+	var target []byte
+	guard(func() error {
+		r, err := f.Open()
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		target, err = io.ReadAll(io.LimitReader(r, 2*maxTarget))
+		return err
+	})
+	return string(target)
 }
 
 // zipEntry is a member of a zip archive. With a descriptor, its checksum and
@@ -117,6 +191,9 @@ var zipMethods = map[uint16]form{0: stored, 8: deflated, 12: bzipped, 93: zstand
 // zipEntry opens what stands at br, a layer of below if that is not nil. state is
 // nil if it was not read to its end, then io.EOF, or its damage.
 func (w *walker) zipEntry(e zipEntry, below *stream, br *bufio.Reader, depth int) (state, err error) {
+	if e.descriptor == nil && !w.choice.concerns(e.name) {
+		return nil, nil
+	}
 	f, known := zipMethods[e.method]
 	switch {
 	case e.encrypted:

@@ -49,6 +49,9 @@ func TestZipMembers(t *testing.T) {
 	link := zip.FileHeader{Name: "link"}
 	link.SetMode(os.ModeSymlink | 0o777)
 	add(link, "dir/stored")
+	fifo := zip.FileHeader{Name: "fifo"}
+	fifo.SetMode(os.ModeNamedPipe | 0o644)
+	add(fifo, "")
 	raw(9, 0, "deflate64", "???")
 	raw(8, 1, "encrypted", "???")
 	raw(8, 0, "damaged", "\x07???")
@@ -59,6 +62,7 @@ func TestZipMembers(t *testing.T) {
 	bothWays(t, b.String(), func(t *testing.T, list []got, report *Report) {
 		require.Equal(t, []got{{"z!dir/stored", "stored"}, {"z!zstd", "zstd"}, {"z!empty", ""}, {"z!../../last\n", "last"}}, list)
 		require.Equal(t, 7, report.Members)
+		require.Equal(t, []Skipped{{"z!link", "a symbolic link to dir/stored"}, {"z!fifo", "a named pipe"}}, report.Skipped)
 		require.Equal(t, []Unreadable{
 			{Name: "z!deflate64", Reason: "it is packed by a method unknown here (9), unpack it first"},
 			{Name: "z!encrypted", Reason: "it is encrypted, unpack it first"},
@@ -77,7 +81,7 @@ func TestZipMembers(t *testing.T) {
 
 // Without its directory an archive is read by the headers before its members.
 func TestZipWithoutDirectory(t *testing.T) {
-	missing := Unreadable{Name: "z", Reason: "the directory at the end of the zip archive is missing or damaged; the members were read without it"}
+	missing := Unreadable{Name: "z", Reason: "the directory at the end of the zip archive is missing or damaged; the members before it were read without it"}
 	for name, data := range map[string]string{
 		"sizes after the data":  zipOf("a/", "", "a/x", "x", "e", "", "y", noise(1, 100)),
 		"sizes before the data": zipRaw("a/", "", "a/x", "x", "e", "", "y", noise(1, 100)),

@@ -1,0 +1,113 @@
+package source
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// packedSuffix is no part of a log's name: rotation compresses what it has
+// renamed.
+var packedSuffix = regexp.MustCompile(`([^/!])\.(?:gz|bz2|xz|zst|Z)$`)
+
+// rotatedSuffix is what rotation adds to the name of a log: a number (logrotate,
+// docker), or a date with or without a time (logrotate's dateext, Python's
+// TimedRotatingFileHandler, kubelet).
+var rotatedSuffix = regexp.MustCompile(`[^/!]((?:\.(\d{1,5})|[.-](` +
+	`(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])` + // a day
+	`(?:[-_T]?[0-2]\d(?:[-_:]?[0-5]\d(?:[-_:]?[0-5]\d)?)?|-\d{9,10})?` + // a time, or seconds since 1970
+	`)))$`)
+
+// rotation is the place of a file in its family.
+type rotation struct {
+	family string // the name of the log that is written to
+	date   string // its digits, if the name has a date
+	number int    // -1 if the name has none
+	length int    // of the name, which is longer if the file is packed
+}
+
+// rotationOf reads a name.
+func rotationOf(name string) rotation {
+	r := rotation{family: packedSuffix.ReplaceAllString(name, "$1"), number: -1, length: len(name)}
+	if m := rotatedSuffix.FindStringSubmatchIndex(r.family); m != nil {
+		if m[4] >= 0 {
+			r.number, _ = strconv.Atoi(r.family[m[4]:m[5]]) // of at most five digits
+		} else {
+			r.date = strings.Map(onlyDigits, r.family[m[6]:m[7]])
+		}
+		r.family = r.family[:m[2]]
+	}
+	return r
+}
+
+func onlyDigits(c rune) rune {
+	if '0' <= c && c <= '9' {
+		return c
+	}
+	return -1
+}
+
+// older compares files of one family: dates in their order, then numbers, the
+// highest first, then the log that is written to.
+func (r rotation) older(o rotation) int {
+	return cmp.Or(
+		cmp.Compare(r.age(), o.age()),
+		cmp.Compare(r.date, o.date),
+		cmp.Compare(o.number, r.number),
+		cmp.Compare(o.length, r.length),
+	)
+}
+
+// continues says whether a log that ends in the file before goes on in this one:
+// they are neighbours in one rotation.
+func (r rotation) continues(before rotation) bool {
+	if r.family != before.family || r.age() < before.age() {
+		return false
+	}
+	if r.age() == 0 {
+		return before.date < r.date
+	}
+	return before.age() == 0 || before.number-max(r.number, 0) == 1 // X counts as 0
+}
+
+func (r rotation) age() int {
+	switch {
+	case r.date != "":
+		return 0
+	case r.number >= 0:
+		return 1
+	}
+	return 2
+}
+
+// sortFamilies sorts what holds slash-separated names: by name as if each file
+// had that of its family, directories before what lies in them, and the files
+// of a family oldest first.
+func sortFamilies[T any](list []T, about func(T) (name string, isDir bool)) {
+	type entry struct {
+		rotation
+		key string
+		it  T
+	}
+	entries := make([]entry, len(list))
+	for i, it := range list {
+		name, isDir := about(it)
+		r := rotation{family: name, number: -1}
+		if !isDir {
+			r = rotationOf(name)
+		}
+		key := strings.ReplaceAll(r.family, "/", "\x00")
+		if name == "." {
+			key = ""
+		}
+		entries[i] = entry{r, key, it}
+	}
+	slices.SortStableFunc(entries, func(a, b entry) int {
+		return cmp.Or(cmp.Compare(a.key, b.key), a.older(b.rotation))
+	})
+	for i, e := range entries {
+		list[i] = e.it
+	}
+}
