@@ -104,6 +104,7 @@ func Order(a, b trace.Trace) int {
 // when more of them have come; the result shares their notes, dimensions and
 // strings.
 func Trace(id trace.ID, spans []trace.Span, opt Options) (t trace.Trace, duplicates int) {
+	spans = unmoved(spans)
 	vertices := merge(spans)
 	duplicates = len(spans) - len(vertices)
 	links(vertices)

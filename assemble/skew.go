@@ -2,7 +2,6 @@ package assemble
 
 import (
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/tomoscrape/tomoscrape/trace"
@@ -35,8 +34,7 @@ const safeTime = 1 << 61
 // same host, or none that could be told from it (no address, loopback,
 // "unknown"). Parent and child of one host are never moved against each other.
 //
-// A trace that was adjusted and is read back has the times that were made up; the
-// word of it is in the problems of the first document only.
+// What was moved says so in [trace.Span.Moved], so that it can be undone.
 func measureSkew(vertices []vertex, t *tree, adjust bool) {
 	for _, i := range t.order {
 		v := &vertices[i]
@@ -44,7 +42,7 @@ func measureSkew(vertices []vertex, t *tree, adjust bool) {
 			continue
 		}
 		p := &vertices[v.parent]
-		if adjust && p.skew.moved != 0 && !differ(&vertices[p.skew.top], v) {
+		if adjust && p.skew.moved != 0 && !differ(&vertices[p.skew.top], v) && v.canMove(p.skew.moved) {
 			v.skew.top = p.skew.top
 			vertices[v.skew.top].skew.below++
 			v.move(p.skew.moved)
@@ -78,6 +76,12 @@ func shift(parent, child *trace.Span) (by int64, ok bool) {
 	return parentFirst + latency - first, true
 }
 
+// canMove says whether the times of a span can be put later, and back again.
+func (v *vertex) canMove(by int64) bool {
+	first, last, timed := v.span.Extent()
+	return timed == 0 || first >= -safeTime && last <= safeTime && by <= 2*safeTime
+}
+
 // move puts the notes of a span later. The caller's span stays as it was.
 func (v *vertex) move(by int64) {
 	v.skew.moved = by
@@ -85,14 +89,10 @@ func (v *vertex) move(by int64) {
 		return
 	}
 	moved := *v.span
-	moved.Notes = slices.Clone(moved.Notes)
-	for i := range moved.Notes {
-		if n := &moved.Notes[i]; n.HasTime {
-			n.Time = saturatingAdd(n.Time, by)
-		}
-	}
+	moved.Notes = later(moved.Notes, by)
+	moved.Moved = by
 	v.span = &moved
-	v.start = saturatingAdd(v.start, by)
+	v.start += by
 }
 
 // differ says whether two spans certainly come from different hosts.
@@ -109,17 +109,6 @@ func namesHost(address string) bool {
 	}
 	ip, err := netip.ParseAddr(address)
 	return err != nil || !ip.IsLoopback() && !ip.IsUnspecified()
-}
-
-func saturatingAdd(a, by int64) int64 {
-	switch sum := a + by; {
-	case by > 0 && sum < a:
-		return 1<<63 - 1
-	case by < 0 && sum > a:
-		return -1 << 63
-	default:
-		return sum
-	}
 }
 
 // saturatingSub is a - b for a >= b.

@@ -82,10 +82,10 @@ func (d *drawing) below(i int) {
 	}
 	for j := range n.Dimensions {
 		dim := &n.Dimensions[j]
-		facts = append(facts, fact{text: textOf(dim.Key) + " = " + visible(dim.Value.Text)})
+		facts = append(facts, fact{text: textOf(dim.Key) + " = " + valueOf(dim.Value)})
 	}
 	for _, f := range n.Extra {
-		facts = append(facts, fact{text: f.Name + " = " + visible(f.Value.Text)})
+		facts = append(facts, fact{text: f.Name + " = " + valueOf(f.Value)})
 	}
 	d.flow(prefix, cols, append(facts, d.origins(&n.Span)...))
 }
@@ -97,11 +97,25 @@ func (d *drawing) note(n *trace.Note, s *trace.Span) string {
 	if n.HasTime {
 		text = offset(n.Time, d.t.Start) + " "
 	}
-	text += n.Value.Text
+	text += valueOf(n.Value)
 	if n.Service != s.Service() || n.Address != s.Host() {
 		text += " (" + textOf(n.Service) + " on " + textOf(n.Address) + ")"
 	}
 	return text
+}
+
+// valueOf is a value as the log has it, a string without its quotes unless it is
+// empty or reads None.
+func valueOf(v trace.Value) string {
+	switch {
+	case v.Kind == trace.Absent:
+		return "-"
+	case v.Kind == trace.None:
+		return "None"
+	case v.Kind == trace.String && v.Text == "None":
+		return `"None"`
+	}
+	return visible(v.Text)
 }
 
 func textOf(t trace.Text) string {

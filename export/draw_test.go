@@ -108,6 +108,24 @@ func TestTreeOfOddTraces(t *testing.T) {
 	}
 }
 
+// What differs in the log differs in the drawing.
+func TestValues(t *testing.T) {
+	values := map[string]trace.Value{
+		"-": {}, "None": {Kind: trace.None}, `""`: {Kind: trace.String}, `"None"`: {Kind: trace.String, Text: "None"},
+		"x y": {Kind: trace.String, Text: "x y"}, "True": {Kind: trace.Bool, Text: "True"}, "1.0": {Kind: trace.Float, Text: "1.0"},
+	}
+	for want, value := range values {
+		tr := trace.Trace{Spans: []trace.Node{{Parent: -1, Span: trace.Span{
+			Notes:      []trace.Note{{Value: value}},
+			Dimensions: []trace.Dimension{{Key: trace.NewText("key"), Value: value}},
+			Extra:      []trace.Field{{Name: "field", Value: value}},
+		}}}}
+		var out strings.Builder
+		require.NoError(t, Tree(&out, &tr, View{}))
+		require.Contains(t, out.String(), "(no time) "+want+between+"key = "+want+between+"field = "+want+"\n")
+	}
+}
+
 var sgr = regexp.MustCompile("\x1b\\[[0-9;]*m")
 
 // fits checks that nothing but colours steers the terminal, and that no line is

@@ -226,7 +226,7 @@ func TestErrorAmongTraces(t *testing.T) {
 	require.ErrorIs(t, List(io.Discard, traces, View{}), broken)
 	_, err := ShiftToNow(traces, time.Now())
 	require.ErrorIs(t, err, broken)
-	z, err := NewZipkin(ZipkinOptions{URL: "http://localhost:1"})
+	z, err := NewZipkin(ZipkinOptions{URL: "http://localhost:1", Quarantine: filepath.Join(t.TempDir(), "quarantine.jsonl")})
 	require.NoError(t, err)
 	require.ErrorIs(t, z.Send(t.Context(), Nodes(traces), nil), broken)
 	require.NoError(t, z.Close())

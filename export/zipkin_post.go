@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -77,7 +78,7 @@ func (z *Zipkin) post(ctx context.Context, wire zipkin.Wire, body []byte) (*zipk
 		Multiplier:          2,
 		RandomizationFactor: backoff.DefaultRandomizationFactor,
 	}
-	began := time.Now()
+	began, tries := time.Now(), 0
 	for {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
@@ -94,12 +95,20 @@ func (z *Zipkin) post(ctx context.Context, wire zipkin.Wire, body []byte) (*zipk
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		pause := max(pauses.NextBackOff(), answer.retryAfter)
+		pause := pauses.NextBackOff()
+		asked := answer.retryAfter > pause
+		if asked {
+			pause = min(answer.retryAfter, maxRetryAfter)
+		}
 		if z.opt.GiveUp > 0 && time.Since(began)+pause > z.opt.GiveUp {
-			return nil, z.gaveUp(answer, time.Since(began), pause)
+			return nil, z.gaveUp(answer, time.Since(began), asked)
 		}
 		z.report.Retried++
-		z.opt.Warn(fmt.Sprintf("zipkin %s: %s; trying again in %v", z.endpoint.shown(), answer, pause.Round(time.Millisecond)))
+		warning := fmt.Sprintf("zipkin %s: %s; trying again in %v", z.endpoint.shown(), answer, pause.Round(time.Millisecond))
+		if tries++; tries == 1 && z.opt.GiveUp > 0 {
+			warning += ", and for up to " + inWords(z.opt.GiveUp)
+		}
+		z.opt.Warn(warning)
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
@@ -161,16 +170,19 @@ func (z *Zipkin) try(ctx context.Context, wire zipkin.Wire, packed []byte) (answ
 const maxRetryAfter = time.Hour
 
 // retryAfter reads the header of that name, seconds or a date (RFC 9110 section
-// 10.2.3); 0 if it says nothing.
+// 10.2.3); 0 if it says nothing, and 292 years for more than that.
 func retryAfter(header string) time.Duration {
-	var wait time.Duration
 	if seconds, err := strconv.ParseUint(header, 10, 64); err == nil {
-		wait = time.Duration(min(seconds, uint64(maxRetryAfter/time.Second))) * time.Second
-	} else if date, err := http.ParseTime(header); err == nil {
-		wait = time.Until(date)
+		return time.Duration(min(seconds, math.MaxInt64/uint64(time.Second))) * time.Second
 	}
-	return min(max(wait, 0), maxRetryAfter)
+	if date, err := http.ParseTime(header); err == nil {
+		return max(time.Until(date), 0)
+	}
+	return 0
 }
+
+// inWords is a duration as elsewhere in what is written for people.
+func inWords(d time.Duration) string { return FormatDuration(uint64(d.Microseconds())) }
 
 // String is the answer in one line, escaped.
 func (a zipkinAnswer) String() string {
@@ -193,6 +205,9 @@ func (z *Zipkin) stopped(a zipkinAnswer) error {
 	case a.status/100 == 3:
 		e.Problem, e.Words = "it redirects to "+Escape(a.location), ""
 		e.Hint = "if that is Zipkin, give its address"
+		if a.location == "" {
+			e.Problem, e.Hint = "it redirects without saying where to", "check that the address is Zipkin's"
+		}
 	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden, a.status == http.StatusProxyAuthRequired:
 		e.Problem = "it does not let us in"
 		e.Hint = "ask who runs it for access; a name and password can stand in the address: http://NAME:PASSWORD@HOST:9411"
@@ -209,11 +224,15 @@ func (z *Zipkin) stopped(a zipkinAnswer) error {
 	return e
 }
 
-func (z *Zipkin) gaveUp(a zipkinAnswer, tried, pause time.Duration) error {
+// gaveUp is the end after an outage; asked says that the server's own word on
+// when to come again was beyond it.
+func (z *Zipkin) gaveUp(a zipkinAnswer, tried time.Duration, asked bool) error {
 	e := &ZipkinError{URL: z.endpoint.shown(), Status: a.status, Words: Escape(a.words), Err: a.err}
-	e.Problem = fmt.Sprintf("gave up after %v without progress", tried.Round(time.Second))
-	if a.retryAfter == pause {
-		e.Problem += fmt.Sprintf(", for it asks to wait %v more", pause.Round(time.Second))
+	if asked {
+		e.Problem = fmt.Sprintf("it asks to wait %s; tomoscrape gives up after %s without progress",
+			inWords(a.retryAfter.Round(time.Second)), inWords(z.opt.GiveUp))
+	} else {
+		e.Problem = fmt.Sprintf("gave up after %s without progress", inWords(tried.Round(time.Second)))
 	}
 	e.Hint = "run it again when Zipkin works: what arrives twice is stored once"
 	return e

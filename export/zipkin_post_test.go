@@ -96,13 +96,15 @@ func TestZipkinGivesUp(t *testing.T) {
 		return nil, r.Context().Err()
 	})
 	busy := roundTrip(func(*http.Request) (*http.Response, error) { return answer(429, "1200"), nil })
+	weeks := roundTrip(func(*http.Request) (*http.Response, error) { return answer(503, "1209600"), nil })
 	tests := map[string]struct {
 		server roundTrip
 		want   string
 	}{
+		"weeks":  {weeks, "it asks to wait 14 d; tomoscrape gives up after 5 min without progress (503 Service Unavailable, in its words: busy); run it again"},
 		"down":   {down, "without progress: connection refused; run it again"},
 		"silent": {silent, "without progress: no answer within 1m0s; run it again"},
-		"busy":   {busy, "without progress, for it asks to wait 20m0s more (429 Too Many Requests, in its words: busy); run it again"},
+		"busy":   {busy, "it asks to wait 20 min; tomoscrape gives up after 5 min without progress (429 Too Many Requests, in its words: busy); run it again"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -113,6 +115,9 @@ func TestZipkinGivesUp(t *testing.T) {
 				require.Empty(t, d.outcomes)
 				require.LessOrEqual(t, time.Since(began), 6*time.Minute)
 				require.EqualValues(t, len(d.warnings), d.report.Retried)
+				for i, warning := range d.warnings {
+					require.Equal(t, i == 0, strings.HasSuffix(warning, ", and for up to 5 min"), warning)
+				}
 			})
 		})
 	}

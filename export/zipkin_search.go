@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,6 +51,8 @@ func parseZipkinEndpoint(address string) (zipkinEndpoint, error) {
 		return bad("it does not begin with http:// or https://")
 	case u.Hostname() == "":
 		return bad("it names no host")
+	case !isPort(u.Port()):
+		return bad("its port is none: ports are 1 to 65535")
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return bad("nothing may follow a ? or # in it")
 	}
@@ -63,6 +66,12 @@ func parseZipkinEndpoint(address string) (zipkinEndpoint, error) {
 	e := zipkinEndpoint{base: clean, post: clean}
 	e.base.Path, e.post.Path = base, base+"/api/v2/spans"
 	return e, nil
+}
+
+// isPort says whether the port of an address can be one; "" is the scheme's own.
+func isPort(port string) bool {
+	n, err := strconv.ParseUint(port, 10, 16)
+	return port == "" || err == nil && n > 0
 }
 
 // shown is the server's address without a password.

@@ -26,6 +26,7 @@ func TestParseZipkinURL(t *testing.T) {
 		"https://h/tracing/zipkin/":           "https://h/tracing/api/v2/spans",
 		"https://h/proxy/zipkin/api/v2/spans": "https://h/proxy/zipkin/api/v2/spans",
 		"HTTP://[::1]:9411":                   "http://[::1]:9411/api/v2/spans",
+		"http://h:65535":                      "http://h:65535/api/v2/spans",
 		"http://me:pw@h":                      "http://me:pw@h/api/v2/spans",
 	} {
 		got, err := ParseZipkinURL(address)
@@ -40,6 +41,8 @@ func TestParseZipkinURL(t *testing.T) {
 		"http://":                    "it names no host",
 		"http://:9411":               "it names no host",
 		"http:///zipkin":             "it names no host",
+		"http://h:99999":             "its port is none: ports are 1 to 65535",
+		"http://h:0/":                "its port is none: ports are 1 to 65535",
 		"http://h/zipkin/?limit=10":  "nothing may follow a ? or # in it",
 		"http://h/?":                 "nothing may follow a ? or # in it",
 		"http://h/#x":                "nothing may follow a ? or # in it",

@@ -302,6 +302,8 @@ func TestZipkinStops(t *testing.T) {
 			w.Header().Set("Location", "http://else\x9bwhere/")
 			w.WriteHeader(302)
 		}, `it redirects to http://else\x9bwhere/ (302 Found); if that is Zipkin, give its address`},
+		"302 to nowhere": {func(w http.ResponseWriter) { w.WriteHeader(302) },
+			`it redirects without saying where to (302 Found); check that the address is Zipkin's`},
 		"a web page": {func(w http.ResponseWriter) { io.WriteString(w, "<!doctype html><title>Welcome</title>") },
 			"a web page answered, not Zipkin (200 OK); give the address"},
 		"refuses everything": {func(w http.ResponseWriter) {

@@ -6,9 +6,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
+	"github.com/tomoscrape/tomoscrape/parser"
+	"github.com/tomoscrape/tomoscrape/source"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -225,4 +228,38 @@ func TestRecordOverRotation(t *testing.T) {
 		require.EqualValues(t, 1, result.Ledger.Salvaged)
 		requireBalance(t, &result.Ledger)
 	}
+}
+
+// Traces written as JSON and log lines may stand in one stream, in any order.
+func TestMixedStream(t *testing.T) {
+	first, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(logs, "havana")}})
+	require.NoError(t, err)
+	var traces []byte
+	for tr, err := range first.Traces {
+		require.NoError(t, err)
+		traces = append(tracejson.Append(traces, tr), '\n')
+	}
+	spans := first.Ledger.Spans
+	require.NoError(t, first.Close())
+	log, err := os.ReadFile(filepath.Join(logs, "basic-a8d619c/basic-a8d619c.log"))
+	require.NoError(t, err)
+	for _, stream := range [][]byte{slices.Concat(traces, log), slices.Concat(log, traces), slices.Concat(log, traces, log)} {
+		result, err := Replay(t.Context(), Options{Paths: []string{"-"}, Source: source.Options{Stdin: bytes.NewReader(stream)}})
+		require.NoError(t, err)
+		require.Equal(t, spans+4, result.Ledger.Spans)
+		require.Zero(t, result.Ledger.Rejected+result.Ledger.Mentions)
+		require.Empty(t, result.Ledger.Unreadable)
+		requireBalance(t, &result.Ledger)
+		require.NoError(t, result.Close())
+	}
+	// A damaged document costs itself, and its place is that in the stream.
+	broken := slices.Concat(log, traces[:bytes.IndexByte(traces, '\n')-40], []byte("\n"), log)
+	var complaints []parser.Complaint
+	result, err := Replay(t.Context(), Options{Paths: []string{"-"}, Source: source.Options{Stdin: bytes.NewReader(broken)},
+		Complain: func(c *parser.Complaint) error { complaints = append(complaints, *c); return nil }})
+	require.NoError(t, err)
+	require.Len(t, complaints, 1)
+	require.EqualValues(t, bytes.Count(log, []byte("\n"))+1, complaints[0].Line)
+	require.EqualValues(t, 1, result.Ledger.Rejected)
+	require.NoError(t, result.Close())
 }

@@ -86,6 +86,7 @@ func (n *names) appendSpan(dst []byte, s *trace.Span) []byte {
 		dst = appendID(dst, s.ParentID)
 	}
 	dst = append(appendText(dst, s.Name), byte(s.Damage))
+	dst = binary.AppendVarint(dst, s.Moved)
 	dst = appendLength(dst, s.Notes)
 	last := int64(0) // the times of a span are close to each other
 	for i := range s.Notes {
@@ -264,6 +265,7 @@ func (d *decoder) span(s *trace.Span) {
 	}
 	s.Name = d.getText()
 	s.Damage = trace.Damage(d.byte())
+	s.Moved = d.varint()
 	if n, some := d.length(); some {
 		s.Notes = take(&d.notes, n)
 	}

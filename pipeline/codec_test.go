@@ -41,7 +41,8 @@ var (
 		rapid.SampledFrom([]trace.ID{{Lo: 1<<64 - 1, Odd: "-1"}, {Hi: 7, Lo: 9}, {Odd: "340282366920938463463374607431768211456"}}))
 	anySpan = rapid.Custom(func(t *rapid.T) trace.Span {
 		s := trace.Span{TraceID: anyID.Draw(t, "trace id"), ID: anyID.Draw(t, "id"), HasParent: rapid.Bool().Draw(t, "has parent"),
-			Name: anyText.Draw(t, "name"), Extra: anyFields.Draw(t, "extra"), Damage: trace.Damage(rapid.IntRange(0, 15).Draw(t, "damage"))}
+			Name: anyText.Draw(t, "name"), Extra: anyFields.Draw(t, "extra"), Damage: trace.Damage(rapid.IntRange(0, 15).Draw(t, "damage")),
+			Moved: rapid.Int64().Draw(t, "moved")}
 		if s.HasParent {
 			s.ParentID = anyID.Draw(t, "parent id")
 		}

@@ -43,8 +43,8 @@ type reading struct {
 
 // member reads one member: trace documents by their form, all else as a log.
 func (r *reading) member(m *source.Member) error {
-	content := bufio.NewReaderSize(m.Reader, 4<<10)
-	if prefix, _ := content.Peek(512); tracejson.IsDocument(prefix) {
+	content := bufio.NewReaderSize(m.Reader, tracejson.Lookahead)
+	if prefix, _ := content.Peek(tracejson.Lookahead); tracejson.IsDocument(prefix) {
 		r.release()
 		r.documents(parser.Place{File: m.Name}, content)
 	} else {
@@ -58,14 +58,22 @@ func (r *reading) member(m *source.Member) error {
 // that was rejected. Lines in between are read as a log's.
 func (r *reading) documents(at parser.Place, content io.Reader) {
 	log := r.newFinding(at.File)
-	err := tracejson.Read(content, at.File, func(s trace.Span) error {
+	err := tracejson.ReadMixed(content, at.File, func(s trace.Span) error {
 		r.ledger.Parsed++
 		r.add(s)
 		return nil
 	}, func(e *tracejson.DocumentError) error {
+		if e.Kind != tracejson.Damaged {
+			r.unreadable(at.File, at.Offset+e.Offset, fmt.Sprintf("line %d: %s", at.Line+e.Line, e.Reason))
+			return nil
+		}
 		r.ledger.Rejected++
 		r.complain(&parser.Complaint{Kind: parser.Rejected, File: at.File, Line: at.Line + e.Line, Column: int(e.Column), Offset: at.Offset + e.Offset,
 			Reason: e.Reason, Expected: e.Expected, Text: e.Text})
+		return r.err
+	}, func(line []byte, number, offset int64) error {
+		log.reader.Feed(parser.Line{Text: line, Number: at.Line + number, Offset: at.Offset + offset})
+		r.take(log)
 		return r.err
 	})
 	log.reader.Flush()

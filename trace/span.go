@@ -16,6 +16,10 @@ type Span struct {
 	Extra      []Field  // fields tomograph never had, in the order of the line
 	Origin     []Origin // where the span was read, at least one for a span from a log
 	Damage     Damage
+	// Moved is by how many microseconds the times here are later than those in
+	// the log, 0 normally: what --skew adjust did to the span. Package assemble
+	// sets it, and undoes it in the spans that it is given.
+	Moved int64
 }
 
 // Damage says what was wrong with the text of a span that is worth having all

@@ -61,6 +61,9 @@ func appendSpan(dst []byte, n *trace.Node) []byte {
 	if timed > 1 {
 		dst = appendInt(dst, `,"duration":`, length(first, last))
 	}
+	if n.Moved != 0 {
+		dst = appendInt(dst, `,"moved":`, n.Moved)
+	}
 	dst = append(dst, `,"notes":[`...)
 	for i := range n.Notes {
 		dst = appendNote(appendComma(dst, i), &n.Notes[i])

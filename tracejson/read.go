@@ -10,54 +10,47 @@ import (
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-// maxSpan bounds what one span of a document may take in memory, in bytes.
-const maxSpan = 64 << 20
+// The most that is held in memory, in bytes: of one span, of the spans of a
+// document whose trace id comes behind them, and of a line that is handed on.
+const (
+	maxSpan = 64 << 20
+	maxHeld = 1 << 30
+	maxLine = 8 << 20
+)
 
-// DocumentError is what is wrong with one document. The spans that stand before
-// the damage were read; nothing behind it was, up to the line where reading went
-// on.
-type DocumentError struct {
-	File         string
-	Document     int64 // from 1
-	Line, Column int64 // from 1, the column in bytes
-	Offset       int64 // in bytes
-	Reason       string
-	Expected     string // what would have been right there, "" if nothing can be said
-	Spans        int    // spans read from this document
-	Resumed      int64  // the line where reading went on, 0 at the end of the input
-	Text         []byte // the document as read, its first 4,096 bytes
-}
-
-func (e *DocumentError) Error() string {
-	text := fmt.Sprintf("%s:%d:%d: trace document %d: %s", e.File, e.Line, e.Column, e.Document, e.Reason)
-	if e.Expected != "" {
-		text += "; expected " + e.Expected
-	}
-	if e.Spans > 0 {
-		text += fmt.Sprintf(" (the %d spans before it are kept)", e.Spans)
-	}
-	if e.Resumed > e.Line+1 {
-		text += fmt.Sprintf("; lines up to %d were skipped", e.Resumed-1)
-	}
-	return text
-}
-
-// Read reads the documents of r, one a line or one after the other, and calls
-// each for every span, in order and as it was when it was written. A span belongs
-// to whoever it is handed to. A document that is damaged is told to bad, and
-// reading goes on with the next line that begins with "{"; a file is only named
-// in what is told. An error of each, bad or r ends the reading and is returned.
+// Read reads the documents of r, one a line, one after the other or as the
+// elements of a list, and calls each for every span, in order and as it was when
+// it was written. A span belongs to whoever it is handed to. What is damaged is
+// told to bad, and reading goes on with the next line that begins a document; a
+// file is only named in what is told. An error of each, bad or r ends the reading
+// and is returned.
 //
-// Documents and lines may have any length: what is held at a time is one span of
-// 64 MiB at most. The fields of a document may stand in any order, but trace_id
-// and tomograph_id before spans. A field that the schema does not have is damage,
-// so that nothing a newer program wrote is lost in silence.
+// The fields of a document and its parts may stand in any order. Fields that the
+// schema does not have are ignored and told to bad, so that nothing a newer
+// program wrote is lost in silence.
+//
+// Documents may have any length. What is held at a time is one span, of 64 MiB at
+// most. Only if trace_id and tomograph_id do not come before the spans, as in
+// documents with sorted fields, the spans are held until they do; more than 1 GiB
+// of them is damage.
 func Read(r io.Reader, file string, each func(trace.Span) error, bad func(*DocumentError) error) error {
-	return read(newDecoder(r, file, maxSpan), each, bad)
+	return read(newDecoder(r, file), each, bad, nil)
 }
 
-func read(d *decoder, each func(trace.Span) error, bad func(*DocumentError) error) error {
-	d.each = each
+// ReadMixed is [Read] for documents among the lines of a log. A line outside of
+// documents that does not begin one is handed to other, and so is the rest of a
+// line behind a document: without its newline, with the line's number from 1 and
+// the offset of its first byte, both counted in r. It is valid until other
+// returns. Of a line beyond 8 MiB that is its beginning; bad is told before. After
+// damage the lines from the next one on are handed on in the same way, none is
+// skipped. An error of other ends the reading and is returned.
+func ReadMixed(r io.Reader, file string, each func(trace.Span) error, bad func(*DocumentError) error,
+	other func(line []byte, number, offset int64) error) error {
+	return read(newDecoder(r, file), each, bad, other)
+}
+
+func read(d *decoder, each func(trace.Span) error, bad func(*DocumentError) error, other func([]byte, int64, int64) error) error {
+	d.each, d.bad, d.other = each, bad, other
 	for {
 		more, err := d.document()
 		if d.stop != nil {
@@ -79,18 +72,32 @@ var documentFields = []string{"trace_id", "tomograph_id", "start", "duration", "
 
 // document reads one document; more is false at the end of the input.
 func (d *decoder) document() (more bool, err error) {
-	d.inside = false
-	if _, err := d.next(); err != nil {
-		return false, nil // the end, or d.stop
+	if more, err := d.between(); !more || err != nil {
+		return more, err
 	}
 	d.begin()
 	var id idText
+	var traceID trace.ID
+	known := false
+	identify := func() (err error) {
+		if id.hex != "" && id.decimal != "" {
+			if traceID, err = d.id(id, "trace_id", "tomograph_id"); err == nil {
+				known = true
+				err = d.handHeld(traceID)
+			}
+		}
+		return err
+	}
 	err = d.object(documentFields, func(field int) (err error) {
 		switch documentFields[field] {
 		case "trace_id":
-			id.hex, err = d.string()
+			if id.hex, err = d.string(); err == nil {
+				err = identify()
+			}
 		case "tomograph_id":
-			id.decimal, err = d.string()
+			if id.decimal, err = d.string(); err == nil {
+				err = identify()
+			}
 		case "start", "duration":
 			_, err = d.integer()
 		case "verdict":
@@ -104,29 +111,66 @@ func (d *decoder) document() (more bool, err error) {
 				return err
 			})
 		case "spans":
-			traceID, err := d.id(id, "trace_id", "tomograph_id")
-			if err != nil {
-				return err
-			}
-			return d.array(func() error { return d.span(traceID) })
+			return d.array(func() error {
+				s, err := d.span()
+				switch {
+				case err != nil:
+					return err
+				case known:
+					return d.hand(s, traceID)
+				}
+				return d.hold(s)
+			})
 		}
 		d.release()
 		return err
 	})
-	if err == nil {
+	if err == nil && !known {
 		_, err = d.id(id, "trace_id", "tomograph_id")
 	}
 	return true, err
 }
 
-var spanFields = []string{"id", "tomograph_id", "parent_id", "tomograph_parent_id", "depth", "name", "service", "host",
-	"start", "duration", "notes", "dimensions", "extra", "origin", "problems"}
+// hold keeps a span until its trace id is known.
+func (d *decoder) hold(s trace.Span) error {
+	if d.heldCost += d.cost; d.heldCost > d.heldLimit {
+		return d.fail(fmt.Sprintf("the spans before trace_id and tomograph_id take more than %d bytes", d.heldLimit), "these two before the spans")
+	}
+	d.release()
+	d.held = append(d.held, s)
+	return nil
+}
 
-func (d *decoder) span(traceID trace.ID) error {
-	s := trace.Span{TraceID: traceID}
+// handHeld hands over the spans whose trace id was not known.
+func (d *decoder) handHeld(id trace.ID) error {
+	held := d.held
+	d.held, d.heldCost = nil, 0
+	for _, s := range held {
+		if err := d.hand(s, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *decoder) hand(s trace.Span, id trace.ID) error {
+	s.TraceID = id
+	d.release()
+	d.spans++
+	if d.stop = d.each(s); d.stop != nil {
+		return errStop
+	}
+	return nil
+}
+
+var spanFields = []string{"id", "tomograph_id", "parent_id", "tomograph_parent_id", "depth", "name", "service", "host",
+	"start", "duration", "moved", "notes", "dimensions", "extra", "origin", "problems"}
+
+// span reads a span; its trace id stands elsewhere.
+func (d *decoder) span() (s trace.Span, err error) {
 	var id, parent idText
 	d.invalidUTF8 = false
-	err := d.object(spanFields, func(field int) (err error) {
+	err = d.object(spanFields, func(field int) (err error) {
 		switch spanFields[field] {
 		case "id":
 			id.hex, err = d.string()
@@ -139,6 +183,8 @@ func (d *decoder) span(traceID trace.ID) error {
 			parent.decimal, err = d.string()
 		case "depth", "start", "duration":
 			_, err = d.integer()
+		case "moved":
+			s.Moved, err = d.integer()
 		case "service", "host":
 			_, err = d.string()
 		case "name":
@@ -170,29 +216,24 @@ func (d *decoder) span(traceID trace.ID) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return s, err
 	}
 	if s.ID, err = d.id(id, "id", "tomograph_id"); err != nil {
-		return err
+		return s, err
 	}
 	if s.HasParent || parent.decimal != "" {
 		if parent.decimal == "" {
 			if s.ParentID, err = trace.ParseHex(parent.hex); err != nil {
-				return d.failAt(d.token, "parent_id: "+err.Error(), "")
+				return s, d.failAt(d.token, "parent_id: "+err.Error(), "")
 			}
 		} else if s.ParentID, err = d.id(parent, "parent_id", "tomograph_parent_id"); err != nil {
-			return err
+			return s, err
 		}
 	}
 	if d.invalidUTF8 {
 		s.Damage |= trace.InvalidUTF8
 	}
-	d.release()
-	d.spans++
-	if d.stop = d.each(s); d.stop != nil {
-		return errStop
-	}
-	return nil
+	return s, nil
 }
 
 // idText is an ID as a document has it.
@@ -201,8 +242,7 @@ type idText struct{ hex, decimal string }
 // id is the ID that the decimal number says, if the hexadecimal one agrees.
 func (d *decoder) id(text idText, hexField, decimalField string) (trace.ID, error) {
 	if text.hex == "" || text.decimal == "" {
-		return trace.ID{}, d.failAt(d.token, fmt.Sprintf("%s or %s is missing, or comes too late", hexField, decimalField),
-			"both, and those of a trace before its spans")
+		return trace.ID{}, d.failAt(d.token, fmt.Sprintf("%s or %s is missing", hexField, decimalField), "both")
 	}
 	id, err := trace.ParseID(text.decimal)
 	if err != nil {

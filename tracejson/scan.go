@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -15,10 +14,6 @@ import (
 
 // errStop ends the reading of everything; the reason is in decoder.stop.
 var errStop = errors.New("stop")
-
-// fixedCost is what an element of a list or an object is counted as, in bytes,
-// whatever its text: the size of a note, rounded up.
-const fixedCost = 256
 
 // decoder reads JSON token by token from a stream. It knows the position of what
 // it reads and counts what it keeps. Its methods return a *DocumentError for what
@@ -32,13 +27,24 @@ type decoder struct {
 	room   []byte // that buf is a part of
 	rerr   error  // the error r ended with
 	file   string
-	limit  int64
+	limit  int64 // of what one span takes
 	offset int64
 	line   int64
 	bol    int64 // offset of the first byte of this line
+	lead   int64 // offset up to which this line holds nothing but white space
 	token  int64 // offset of the first byte of the token read last
 	stop   error
 	each   func(trace.Span) error
+	bad    func(*DocumentError) error
+	other  func(line []byte, number, offset int64) error // nil to tell bad instead
+
+	lists    int  // of documents, begun and not ended
+	anyLists bool // there was one
+
+	held      []trace.Span // spans of this document, until its trace id is known
+	heldCost  int64
+	heldLimit int64
+	maxLine   int
 
 	documents   int64
 	start       int64 // offset of this document
@@ -50,11 +56,17 @@ type decoder struct {
 	key         string // the one object read last
 	scratch     []byte
 	interned    map[string]string
+	unknown     map[string]bool // names of ignored fields that were told
 }
 
-func newDecoder(r io.Reader, file string, limit int64) *decoder {
+func newDecoder(r io.Reader, file string) *decoder {
+	room := 64 << 10
+	if short, ok := r.(interface{ Len() int }); ok { // such as a line in memory
+		room = min(room, max(Lookahead, short.Len()+1))
+	}
 	return &decoder{
-		r: r, room: make([]byte, 64<<10), file: file, limit: limit, line: 1, interned: make(map[string]string),
+		r: r, room: make([]byte, room), file: file, line: 1,
+		limit: maxSpan, heldLimit: maxHeld, maxLine: maxLine, interned: make(map[string]string),
 	}
 }
 
@@ -62,6 +74,7 @@ func newDecoder(r io.Reader, file string, limit int64) *decoder {
 func (d *decoder) begin() {
 	d.documents++
 	d.start, d.inside, d.spans = d.offset, true, 0
+	d.held, d.heldCost = nil, 0
 	d.release()
 	text := d.ahead(4096)
 	if end := bytes.IndexByte(text, '\n'); end >= 0 {
@@ -85,10 +98,22 @@ func (d *decoder) fail(reason, expected string) error { return d.failAt(d.offset
 
 // failAt is damage at an offset in this line.
 func (d *decoder) failAt(offset int64, reason, expected string) error {
+	return d.errorAt(offset, reason, expected)
+}
+
+func (d *decoder) errorAt(offset int64, reason, expected string) *DocumentError {
 	return &DocumentError{
 		File: d.file, Document: d.documents, Line: d.line, Column: offset - d.bol + 1, Offset: offset,
-		Reason: reason, Expected: expected, Spans: d.spans, Text: bytes.Clone(d.first),
+		Reason: reason, Expected: expected, Spans: d.spans, Lost: len(d.held), Text: bytes.Clone(d.first),
 	}
+}
+
+// tell tells what does not end a document.
+func (d *decoder) tell(e *DocumentError) error {
+	if d.stop = d.bad(e); d.stop != nil {
+		return errStop
+	}
+	return nil
 }
 
 // ahead is what comes next, n bytes if there are as many; n is at most the size
@@ -134,6 +159,20 @@ func (d *decoder) consume(n int) {
 	d.offset += int64(n)
 }
 
+// blank consumes white space within a line.
+func (d *decoder) blank(n int) {
+	if d.lead == d.offset {
+		d.lead += int64(n)
+	}
+	d.consume(n)
+}
+
+func (d *decoder) newline() {
+	d.consume(1)
+	d.line++
+	d.bol, d.lead = d.offset, d.offset
+}
+
 // next passes white space and is the byte behind it, which is not consumed.
 func (d *decoder) next() (byte, error) {
 	for {
@@ -144,55 +183,17 @@ func (d *decoder) next() (byte, error) {
 		d.token = d.offset
 		switch c {
 		case ' ', '\t', '\r':
-			d.consume(1)
+			d.blank(1)
 		case '\n':
-			d.consume(1)
-			d.line++
-			d.bol = d.offset
-		case '\xef':
-			if d.offset > 0 || string(d.ahead(3)) != "\ufeff" {
-				return c, nil
-			}
-			d.consume(3)
+			d.newline()
 		case '{':
-			if d.inside && d.offset == d.bol && d.offset > d.start {
-				if IsDocument(d.ahead(128)) {
-					return 0, d.fail("the document before this line ends too early", "")
-				}
+			if d.offset == d.bol && d.offset > d.start && IsDocument(d.ahead(Lookahead)) {
+				return 0, d.fail("the document before this line ends too early", "")
 			}
 			return c, nil
 		default:
 			return c, nil
 		}
-	}
-}
-
-// resume goes to the next line that begins with a brace, which may be this one,
-// and is its number, 0 if there is none.
-func (d *decoder) resume() int64 {
-	d.inside = false
-	for {
-		c, err := d.peek()
-		if err != nil {
-			return 0
-		}
-		if c == '{' && d.offset == d.bol && d.offset > d.start {
-			return d.line
-		}
-		for err == nil && c != '\n' {
-			end := bytes.IndexByte(d.buf, '\n')
-			if end < 0 {
-				end = len(d.buf)
-			}
-			d.consume(end)
-			c, err = d.peek()
-		}
-		if err != nil {
-			return 0
-		}
-		d.consume(1)
-		d.line++
-		d.bol = d.offset
 	}
 }
 
@@ -214,98 +215,6 @@ func (d *decoder) unexpected(c byte, expected string) error {
 		return d.fail("found "+strconv.QuoteRune(rune(c)), expected)
 	}
 	return d.fail(fmt.Sprintf("found the byte %#x", c), expected)
-}
-
-// object reads an object and calls read for the value of each field, with its
-// index in fields. Other fields, and one that comes twice, are damage; without
-// fields any are right, and d.key is the name.
-func (d *decoder) object(fields []string, read func(field int) error) error {
-	if err := d.expect('{', "{"); err != nil {
-		return err
-	}
-	if err := d.keep(fixedCost); err != nil {
-		return err
-	}
-	var seen uint64
-	guess := 0
-	for n := 0; ; n++ {
-		c, err := d.next()
-		if err != nil {
-			return err
-		}
-		if c == '}' && n == 0 {
-			break
-		}
-		name, err := d.literal()
-		if err != nil {
-			return err
-		}
-		field := guess
-		if fields == nil {
-			d.key = d.stringOf(name)
-			if err := d.keep(fixedCost); err != nil {
-				return err
-			}
-		} else if guess == len(fields) || string(name) != fields[guess] {
-			if field = slices.Index(fields, string(name)); field < 0 {
-				return d.failAt(d.token, fmt.Sprintf("the unknown field %.40q", name), fmt.Sprintf("one of %q", fields))
-			}
-		}
-		if fields != nil {
-			if seen&(1<<field) != 0 {
-				return d.failAt(d.token, fmt.Sprintf("the field %q for the second time", name), "it only once")
-			}
-			seen |= 1 << field
-			guess = field + 1
-		}
-		if err := d.expect(':', ":"); err != nil {
-			return err
-		}
-		if err := read(field); err != nil {
-			return err
-		}
-		if c, err = d.next(); err != nil {
-			return err
-		}
-		if c == '}' {
-			break
-		}
-		if err := d.expect(',', ", or }"); err != nil {
-			return err
-		}
-	}
-	d.consume(1)
-	return nil
-}
-
-// array reads an array and calls read for each of its elements.
-func (d *decoder) array(read func() error) error {
-	if err := d.expect('[', "["); err != nil {
-		return err
-	}
-	for n := 0; ; n++ {
-		c, err := d.next()
-		if err != nil {
-			return err
-		}
-		if c == ']' && n == 0 {
-			break
-		}
-		if err := read(); err != nil {
-			return err
-		}
-		if c, err = d.next(); err != nil {
-			return err
-		}
-		if c == ']' {
-			break
-		}
-		if err := d.expect(',', ", or ]"); err != nil {
-			return err
-		}
-	}
-	d.consume(1)
-	return nil
 }
 
 func (d *decoder) text() (trace.Text, error) {

@@ -4,7 +4,8 @@
 // What only repeats or sums up other parts of a document (start, duration,
 // verdict, services, depth, service, host, and the texts of problems) is written
 // for its readers; [Read] gives back the spans, and assembling these gives the
-// document again.
+// document again. Documents that other programs have written again, with their
+// fields in another order, indented or in a list, are read as well.
 //
 // Beyond what the schema shows:
 //   - Numbers of any length are plain JSON digits, and floats have a point or an
@@ -17,11 +18,7 @@
 //     number, being the two's complement of a negative one or of over 128 bits.
 package tracejson
 
-import (
-	"bytes"
-
-	"github.com/tomoscrape/tomoscrape/trace"
-)
+import "github.com/tomoscrape/tomoscrape/trace"
 
 // damages are the problems that a span brings along from its line; all others
 // are found when its trace is assembled.
@@ -33,33 +30,4 @@ var damages = []struct {
 	{trace.CodeTorn, trace.Torn},
 	{trace.CodeBadTime, trace.BadTime},
 	{trace.CodeInvalidUTF8, trace.InvalidUTF8},
-}
-
-// IsDocument says whether data that begins like this is trace documents: an
-// object whose first two fields are trace_id, of hexadecimal digits, and
-// tomograph_id. A prefix that ends before that is judged by what is there, but it
-// must reach into the trace id. No log writes such lines.
-func IsDocument(prefix []byte) bool {
-	rest := bytes.TrimPrefix(prefix, []byte("\ufeff"))
-	for i, token := range []string{"{", `"trace_id"`, ":", `"`, "", `"`, ",", `"tomograph_id"`, ":", `"`} {
-		if token == "" {
-			digits := len(rest) - len(bytes.TrimLeft(rest, "-0123456789abcdef"))
-			if digits < 16 && digits < len(rest) || digits == 0 {
-				return false
-			}
-			rest = rest[digits:]
-			continue
-		}
-		if i < 4 || i > 5 { // not within the string
-			rest = bytes.TrimLeft(rest, " \t\r\n")
-		}
-		if len(rest) < len(token) {
-			return i > 4 && bytes.HasPrefix([]byte(token), rest)
-		}
-		if !bytes.HasPrefix(rest, []byte(token)) {
-			return false
-		}
-		rest = rest[len(token):]
-	}
-	return true
 }

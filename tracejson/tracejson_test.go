@@ -112,6 +112,7 @@ func anySpan(t *rapid.T, traceID trace.ID) trace.Span {
 	s := trace.Span{
 		TraceID: traceID, ID: anyID().Draw(t, "id"), HasParent: rapid.Bool().Draw(t, "child"), Name: maybe(t),
 		Extra: fields(t), Damage: trace.Damage(rapid.Uint8Range(0, 15).Draw(t, "damage")),
+		Moved: rapid.SampledFrom([]int64{0, 0, 1, -1, 700, 1<<63 - 1, -1 << 63}).Draw(t, "moved"),
 	}
 	if s.HasParent {
 		s.ParentID = anyID().Draw(t, "parent")
@@ -241,6 +242,13 @@ func TestAnyBytes(t *testing.T) {
 			require.Equal(t, int64(line), e.Line)
 			require.Equal(t, e.Offset-int64(bytes.LastIndexByte(file[:e.Offset], '\n')), e.Column)
 		}
+		m := readMixed(t, bytes.NewReader(file))
+		for i, line := range m.lines {
+			number, offset := m.places[i][0], m.places[i][1]
+			require.Equal(t, string(file[offset:offset+int64(len(line))]), line)
+			require.Equal(t, int64(bytes.Count(file[:offset], []byte("\n"))+1), number)
+		}
+		require.Equal(t, m, readMixed(t, iotest.OneByteReader(bytes.NewReader(file))))
 		slowly, slowErrs := read(iotest.OneByteReader(bytes.NewReader(file)))
 		require.Equal(t, spans, slowly)
 		require.Equal(t, errs, slowErrs)
@@ -292,29 +300,34 @@ func TestDamagedDocuments(t *testing.T) {
 		"torn, then whole": {whole[:strings.Index(whole, `"depth"`)] + "\n" + whole + "\n", 1, "f.json:2:1: trace document 1: the document before this line ends too early"},
 		"torn where an object could follow": {whole[:strings.Index(whole, `]`)] + "\n" + whole + "\n", 1,
 			"f.json:2:1: trace document 1: the document before this line ends too early"},
-		"torn in a string":   {whole[:20] + "\n" + whole + "\n", 1, "f.json:1:21: trace document 1: the line ends within a string; expected \""},
-		"torn at the end":    {whole + "\n" + whole[:150], 1, "f.json:2:151: trace document 2: the input ends within the document"},
-		"spans before it":    {head + `"spans":[` + span + `},` + span + `}, 3` + "\n" + whole, 3, "f.json:1:152: trace document 1: found '3'; expected { (the 2 spans before it are kept)"},
-		"garbage":            {"hello\nworld\n" + whole, 1, "f.json:1:1: trace document 1: found 'h'; expected {; lines up to 2 were skipped"},
-		"nothing but lines":  {"\n\n \r\n", 0, ""},
-		"byte order mark":    {"\ufeff" + whole, 1, ""},
-		"no id":              {`{"spans":[]}`, 0, "f.json:1:9: trace document 1: trace_id or tomograph_id is missing, or comes too late; expected both, and those of a trace before its spans"},
-		"ids disagree":       {`{"trace_id":"000000000000000b","tomograph_id":"10"}`, 0, `f.json:1:51: trace document 1: trace_id "000000000000000b" is not the number of tomograph_id "10"; expected "000000000000000a"`},
-		"bad parent":         {head + `"spans":[` + span + `,"parent_id":"x"}]}`, 0, `f.json:1:120: trace document 1: parent_id: "x" is not a hexadecimal number`},
-		"unknown field":      {head + `"foo":1}`, 0, `f.json:1:52: trace document 1: the unknown field "foo"; expected one of ["trace_id" "tomograph_id" "start" "duration" "verdict" "problems" "services" "spans"]`},
-		"a field twice":      {head + `"start":1,"start":1}`, 0, `f.json:1:62: trace document 1: the field "start" for the second time; expected it only once`},
-		"a time as text":     {head + `"start":"1"}`, 0, `f.json:1:60: trace document 1: found "1"; expected a whole number of 64 bits`},
-		"a time of 70 bits":  {head + `"start":1180591620717411303424}`, 0, `f.json:1:60: trace document 1: found "1180591620717411303424"; expected a whole number of 64 bits`},
-		"not a number":       {head + `"spans":[` + span + `,"notes":[{"port":-}]}]}`, 0, `f.json:1:122: trace document 1: found "-"; expected a string, a number, true, false or null`},
-		"unknown type":       {head + `"spans":[` + span + `,"notes":[{"value":"1","type":"list"}]}]}`, 0, `f.json:1:140: trace document 1: the type "list"; expected repr, float, int`},
-		"type of a number":   {head + `"spans":[` + span + `,"notes":[{"value":1,"type":"float"}]}]}`, 0, `f.json:1:139: trace document 1: "type" stands beside a value that is no string; expected a string, or no type`},
-		"no float":           {head + `"spans":[` + span + `,"notes":[{"value":"x","type":"float"}]}]}`, 0, `f.json:1:141: trace document 1: "x" is no float; expected the text of a number`},
-		"empty port":         {head + `"spans":[` + span + `,"notes":[{"port":{}}]}]}`, 0, `f.json:1:123: trace document 1: an object without a value; expected "value" and "type"`},
-		"bad escape":         {head + `"verdict":"\x"}`, 0, `f.json:1:63: trace document 1: the escape "\\x"; expected \" \\ \/ \b \f \n \r \t or \u and four digits`},
-		"control character":  {head + "\"verdict\":\"\x1b\"}", 0, `f.json:1:63: trace document 1: found '\x1b'; expected a string in which control characters are escaped`},
-		"deep":               {head + `"extra":` + strings.Repeat("[", 1_000_000), 0, `f.json:1:52: trace document 1: the unknown field "extra"; expected one of ["trace_id" "tomograph_id" "start" "duration" "verdict" "problems" "services" "spans"]`},
+		"torn in a string":     {whole[:20] + "\n" + whole + "\n", 1, "f.json:1:21: trace document 1: the line ends within a string; expected \""},
+		"torn at the end":      {whole + "\n" + whole[:150], 1, "f.json:2:151: trace document 2: the input ends within the document"},
+		"spans before it":      {head + `"spans":[` + span + `},` + span + `}, 3` + "\n" + whole, 3, "f.json:1:152: trace document 1: found '3'; expected { (the 2 spans before it are kept)"},
+		"a span before it":     {head + `"spans":[` + span + `}, 3`, 1, "f.json:1:107: trace document 1: found '3'; expected { (the span before it is kept)"},
+		"spans before the id":  {`{"problems":[],"spans":[` + span + `},` + span + `}, 3`, 0, "f.json:1:116: trace document 1: found '3'; expected { (the 2 spans before it are lost, for their trace_id and tomograph_id were still to come)"},
+		"a span before the id": {`{"problems":[],"spans":[` + span + `}],"trace_id":"000000000000000a"}`, 0, "f.json:1:100: trace document 1: trace_id or tomograph_id is missing; expected both (the span before it is lost, for its trace_id and tomograph_id were still to come)"},
+		"garbage":              {"hello\nworld\n" + whole, 1, "f.json:1:1: trace document 1: found 'h'; expected {; lines up to 2 were skipped"},
+		"nothing but lines":    {"\n\n \r\n", 0, ""},
+		"byte order mark":      {"\ufeff" + whole, 1, ""},
+		"no id":                {`{"spans":[],"verdict":"complete"}`, 0, "f.json:1:33: trace document 1: trace_id or tomograph_id is missing; expected both"},
+		"ids disagree":         {`{"trace_id":"000000000000000b","tomograph_id":"10"}`, 0, `f.json:1:47: trace document 1: trace_id "000000000000000b" is not the number of tomograph_id "10"; expected "000000000000000a"`},
+		"bad parent":           {head + `"spans":[` + span + `,"parent_id":"x"}]}`, 0, `f.json:1:120: trace document 1: parent_id: "x" is not a hexadecimal number`},
+		"a field twice":        {head + `"start":1,"start":1}`, 0, `f.json:1:62: trace document 1: the field "start" for the second time; expected it only once`},
+		"a time as text":       {head + `"start":"1"}`, 0, `f.json:1:60: trace document 1: found "1"; expected a whole number of 64 bits`},
+		"a time of 70 bits":    {head + `"start":1180591620717411303424}`, 0, `f.json:1:60: trace document 1: found "1180591620717411303424"; expected a whole number of 64 bits`},
+		"not a number":         {head + `"spans":[` + span + `,"notes":[{"port":-}]}]}`, 0, `f.json:1:122: trace document 1: found "-"; expected a string, a number, true, false or null`},
+		"unknown type":         {head + `"spans":[` + span + `,"notes":[{"value":"1","type":"list"}]}]}`, 0, `f.json:1:140: trace document 1: the type "list"; expected repr, float, int`},
+		"type of a number":     {head + `"spans":[` + span + `,"notes":[{"value":1,"type":"float"}]}]}`, 0, `f.json:1:139: trace document 1: "type" stands beside a value that is no string; expected a string, or no type`},
+		"no float":             {head + `"spans":[` + span + `,"notes":[{"value":"x","type":"float"}]}]}`, 0, `f.json:1:141: trace document 1: "x" is no float; expected the text of a number`},
+		"empty port":           {head + `"spans":[` + span + `,"notes":[{"port":{}}]}]}`, 0, `f.json:1:123: trace document 1: an object without a value; expected "value" and "type"`},
+		"bad escape":           {head + `"verdict":"\x"}`, 0, `f.json:1:63: trace document 1: the escape "\\x"; expected \" \\ \/ \b \f \n \r \t or \u and four digits`},
+		"control character":    {head + "\"verdict\":\"\x1b\"}", 0, `f.json:1:63: trace document 1: found '\x1b'; expected a string in which control characters are escaped`},
+		"deep": {head + `"extra":` + strings.Repeat("[", 1_000_000), 0, "f.json:1:52: trace document 1: the unknown field \"extra\" is ignored\n" +
+			"f.json:1:1061: trace document 1: values are nested more than 1000 deep"},
 		"deep in a value":    {head + `"spans":[` + span + `,"extra":{"a":` + strings.Repeat("{\"value\":", 1_000_000), 0, `f.json:1:127: trace document 1: found '{'; expected a string, a number, true, false or null`},
-		"journal of systemd": {`{"MESSAGE":"Span(trace_id=1)"}` + "\n" + whole, 1, `f.json:1:2: trace document 1: the unknown field "MESSAGE"; expected one of ["trace_id" "tomograph_id" "start" "duration" "verdict" "problems" "services" "spans"]`},
+		"journal of systemd": {`{"MESSAGE":"Span(trace_id=1)"}` + "\n" + whole, 1, "f.json:1:1: trace document 1: found what is no trace document; expected an object with trace_id, tomograph_id and spans"},
+		"a list torn":        {"[" + whole + ",\n" + whole, 2, "f.json:2:203: trace document 2: the input ends within a list of documents; expected ]"},
+		"damage in a list":   {"[\n " + whole + ",\n " + whole[:58] + ",\n " + whole + "\n]\n", 2, "f.json:3:61: trace document 2: the line ends within a string; expected \""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -363,29 +376,5 @@ func TestErrorsEndTheReading(t *testing.T) {
 	for end := range len(whole) {
 		r := io.MultiReader(strings.NewReader(whole[:end]), iotest.ErrReader(stop))
 		require.ErrorIs(t, tracejson.Read(r, "f", nothing, noBad), stop)
-	}
-}
-
-func TestIsDocument(t *testing.T) {
-	for text, want := range map[string]bool{
-		whole:                 true,
-		whole[:60]:            true,
-		whole[:30]:            true,
-		whole[:20]:            true,
-		"\ufeff \r\n" + whole: true,
-		"{\n  \"trace_id\": \"000000000000000a\",\n  \"tomograph_id\": \"10\"": true,
-		"":             false,
-		"{":            false,
-		`{"trace_id":`: false,
-		`{"trace_id":"4bf92f3577b34da6a3ce929d0e0e4736","span_id":"00f067aa0ba902b7","message":"x"}`: false,
-		`{"trace_id":"req-1","tomograph_id":"1"}`:                                                    false,
-		`{"trace_id":"5731","tomograph_id":"1"}`:                                                     false,
-		`{"message": "Span(trace_id=1", "name": "tomograph.backends.log"}`:                           false,
-		`{"__CURSOR":"s=1","MESSAGE":"Span(trace_id=1)"}`:                                            false,
-		`{"log":"Span(trace_id=1)\n","stream":"stdout"}`:                                             false,
-		`[{"traceId":"000000000000000a","id":"1"}]`:                                                  false,
-		`2013-04-18 02:02:08.797 1234 INFO tomograph.backends.log [-] Span(`:                         false,
-	} {
-		require.Equal(t, want, tracejson.IsDocument([]byte(text)), text)
 	}
 }

@@ -26,8 +26,9 @@ type Options struct {
 	// NoInfer leaves out what is concluded from names and texts: the kind, the
 	// remote endpoint of a database call, the tag error.
 	NoInfer bool
-	// MaxValue cuts values of annotations and tags to so many bytes and says so
-	// in a tag; 0 keeps them whole.
+	// MaxValue cuts what annotations and tags have from the log's notes,
+	// dimensions and unknown fields to so many bytes and says so in a tag; 0
+	// keeps it whole. Tags of our own are never cut.
 	MaxValue int
 	// Hosts gives host names the address to write for them. Names are never
 	// looked up anywhere else.
@@ -64,7 +65,7 @@ func Map(node *trace.Node, opt Options) ([]*model.SpanModel, error) {
 	fromLog := timed == 0
 	if fromLog {
 		if start = logTime(span); start == 0 {
-			return nil, &Error{"no note has a time, nor has the log line"}
+			return nil, &Error{"no note has a time, and its log line gives none with a time zone"}
 		}
 		end = start
 	}
@@ -113,6 +114,9 @@ func Map(node *trace.Node, opt Options) ([]*model.SpanModel, error) {
 			tags.own("tomograph.timestamp", "logline")
 		default:
 			tags.own("tomograph.incomplete", "true")
+		}
+		if span.Moved != 0 {
+			tags.own("tomograph.moved", strconv.FormatInt(span.Moved, 10))
 		}
 		if shift != 0 {
 			tags.own("tomograph.shifted", shiftText(shift))
@@ -230,12 +234,13 @@ func annotate(m *model.SpanModel, span *trace.Span, p *part, opt Options, cut *c
 		if opt.Compact && (value == "start" && n.Time == first || value == "stop" && n.Time == last) {
 			continue
 		}
+		value = cut.cut(value)
 		if service := strings.ToLower(clean(n.Service.String)); opt.NoSplit && service != "" && service != p.key {
 			value += " @" + service
 		}
 		m.Annotations = append(m.Annotations, model.Annotation{
 			Timestamp: time.UnixMicro(n.Time + opt.Shift.Microseconds()).UTC(),
-			Value:     cut.cut(value),
+			Value:     value,
 		})
 	}
 	slices.SortFunc(m.Annotations, func(a, b model.Annotation) int {

@@ -247,6 +247,18 @@ func TestMap(t *testing.T) {
 				s.Dimensions = []trace.Dimension{{Key: txt("k"), Value: str("ééé")}, {Key: txt("whole"), Value: str("ééx")}}
 			}), Options{MaxValue: 5},
 			span(`"k":"éé"`, host, `"tomograph.values_cut":"1 value cut to 5 bytes","whole":"ééx"`)},
+		"tags of our own are not cut": {
+			basic(func(s *trace.Span) {
+				s.Damage = trace.Truncated
+				s.Notes = append(s.Notes, trace.Note{Value: str("no time")})
+				s.Extra = []trace.Field{{Name: "colour", Value: str("green")}}
+				s.Dimensions = []trace.Dimension{{Key: txt("error"), Value: str("lost")}}
+			}), Options{MaxValue: 2},
+			strings.NewReplacer(`"start"`, `"st"`, `"stop"`, `"st"`).Replace(span(`"error":"lo"`, `"tomograph.extra.colour":"gr"`, host,
+				`"tomograph.note.2.value":"no","tomograph.truncated":"true"`, `"tomograph.values_cut":"5 values cut to 2 bytes"`))},
+		"moved": {
+			basic(func(s *trace.Span) { s.Moved = 1150 }), Options{},
+			span(host, `"tomograph.moved":"1150"`)},
 		"shifted": {
 			basic(nil), Options{Shift: 3600*time.Second + 10*time.Microsecond},
 			strings.NewReplacer("1363046391123456", "1363049991123466", "1363046391123461", "1363049991123471").
@@ -330,9 +342,9 @@ func TestMapRefuses(t *testing.T) {
 		"id 0":              {func(s *trace.Span) { s.ID = id(0) }, Options{}, "its id is 0, which Zipkin refuses"},
 		"id too long":       {func(s *trace.Span) { s.ID = decimal(t, "18446744073709551616") }, Options{}, "its id has more than 64 bits"},
 		"id too small":      {func(s *trace.Span) { s.ID = decimal(t, "-9223372036854775809") }, Options{}, "its id has more than 64 bits"},
-		"no time at all":    {func(s *trace.Span) { s.Notes = nil }, Options{}, "no note has a time, nor has the log line"},
+		"no time at all":    {func(s *trace.Span) { s.Notes = nil }, Options{}, "no note has a time, and its log line gives none with a time zone"},
 		"notes without time": {func(s *trace.Span) { s.Notes = notes(trace.Note{Value: str("x")}) }, Options{},
-			"no note has a time, nor has the log line"},
+			"no note has a time, and its log line gives none with a time zone"},
 		"before the epoch": {func(s *trace.Span) { s.Notes[0].Time = 999_999 }, Options{},
 			"it has the time 1970-01-01T00:00:00.999999Z, but only times from 1970-01-01T00:00:01Z on can be written"},
 		"after 2262": {func(s *trace.Span) { s.Notes[1].Time = math.MaxInt64 }, Options{Shift: time.Hour},

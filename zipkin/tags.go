@@ -13,30 +13,39 @@ type tagList struct {
 	list []tag
 }
 
-type tag struct{ key, value string }
+type tag struct {
+	key, value string
+	logged     bool // the value is the log's, and may be cut
+}
 
-func (t *tagList) add(key, value string) { t.list = append(t.list, tag{key, value}) }
+// logged adds a tag whose value is one of the log.
+func (t *tagList) logged(key string, value trace.Value) {
+	t.list = append(t.list, tag{key, text(value), true})
+}
 
 // own adds a tag of ours, unless there is nothing to say.
 func (t *tagList) own(key, value string) {
 	if value != "" {
-		t.add(key, value)
+		t.list = append(t.list, tag{key, value, false})
 	}
 }
 
-// finish gives the tags as a map, values cut to the limit. The last value of a
-// key keeps it; earlier ones that differ get key.1, key.2 and so on, past what
-// is taken.
+// finish gives the tags as a map, values of the log cut to the limit. The last
+// value of a key keeps it; earlier ones that differ get key.1, key.2 and so on,
+// past what is taken.
 func (t *tagList) finish(cut *cutter) map[string]string {
-	tags := make(map[string]string, len(t.list)+1)
+	last := make(map[string]tag, len(t.list))
 	for _, e := range t.list {
-		tags[e.key] = e.value
+		last[e.key] = e
 	}
-	if len(tags) < len(t.list) {
-		t.number(tags)
+	if len(last) < len(t.list) {
+		t.number(last)
 	}
-	for key, value := range tags {
-		tags[key] = cut.cut(value)
+	tags := make(map[string]string, len(last)+1)
+	for key, e := range last {
+		if tags[key] = e.value; e.logged {
+			tags[key] = cut.cut(e.value)
+		}
 	}
 	if cut.count > 0 {
 		tags["tomograph.values_cut"] = cut.String()
@@ -47,19 +56,20 @@ func (t *tagList) finish(cut *cutter) map[string]string {
 	return tags
 }
 
-func (t *tagList) number(tags map[string]string) {
+func (t *tagList) number(tags map[string]tag) {
+	type pair struct{ key, value string }
 	next := map[string]int{} // by key, the last number given
-	seen := map[tag]bool{}
+	seen := map[pair]bool{}
 	for _, e := range t.list {
-		if seen[e] || tags[e.key] == e.value {
+		if seen[pair{e.key, e.value}] || tags[e.key].value == e.value {
 			continue
 		}
-		seen[e] = true
+		seen[pair{e.key, e.value}] = true
 		for taken := true; taken; {
 			next[e.key]++
 			_, taken = tags[e.key+"."+strconv.Itoa(next[e.key])]
 		}
-		tags[e.key+"."+strconv.Itoa(next[e.key])] = e.value
+		tags[e.key+"."+strconv.Itoa(next[e.key])] = e
 	}
 }
 
@@ -70,7 +80,7 @@ func (t *tagList) dimension(i int, d *trace.Dimension, p *part) {
 	if key == "" {
 		key = prefix // Zipkin loses an empty key in proto3
 	}
-	t.add(key, text(d.Value))
+	t.logged(key, d.Value)
 	t.place(prefix, d.Service, d.Address, d.Port, p)
 	t.extra(prefix, d.Extra)
 }
@@ -79,7 +89,7 @@ func (t *tagList) dimension(i int, d *trace.Dimension, p *part) {
 func (t *tagList) note(i int, n *trace.Note, p *part) {
 	prefix := index("tomograph.note.", i, "")
 	if !n.HasTime {
-		t.add(prefix+".value", text(n.Value))
+		t.logged(prefix+".value", n.Value)
 	}
 	if !isZero(n.Duration) {
 		t.own(prefix+".duration", text(n.Duration))
@@ -103,7 +113,7 @@ func (t *tagList) place(prefix string, service, address trace.Text, port trace.V
 
 func (t *tagList) extra(prefix string, fields []trace.Field) {
 	for _, f := range fields {
-		t.add(prefix+".extra."+clean(f.Name), text(f.Value))
+		t.logged(prefix+".extra."+clean(f.Name), f.Value)
 	}
 }
 
@@ -111,7 +121,7 @@ func (t *tagList) extra(prefix string, fields []trace.Field) {
 // its notes that have a time.
 func (t *tagList) spanFacts(span *trace.Span, timed int) {
 	for _, f := range span.Extra {
-		t.add("tomograph.extra."+clean(f.Name), text(f.Value))
+		t.logged("tomograph.extra."+clean(f.Name), f.Value)
 	}
 	for _, d := range []struct {
 		bit trace.Damage
@@ -123,7 +133,7 @@ func (t *tagList) spanFacts(span *trace.Span, timed int) {
 		{trace.BadTime, "tomograph.bad_time"},
 	} {
 		if span.Damage&d.bit != 0 {
-			t.add(d.key, "true")
+			t.own(d.key, "true")
 		}
 	}
 	if timed < 2 {
@@ -142,12 +152,12 @@ func (t *tagList) spanFacts(span *trace.Span, timed int) {
 		before, seen = n.Time, true
 	}
 	if backwards {
-		t.add("tomograph.clock", "backwards")
+		t.own("tomograph.clock", "backwards")
 	}
 	// Python 2's str() of a time leaves two digits behind the point. That all
 	// of several times end in four zeros by chance is one case in 10^8.
 	if coarse && distinct {
-		t.add("tomograph.time.precision", "10ms")
+		t.own("tomograph.time.precision", "10ms")
 	}
 }
 
@@ -161,7 +171,7 @@ func (t *tagList) exception(span *trace.Span, p *part) {
 		}
 		for _, key := range []string{"error", "error.message"} {
 			if !slices.ContainsFunc(t.list, func(e tag) bool { return e.key == key }) {
-				t.add(key, text(v))
+				t.own(key, text(v))
 			}
 		}
 		return

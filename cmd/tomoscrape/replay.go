@@ -140,13 +140,13 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 	}
 	err = errors.Join(z.Send(ctx, export.Nodes(traces), nil), z.Close())
 	report := z.Report()
-	fmt.Fprintf(j.err, "delivered to Zipkin: %d spans\n", report.Delivered)
+	fmt.Fprintf(j.err, "delivered to Zipkin: %s\n", spans(report.Delivered))
 	if unfit := report.Quarantined - report.Refused; unfit > 0 {
-		fmt.Fprintf(j.err, "without a form in Zipkin: %d spans; they are kept, each with the reason, in %s\n", unfit, export.Escape(report.QuarantineFile))
+		fmt.Fprintf(j.err, "without a form in Zipkin: %s, kept with the reason in %s\n", spans(unfit), export.Escape(report.QuarantineFile))
 		j.partly()
 	}
 	if report.Refused > 0 {
-		err = errors.Join(err, fmt.Errorf("%d spans were refused by Zipkin; they are kept, each with its words, in %s", report.Refused, report.QuarantineFile))
+		err = errors.Join(err, fmt.Errorf("refused by Zipkin: %s, kept with its words in %s", spans(report.Refused), report.QuarantineFile))
 	}
 	if search, ok := z.Search(); ok {
 		fmt.Fprintf(j.err, "to be found at %s\n", export.Escape(search.Page))
@@ -155,4 +155,12 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 		}
 	}
 	return err
+}
+
+// spans is a number of spans.
+func spans(n int64) string {
+	if n == 1 {
+		return "1 span"
+	}
+	return fmt.Sprintf("%d spans", n)
 }
