@@ -17,7 +17,7 @@ const module = "github.com/tomoscrape/tomoscrape"
 // Imports go one way. Each package may use those of the layers before its own,
 // and none of its own layer: they never import each other.
 var layers = [][]string{
-	{"trace"},
+	{"trace", "internal/inorder"},
 	{"query", "tracejson", "zipkin"},
 	{"source", "parser", "assemble", "export"},
 	{"pipeline"},

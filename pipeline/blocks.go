@@ -3,9 +3,9 @@ package pipeline
 import (
 	"bytes"
 	"io"
-	"runtime"
 	"sync"
 
+	"github.com/tomoscrape/tomoscrape/internal/inorder"
 	"github.com/tomoscrape/tomoscrape/parser"
 )
 
@@ -26,7 +26,6 @@ type block struct {
 	lines  int64 // lines before it in the member
 	offset int64 // of its first byte in the member
 	found  *finding
-	done   chan struct{} // closed when found is there
 }
 
 // finding is a Reader and what it found since that was last taken.
@@ -83,48 +82,21 @@ func (f *finding) rebase(lines, offset int64) {
 // time, until that returns false. It returns what is left where a line is too
 // long for a block, and how many lines and bytes came before that.
 func (r *reading) inBlocks(name string, content io.Reader, take func(*block) bool) (rest io.Reader, lines, offset int64) {
-	workers := runtime.GOMAXPROCS(0)
-	work := make(chan *block)
-	ordered := make(chan *block, 2*workers) // bounds what is in flight
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	started := 0
-	wg.Go(func() {
-		defer close(ordered)
-		defer close(work)
-		rest, lines, offset = cut(content, r.opt.Parser.MaxRecord, func(b *block) bool {
-			select {
-			case <-stop:
-				return false
-			case ordered <- b:
-			}
-			if started < workers { // a small member needs no more than one
-				started++
-				wg.Go(func() {
-					for b := range work {
-						b.found = r.newFinding(name)
-						b.found.reader.FeedBlock(b.data, 1, 0)
-						if !b.found.holding() {
-							b.found.reader.Flush()
-						}
-						close(b.done)
-					}
-				})
-			}
-			work <- b
-			return true
-		})
-	})
-	going := true
-	for b := range ordered {
-		<-b.done
-		if going && !take(b) {
-			going = false
-			close(stop)
-		}
-		buffers.Put(&b.data)
+	blocks := func(yield func(*block) bool) {
+		rest, lines, offset = cut(content, r.opt.Parser.MaxRecord, yield)
 	}
-	wg.Wait()
+	inorder.Each(blocks, func(b *block) *block {
+		b.found = r.newFinding(name)
+		b.found.reader.FeedBlock(b.data, 1, 0)
+		if !b.found.holding() {
+			b.found.reader.Flush()
+		}
+		return b
+	}, func(b *block) bool {
+		going := take(b)
+		buffers.Put(&b.data)
+		return going
+	})
 	return rest, lines, offset
 }
 
@@ -154,7 +126,7 @@ func cut(content io.Reader, longest int, take func(*block) bool) (rest io.Reader
 			carry = bytes.Clone(data[end:])
 			data = data[:end]
 		}
-		if len(data) > 0 && !take(&block{data: data, lines: lines, offset: offset, done: make(chan struct{})}) {
+		if len(data) > 0 && !take(&block{data: data, lines: lines, offset: offset}) {
 			return nil, lines, offset
 		}
 		lines += int64(bytes.Count(data, []byte{'\n'}))

@@ -25,6 +25,7 @@ import (
 	"slices"
 
 	"github.com/tomoscrape/tomoscrape/assemble"
+	"github.com/tomoscrape/tomoscrape/internal/inorder"
 	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/query"
 	"github.com/tomoscrape/tomoscrape/source"
@@ -112,7 +113,7 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 	var counted tally
 	var matching func(first, end int) iter.Seq2[*trace.Trace, error]
 	if c.spill == nil {
-		counted, matching = settleMemory(ctx, c.assembler, selection)
+		counted, matching = settleMemory(ctx, c.assembler, opt.Assemble, selection)
 	} else {
 		s := &settling{ctx: ctx, opt: opt.Assemble, selection: selection, disk: c.disk, limit: opt.Memory}
 		if err := s.settle(c.spill); err != nil {
@@ -137,16 +138,33 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 
 // settleMemory assembles what never went to disk. It gives those of the traces
 // that match, by their places in the order of traces.
-func settleMemory(ctx context.Context, assembler *assemble.Assembler, selection *query.Selection) (
+func settleMemory(ctx context.Context, assembler *assemble.Assembler, opt assemble.Options, selection *query.Selection) (
 	counted tally, matching func(first, end int) iter.Seq2[*trace.Trace, error]) {
-	var traces []trace.Trace
-	for t := range assembler.Traces() {
-		counted.add(&t)
-		if selection.Match(&t) {
-			traces = append(traces, t)
-		}
+	type assembled struct {
+		trace      trace.Trace
+		duplicates int
 	}
-	counted.spans, counted.duplicates = assembler.Counts()
+	var traces []trace.Trace
+	groups := slices.Collect(assembler.Groups())
+	inorder.Each(slices.Chunk(groups, 64), func(groups [][]trace.Span) []assembled {
+		list := make([]assembled, len(groups))
+		for i, spans := range groups {
+			list[i].trace, list[i].duplicates = assemble.Trace(spans[0].TraceID, spans, opt)
+			groups[i] = nil
+		}
+		return list
+	}, func(list []assembled) bool {
+		for i := range list {
+			t := &list[i].trace
+			counted.add(t)
+			counted.spans += int64(len(t.Spans))
+			counted.duplicates += int64(list[i].duplicates)
+			if selection.Match(t) {
+				traces = append(traces, *t)
+			}
+		}
+		return true
+	})
 	slices.SortFunc(traces, assemble.Order)
 	return counted, func(first, end int) iter.Seq2[*trace.Trace, error] {
 		return func(yield func(*trace.Trace, error) bool) {
