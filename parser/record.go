@@ -80,45 +80,6 @@ func NewReader(file string, opt Options, out Output) *Reader {
 	return &Reader{file: file, opt: opt, out: out, partial: map[string]*message{}}
 }
 
-// message is the text that a service wrote at once, put together from the lines
-// it was read from.
-type message struct {
-	text  []byte
-	parts []part
-	frame frame       // of the first line
-	json  *jsonMember // the text is decoded from this string within the parts' text
-	base  int         // or begins at this offset of the parts' text
-	cut   bool        // its end is known to be missing
-	size  int         // bytes of it that are our own, about
-	fed   int64       // which of all lines its first one was
-}
-
-// part is the part of a message that one line holds.
-type part struct {
-	at      int // offset of the part in the message's text
-	place   Place
-	raw     []byte // the line as read
-	column  int    // offset in raw of the part's text, or of the JSON literal that holds it
-	literal int    // length of that literal, 0 if the text stands in the line as it is
-	array   bool   // the text is an array of bytes, whose places are not told apart
-}
-
-// openRecord is a span record that ends within a value that may go on below, or
-// within a piece that the journal cut off.
-type openRecord struct {
-	message
-	key   string // of its stream
-	start spanStart
-	pid   int64
-	first int // length of the text of its first line
-	tries int
-	tried int     // length of the text when it was last tried
-	last  decoded // what that gave
-	timed bool    // its header has a time
-
-	object bool // it is JSONFormatter's object, and not text
-}
-
 // Bounds on what a Reader holds back, besides Options.MaxRecord for each record.
 const (
 	maxHeld      = 1024
@@ -344,41 +305,6 @@ func (r *Reader) join(m *message) *message {
 	return before
 }
 
-// held is how many bytes a message that is held back takes, about.
-func (m *message) held() int { return m.size }
-
-// partSize is what a part takes beside its line, about.
-const partSize = 128
-
-// own makes copies of what a message borrows.
-func (m *message) own() {
-	if m.size > 0 {
-		return
-	}
-	m.text = slices.Clone(m.text)
-	m.size = len(m.text)
-	for i := range m.parts {
-		p := &m.parts[i]
-		p.raw = slices.Clone(p.raw)
-		m.size += len(p.raw) + partSize
-	}
-	m.frame.text, m.frame.literal = nil, nil
-}
-
-// add appends the text of another message.
-func (m *message) add(other *message, glue string) {
-	m.text = append(m.text, glue...)
-	for _, p := range other.parts {
-		p.at += len(m.text)
-		p.raw = slices.Clone(p.raw)
-		m.parts = append(m.parts, p)
-		m.size += len(p.raw) + partSize
-	}
-	m.text = append(m.text, other.text...)
-	m.size += len(glue) + len(other.text)
-	m.cut = m.cut || other.cut
-}
-
 // message takes the next message of a stream: it goes on with an open record, or
 // is looked at for records of its own.
 func (r *Reader) message(m *message) {
@@ -396,17 +322,6 @@ func (r *Reader) message(m *message) {
 		}
 	}
 	r.records(m, key)
-}
-
-// openIn is the youngest open record of a stream that the process pid may have
-// written; 0 is any.
-func (r *Reader) openIn(key string, pid int64) *openRecord {
-	for _, o := range slices.Backward(r.open) {
-		if o.key == key && (pid == 0 || o.pid == 0 || pid == o.pid) {
-			return o
-		}
-	}
-	return nil
 }
 
 // records finds the records of a message.
@@ -465,21 +380,6 @@ func nulBehind(text, whole []byte) int {
 	return -1
 }
 
-// hidden finds where, from offset from of a line without a frame, an object with
-// one begins that another writer tore the line with; it is the length of the text
-// if there is none. known is what it found from a lower offset on, or -1.
-func (m *message) hidden(known, from int) int {
-	if known >= from {
-		return known
-	}
-	if m.frame.kind == unframed && m.json == nil && len(m.parts) == 1 && m.base == 0 {
-		if i := tornFrame(m.text[from-1:]); i > 0 {
-			return from - 1 + i
-		}
-	}
-	return len(m.text)
-}
-
 // within takes the frame that begins at offset at of a line.
 func (r *Reader) within(m *message, at int) {
 	p := m.parts[0]
@@ -521,157 +421,6 @@ func (r *Reader) mention(text []byte) {
 	}
 }
 
-// mayGoOn says whether a damaged record at the end of a message may be whole
-// once the next line of its stream is there.
-func (r *Reader) mayGoOn(m *message, d decoded) bool {
-	if m.cut || m.json != nil || m.frame.cut || !d.damage.cut || len(m.text) >= r.opt.maxRecord() {
-		return false
-	}
-	return d.damage.inRaw || m.isPiece()
-}
-
-// isPiece says whether the last part of a message is one that the journal cut
-// off: of just the length at which it cuts the lines of a service's output,
-// 48 KiB, or 2,048 (2,047) before systemd 235, or said to be one.
-func (m *message) isPiece() bool {
-	last := m.parts[len(m.parts)-1]
-	switch m.frame.kind {
-	case journalJSON:
-		if m.frame.more {
-			return true
-		}
-	case syslog:
-		if m.frame.pid == 0 {
-			return false
-		}
-	default:
-		return false
-	}
-	size := len(m.text) - last.at
-	return size == 48<<10 || size == 2048 || size == 2047
-}
-
-// hold keeps an open record; d is what it gave so far.
-func (r *Reader) hold(m *message, start spanStart, key string, d decoded) {
-	o := &openRecord{message: *m, key: key, start: start, pid: start.head.pid, first: len(m.text), tried: len(m.text), last: d,
-		timed: timeEnd(m.text[skipBlank(m.text, min(start.header, len(m.text))):]) > 0}
-	o.own()
-	r.open = append(r.open, o)
-	r.bytes += o.held()
-	r.bound()
-}
-
-// bound keeps what is held back within its bounds: the oldest is taken as it is.
-func (r *Reader) bound() {
-	tooMuch := func(n int) bool { return n > maxHeld || n > 0 && r.bytes > 4*r.opt.maxRecord() }
-	for tooMuch(len(r.open)) {
-		r.finish(r.open[0])
-	}
-	for tooMuch(len(r.partial)) {
-		oldest := ""
-		for key, m := range r.partial {
-			if old := r.partial[oldest]; old == nil || m.fed < old.fed {
-				oldest = key
-			}
-		}
-		m := r.partial[oldest]
-		delete(r.partial, oldest)
-		r.bytes -= m.held()
-		m.cut = true
-		r.message(m)
-	}
-}
-
-// goOn appends a message to an open record and tries to read it.
-func (r *Reader) goOn(o *openRecord, m *message) {
-	glue, most := "\n", o.first+maxContinued
-	piece := o.isPiece()
-	if piece {
-		glue, most = "", r.opt.maxRecord()
-	}
-	if len(o.text)+len(m.text) > most || o.held() > most+maxContinued {
-		r.finish(o)
-		r.message(m)
-		return
-	}
-	r.bytes -= o.held()
-	o.add(m, glue)
-	o.frame.more = m.frame.more
-	r.bytes += o.held()
-	// A record that goes on and on is not tried at every line.
-	if !o.cut && (!piece || o.isPiece()) && (bytes.IndexByte(m.text, ')') < 0 || o.tries > 16 && len(o.text) < o.tried+o.tried/2) {
-		r.bound()
-		return
-	}
-	o.tries++
-	if r.try(o); o.cut || o.last.damage == nil || !r.mayGoOn(&o.message, o.last) {
-		r.finish(o)
-	}
-}
-
-// try reads what an open record has become.
-func (r *Reader) try(o *openRecord) {
-	o.tried = len(o.text)
-	if o.object {
-		return
-	}
-	o.last = r.decode(o.text[o.start.span:], o.frame.kind == syslog, bytes.IndexByte(o.text[o.start.span:], 0))
-}
-
-// finish takes an open record as it is. Lines that turn out not to belong to it
-// are looked at by themselves.
-func (r *Reader) finish(o *openRecord) {
-	r.open = slices.DeleteFunc(r.open, func(other *openRecord) bool { return other == o })
-	r.bytes -= o.held()
-	if o.object { // whole or not, it is what there is
-		o.cut = true
-		r.records(&o.message, o.key)
-		return
-	}
-	if o.tried < len(o.text) {
-		r.try(o)
-	}
-	d := o.last
-	end := o.start.span + d.end
-	switch {
-	case d.damage == nil:
-	case d.damage.inRaw: // the lines below are not the value's
-		if o.first < len(o.text) {
-			d = r.decode(o.text[o.start.span:o.first], o.frame.kind == syslog, -1)
-		}
-		end = o.first
-	default:
-		end = o.start.span + d.damage.at
-	}
-	mine := 1
-	for mine < len(o.parts) && o.parts[mine].at < end {
-		mine++
-	}
-	first := o.message
-	first.parts = o.parts[:mine]
-	r.emit(&first, o.start, d)
-	for i := 1; i < len(o.parts); i++ {
-		p := o.parts[i]
-		begin, stop := p.at, len(o.text)
-		if i+1 < len(o.parts) {
-			stop = o.parts[i+1].at
-		}
-		if stop <= end {
-			continue
-		}
-		rest := &message{fed: o.fed, frame: o.frame, cut: o.cut && i == len(o.parts)-1}
-		if d.damage == nil && end > begin { // what follows the span in its last line
-			rest.base = end - begin
-			rest.frame.continues = true
-			begin = end
-		}
-		rest.text = bytes.TrimSuffix(o.text[begin:stop], []byte("\n"))
-		p.at = 0
-		rest.parts = []part{p}
-		r.message(rest)
-	}
-}
-
 // emit hands out what became of a record.
 func (r *Reader) emit(m *message, start spanStart, d decoded) {
 	result := Result{Span: d.span, HasSpan: d.has, Places: make([]Place, len(m.parts))}
@@ -707,34 +456,4 @@ func (r *Reader) complaint(m *message, at int, d decoded) *Complaint {
 		c.Kind = Salvaged
 	}
 	return c
-}
-
-// place says which line holds the byte at offset at of a message's text.
-func (m *message) place(at int) Place {
-	if len(m.parts) == 1 {
-		return m.parts[0].place
-	}
-	place, _, _ := m.locate(at)
-	return place
-}
-
-// locate says where the byte at offset at of a message's text was read: its
-// line, the offset in that line, and the line.
-func (m *message) locate(at int) (place Place, column int, raw []byte) {
-	if m.json != nil {
-		at = m.json.at + jsonOffset(m.json.value, at)
-	}
-	at += m.base
-	i := len(m.parts) - 1
-	for i > 0 && m.parts[i].at > at {
-		i--
-	}
-	p := m.parts[i]
-	column = at - p.at
-	if p.array {
-		column = 0
-	} else if p.literal > 0 && p.column+p.literal <= len(p.raw) {
-		column = jsonOffset(p.raw[p.column:p.column+p.literal], column)
-	}
-	return p.place, min(p.column+column, len(p.raw)), p.raw
 }

@@ -1,0 +1,166 @@
+package parser
+
+import (
+	"bytes"
+	"slices"
+)
+
+// This file keeps records that may go on in the next line of their stream, until
+// they are whole or it turns out that they do not.
+
+// openRecord is a span record that ends within a value that may go on below, or
+// within a piece that the journal cut off.
+type openRecord struct {
+	message
+	key   string // of its stream
+	start spanStart
+	pid   int64
+	first int // length of the text of its first line
+	tries int
+	tried int     // length of the text when it was last tried
+	last  decoded // what that gave
+	timed bool    // its header has a time
+
+	object bool // it is JSONFormatter's object, and not text
+}
+
+// openIn is the youngest open record of a stream that the process pid may have
+// written; 0 is any.
+func (r *Reader) openIn(key string, pid int64) *openRecord {
+	for _, o := range slices.Backward(r.open) {
+		if o.key == key && (pid == 0 || o.pid == 0 || pid == o.pid) {
+			return o
+		}
+	}
+	return nil
+}
+
+// mayGoOn says whether a damaged record at the end of a message may be whole
+// once the next line of its stream is there.
+func (r *Reader) mayGoOn(m *message, d decoded) bool {
+	if m.cut || m.json != nil || m.frame.cut || !d.damage.cut || len(m.text) >= r.opt.maxRecord() {
+		return false
+	}
+	return d.damage.inRaw || m.isPiece()
+}
+
+// hold keeps an open record; d is what it gave so far.
+func (r *Reader) hold(m *message, start spanStart, key string, d decoded) {
+	o := &openRecord{message: *m, key: key, start: start, pid: start.head.pid, first: len(m.text), tried: len(m.text), last: d,
+		timed: timeEnd(m.text[skipBlank(m.text, min(start.header, len(m.text))):]) > 0}
+	o.own()
+	r.open = append(r.open, o)
+	r.bytes += o.held()
+	r.bound()
+}
+
+// bound keeps what is held back within its bounds: the oldest is taken as it is.
+func (r *Reader) bound() {
+	tooMuch := func(n int) bool { return n > maxHeld || n > 0 && r.bytes > 4*r.opt.maxRecord() }
+	for tooMuch(len(r.open)) {
+		r.finish(r.open[0])
+	}
+	for tooMuch(len(r.partial)) {
+		oldest := ""
+		for key, m := range r.partial {
+			if old := r.partial[oldest]; old == nil || m.fed < old.fed {
+				oldest = key
+			}
+		}
+		m := r.partial[oldest]
+		delete(r.partial, oldest)
+		r.bytes -= m.held()
+		m.cut = true
+		r.message(m)
+	}
+}
+
+// goOn appends a message to an open record and tries to read it.
+func (r *Reader) goOn(o *openRecord, m *message) {
+	glue, most := "\n", o.first+maxContinued
+	piece := o.isPiece()
+	if piece {
+		glue, most = "", r.opt.maxRecord()
+	}
+	if len(o.text)+len(m.text) > most || o.held() > most+maxContinued {
+		r.finish(o)
+		r.message(m)
+		return
+	}
+	r.bytes -= o.held()
+	o.add(m, glue)
+	o.frame.more = m.frame.more
+	r.bytes += o.held()
+	// A record that goes on and on is not tried at every line.
+	if !o.cut && (!piece || o.isPiece()) && (bytes.IndexByte(m.text, ')') < 0 || o.tries > 16 && len(o.text) < o.tried+o.tried/2) {
+		r.bound()
+		return
+	}
+	o.tries++
+	if r.try(o); o.cut || o.last.damage == nil || !r.mayGoOn(&o.message, o.last) {
+		r.finish(o)
+	}
+}
+
+// try reads what an open record has become.
+func (r *Reader) try(o *openRecord) {
+	o.tried = len(o.text)
+	if o.object {
+		return
+	}
+	o.last = r.decode(o.text[o.start.span:], o.frame.kind == syslog, bytes.IndexByte(o.text[o.start.span:], 0))
+}
+
+// finish takes an open record as it is. Lines that turn out not to belong to it
+// are looked at by themselves.
+func (r *Reader) finish(o *openRecord) {
+	r.open = slices.DeleteFunc(r.open, func(other *openRecord) bool { return other == o })
+	r.bytes -= o.held()
+	if o.object { // whole or not, it is what there is
+		o.cut = true
+		r.records(&o.message, o.key)
+		return
+	}
+	if o.tried < len(o.text) {
+		r.try(o)
+	}
+	d := o.last
+	end := o.start.span + d.end
+	switch {
+	case d.damage == nil:
+	case d.damage.inRaw: // the lines below are not the value's
+		if o.first < len(o.text) {
+			d = r.decode(o.text[o.start.span:o.first], o.frame.kind == syslog, -1)
+		}
+		end = o.first
+	default:
+		end = o.start.span + d.damage.at
+	}
+	mine := 1
+	for mine < len(o.parts) && o.parts[mine].at < end {
+		mine++
+	}
+	first := o.message
+	first.parts = o.parts[:mine]
+	r.emit(&first, o.start, d)
+	for i := 1; i < len(o.parts); i++ {
+		p := o.parts[i]
+		begin, stop := p.at, len(o.text)
+		if i+1 < len(o.parts) {
+			stop = o.parts[i+1].at
+		}
+		if stop <= end {
+			continue
+		}
+		rest := &message{fed: o.fed, frame: o.frame, cut: o.cut && i == len(o.parts)-1}
+		if d.damage == nil && end > begin { // what follows the span in its last line
+			rest.base = end - begin
+			rest.frame.continues = true
+			begin = end
+		}
+		rest.text = bytes.TrimSuffix(o.text[begin:stop], []byte("\n"))
+		p.at = 0
+		rest.parts = []part{p}
+		r.message(rest)
+	}
+}
