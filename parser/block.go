@@ -26,6 +26,9 @@ func (r *Reader) FeedBlock(data []byte, number, offset int64) (lines int64) {
 			if at == len(data) {
 				break
 			}
+			if skipped > 0 && data[at] == ' ' {
+				r.front = append(r.front[:0], frontBefore(data, at)...)
+			}
 		}
 		line, next := data[at:], len(data)
 		if i := bytes.IndexByte(line, '\n'); i >= 0 {
@@ -44,23 +47,28 @@ var newline = []byte{'\n'}
 // lines without "Span(" need no look: no JSON, no pieces, no NULs, and no journal
 // that leaves messages out.
 func literal(data []byte) bool {
-	if len(data) == 0 {
-		return true
-	}
-	line := data
-	if i := bytes.IndexByte(data, '\n'); i >= 0 {
-		line = data[:i]
-	}
-	line, _ = trimLine(line)
-	switch f := unframe(line); f.kind {
-	case docker, cri, journalJSON:
+	if line := bytes.TrimPrefix(data, []byte("\uFEFF")); len(line) > 0 && line[0] == '{' {
 		return false
-	case syslog:
-		if bytes.Contains(data, []byte("blob data]")) {
+	}
+	for _, sign := range [...]string{"\x00", "\n{", " stdout ", " stderr ", "blob data]"} {
+		if bytes.Contains(data, []byte(sign)) {
 			return false
 		}
 	}
-	return !(len(line) > 0 && line[0] == '{') && bytes.IndexByte(data, 0) < 0 && !bytes.Contains(data, []byte("\n{"))
+	return true
+}
+
+// frontBefore is the beginning of the last line in front of offset at of a block
+// that is not indented.
+func frontBefore(data []byte, at int) []byte {
+	for at > 0 {
+		start := bytes.LastIndexByte(data[:at-1], '\n') + 1
+		if line := data[start:at]; line[0] != ' ' && line[0] != '\n' {
+			return line[:min(len(line), maxFront)]
+		}
+		at = start
+	}
+	return nil
 }
 
 // Rebase moves the places of what is held back by so many lines and bytes.

@@ -43,7 +43,8 @@ func TestBlocksGiveWhatLinesGive(t *testing.T) {
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		file := files[rapid.IntRange(0, len(files)-1).Draw(rt, "file")]
-		lines := bytes.SplitAfter(file, []byte("\n"))
+		first := rapid.SampledFrom([]string{"", "torn end\n", "-- Logs begin at Thu --\n", "    indented\n", "\n"}).Draw(rt, "first")
+		lines := bytes.SplitAfter(append([]byte(first), file...), []byte("\n"))
 		want, wantCounts := all(func(r *Reader) {
 			offset := int64(0)
 			for i, line := range lines {
@@ -75,4 +76,28 @@ func TestBlockOfOneUnterminatedLine(t *testing.T) {
 	require.EqualValues(t, 3, r.FeedBlock([]byte(strings.Repeat("\n", 3)), 1, 0))
 	require.EqualValues(t, 2, r.FeedBlock([]byte(plainHeader+spanText(1)+"\nx"), 1, 0))
 	require.Equal(t, Counts{Lines: 6, Parsed: 1}, r.Counts)
+}
+
+// A line that is indented goes on with the line above it, also where that is
+// passed over.
+func TestIndentedLineOfAnotherProcess(t *testing.T) {
+	block := "Apr 18 02:02:08 hostA nova-api[1111]: " + plainHeader + spanText(1) + "\n" +
+		"Apr 18 02:02:08 hostB nova-oth[2222]: Traceback (most recent call last):\n" +
+		strings.Repeat(" ", 38) + "no pid: 2012-12-06 01:58:42 INFO tomograph.backends.log [-] " + spanText(2) + "\n" +
+		"plain\n" + strings.Repeat(" ", 38) + "torn 2012-12-06 01:58:42 INFO tomograph.backends.log [-] " + spanText(3) + "\n"
+	feeds := map[string]func(*Reader){
+		"block": func(r *Reader) { r.FeedBlock([]byte(block), 1, 0) },
+		"lines": func(r *Reader) {
+			for i, line := range strings.Split(block, "\n") {
+				r.Feed(Line{Text: []byte(line), Number: int64(i + 1)})
+			}
+		},
+	}
+	for name, feed := range feeds {
+		var hosts []string
+		r := NewReader("x.log", Options{}, Output{Record: func(r Result) { hosts = append(hosts, r.Span.Origin[0].LogHost) }})
+		feed(r)
+		r.Flush()
+		require.Equal(t, []string{"hostA", "hostB", ""}, hosts, name)
+	}
 }

@@ -69,6 +69,7 @@ type Reader struct {
 	bytes   int                 // held in partial and open
 	fed     int64               // lines
 	above   frame               // the syslog or journal line above, for its continuation lines
+	front   []byte              // the beginning of that line, if its frame was not needed so far
 }
 
 // Continue goes on with another file in which the content of the one before goes
@@ -92,6 +93,9 @@ func (r *Reader) Feed(line Line) {
 	r.fed++
 	text, lead := trimLine(line.Text)
 	if len(r.open) == 0 && len(r.partial) == 0 && !interesting(text) {
+		if len(text) > 0 && text[0] != ' ' {
+			r.front = append(r.front[:0], text[:min(len(text), maxFront)]...)
+		}
 		return
 	}
 	place := Place{File: r.file, Line: line.Number, Offset: line.Offset}
@@ -243,23 +247,35 @@ func nextMention(text []byte) int {
 // deep as the frame of the journal line above goes on with that line's message.
 func (r *Reader) unframe(text []byte) frame {
 	f := unframe(text)
-	switch {
-	case f.kind == syslog:
-		if isBlob(f.text) {
-			f.lost = "the journal shows a message only as " + string(f.text) + ": read it again with journalctl -o json -a"
+	indent := len(text) - len(bytes.TrimLeft(text, " "))
+	if f.kind == unframed && (indent > 0 || len(text) == 0) {
+		if len(r.front) > 0 {
+			r.above = unframe(r.front).above()
+			r.front = r.front[:0]
 		}
-		r.above = frame{kind: syslog, stream: f.stream, host: f.host, pid: f.pid, width: f.width}
-	case f.kind == unframed && r.above.width > 0:
-		indent := len(text) - len(bytes.TrimLeft(text, " "))
-		if indent == len(text) || indent >= r.above.width {
+		if r.above.width > 0 && (indent == len(text) || indent >= r.above.width) {
 			f = r.above
 			f.at = min(f.width, len(text))
 			f.text, f.continues = text[f.at:], true
-		} else {
-			r.above = frame{}
 		}
+		return f
+	}
+	r.above, r.front = f.above(), r.front[:0]
+	if f.kind == syslog && isBlob(f.text) {
+		f.lost = "the journal shows a message only as " + string(f.text) + ": read it again with journalctl -o json -a"
 	}
 	return f
+}
+
+// maxFront is as long as the frame of a line is at most.
+const maxFront = 600
+
+// above is what a line's frame says of the lines that continue it.
+func (f frame) above() frame {
+	if f.kind != syslog {
+		return frame{}
+	}
+	return frame{kind: syslog, stream: f.stream, host: f.host, pid: f.pid, time: f.time, width: f.width}
 }
 
 // isBlob recognises what journalctl -o short prints for a message with control

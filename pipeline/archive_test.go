@@ -212,7 +212,9 @@ func TestRecordOverRotation(t *testing.T) {
 	for name, content := range map[string]string{
 		"nova.log.1": first + "\n", "nova.log": second + span(2),
 		"0.log.20260301-080000": piece + "P " + first[:80] + "\n", "0.log": piece + "F " + first[80:] + "\n" + piece + "F " + second,
-		"other.log.2": first, "other.log": second, // the one in between is gone
+		"other.log.2": first + "\n", "other.log": second, // the one in between is gone
+		"open.log.1": first, "open.log": second, // nobody knows how its last line ends
+		"cut.log.1.gz": string(gz(t, []byte(first+"\n"))[:40]), "cut.log": second,
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
 	}
@@ -222,12 +224,16 @@ func TestRecordOverRotation(t *testing.T) {
 	result, err = Replay(t.Context(), Options{Paths: []string{filepath.Join(dir, "0.log*")}})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, result.Ledger.Parsed)
-	for _, paths := range [][]string{{"nova.log", "nova.log.1"}, {"other.log.2", "other.log"}} {
+	for _, paths := range [][]string{{"nova.log", "nova.log.1"}, {"other.log.2", "other.log"}, {"open.log.1", "open.log"}} {
 		result, err = Replay(t.Context(), Options{Paths: []string{filepath.Join(dir, paths[0]), filepath.Join(dir, paths[1])}})
 		require.NoError(t, err)
 		require.EqualValues(t, 1, result.Ledger.Salvaged)
 		requireBalance(t, &result.Ledger)
 	}
+	result, err = Replay(t.Context(), Options{Paths: []string{filepath.Join(dir, "cut.log*")}})
+	require.NoError(t, err)
+	require.Zero(t, result.Ledger.Parsed)
+	require.Len(t, result.Ledger.Unreadable, 1)
 }
 
 // Traces written as JSON and log lines may stand in one stream, in any order.

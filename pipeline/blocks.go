@@ -122,7 +122,7 @@ func cut(content io.Reader, longest int, take func(*block) bool) (rest io.Reader
 			return io.MultiReader(bytes.NewReader(data), content), lines, offset
 		}
 		if err == nil {
-			end := bytes.LastIndexByte(data, '\n') + 1
+			end := blockEnd(data)
 			carry = bytes.Clone(data[end:])
 			data = data[:end]
 		}
@@ -135,4 +135,16 @@ func cut(content io.Reader, longest int, take func(*block) bool) (rest io.Reader
 			return nil, lines, offset
 		}
 	}
+}
+
+// blockEnd is where a block may end: before a line that is not indented, for an
+// indented one may go on with the one above, or else behind any line.
+func blockEnd(data []byte) int {
+	end := bytes.LastIndexByte(data[:len(data)-1], '\n') + 1
+	for at := end; at > 0; at = bytes.LastIndexByte(data[:at-1], '\n') + 1 {
+		if c := data[at]; c != ' ' && c != '\n' && c != '\r' {
+			return at
+		}
+	}
+	return end
 }

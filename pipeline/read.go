@@ -38,7 +38,8 @@ type reading struct {
 	more   int   // unreadable beyond maxUnreadable
 	err    error // of Complain
 
-	held *finding // holds something back for what follows, or nil
+	held         *finding // holds something back for what follows, or nil
+	unterminated bool     // the last log had no newline at its end
 }
 
 // member reads one member: trace documents by their form, all else as a log.
@@ -85,9 +86,10 @@ func (r *reading) documents(at parser.Place, content io.Reader) {
 
 // log reads a member as a log.
 func (r *reading) log(m *source.Member, content io.Reader) {
-	if !m.Continues {
+	if !m.Continues || r.unterminated { // nobody knows the end of a line without one
 		r.release()
 	}
+	r.unterminated = false
 	if r.held != nil {
 		r.held.reader.Continue(m.Name)
 	}
@@ -100,6 +102,7 @@ func (r *reading) log(m *source.Member, content io.Reader) {
 				r.held = b.found
 				r.held.rebase(b.lines, b.offset)
 			}
+			r.unterminated = !bytes.HasSuffix(b.data, []byte("\n"))
 			r.settle(m.Name)
 			return r.err == nil
 		})
@@ -127,6 +130,7 @@ func (r *reading) lineByLine(name string, content io.Reader, before, offset int6
 			r.unreadable(name, line.Offset+int64(len(line.Text)),
 				fmt.Sprintf("line %d is longer than %d bytes: the rest of it was not read (--max-line sets the limit)", line.Number, len(line.Text)))
 		}
+		r.unterminated = line.Unterminated
 		r.held.reader.Feed(parser.Line{Text: line.Text, Number: line.Number, Offset: line.Offset, Cut: line.Cut})
 		r.take(r.held)
 	}

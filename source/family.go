@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // packedSuffix is no part of a log's name: rotation compresses what it has
@@ -61,15 +62,26 @@ func (r rotation) older(o rotation) int {
 }
 
 // continues says whether a log that ends in the file before goes on in this one:
-// they are neighbours in one rotation.
+// they are neighbours in one rotation, as far as names tell.
 func (r rotation) continues(before rotation) bool {
-	if r.family != before.family || r.age() < before.age() {
+	switch {
+	case r.family == "" || r.family != before.family:
 		return false
+	case r.date != "" && before.date != "":
+		return r.date > before.date && (len(r.date) > len("20060102") || nextDay(before.date) == r.date)
+	case r.date != "" || before.date != "":
+		return before.date != "" && r.number < 0
 	}
-	if r.age() == 0 {
-		return before.date < r.date
+	return before.number-max(r.number, 0) == 1 // X counts as 0
+}
+
+// nextDay is the day behind a day, as digits.
+func nextDay(day string) string {
+	t, err := time.Parse("20060102", day)
+	if err != nil {
+		return ""
 	}
-	return before.age() == 0 || before.number-max(r.number, 0) == 1 // X counts as 0
+	return t.AddDate(0, 0, 1).Format("20060102")
 }
 
 func (r rotation) age() int {

@@ -193,6 +193,7 @@ func (w *walker) finish() {
 }
 
 func (w *walker) skipped(name, reason string) {
+	w.before = rotation{} // there is a gap
 	if len(w.report.Skipped) == maxListed {
 		w.moreSkipped++
 		return
@@ -201,6 +202,7 @@ func (w *walker) skipped(name, reason string) {
 }
 
 func (w *walker) unreadable(name string, offset int64, reason string) {
+	w.before = rotation{} // there is a gap
 	if len(w.report.Unreadable) == maxListed {
 		w.moreUnreadable++
 		return
