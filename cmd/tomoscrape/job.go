@@ -134,6 +134,9 @@ func (j *job) run(ctx context.Context, t task) {
 	before := debug.SetMemoryLimit(-1)
 	debug.SetMemoryLimit(min(before, collectAbove(j.memory)))
 	defer debug.SetMemoryLimit(before)
+	if j.lookup("GOGC") == "" { // spans stay to the end, so to look at them often is in vain
+		defer debug.SetGCPercent(debug.SetGCPercent(garbagePercent))
+	}
 	result, err := pipeline.Replay(ctx, opt)
 	j.bar.clear()
 	if ctx.Err() != nil {
@@ -159,6 +162,9 @@ func (j *job) run(ctx context.Context, t task) {
 	}
 	j.account(&result.Ledger)
 }
+
+// garbagePercent is how much garbage may lie beside the spans, below the limit.
+const garbagePercent = 400
 
 // collectAbove is the size of all memory above which garbage is collected at
 // every opportunity: with the spans it holds the buffers of reading, and some
