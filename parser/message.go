@@ -1,8 +1,6 @@
 package parser
 
-import (
-	"slices"
-)
+import "slices"
 
 // This file holds what a service wrote at once, put together from the lines it
 // was read from, and knows where each byte of it stood.

@@ -358,8 +358,11 @@ func (r *Reader) records(m *message, key string) {
 				nul = len(m.text)
 			}
 		}
-		text := m.text[start.span:nul]
-		d := r.decode(text, m.frame.kind == syslog, nulBehind(text, m.text[start.span:]))
+		behind := -1 // of the NUL in the record's text
+		if nul < len(m.text) {
+			behind = nul - start.span
+		}
+		d := r.decode(m.text[start.span:], m.frame.kind == syslog, behind)
 		var next spanStart
 		if d.damage == nil {
 			end := start.span + d.end
@@ -386,14 +389,6 @@ func (r *Reader) records(m *message, key string) {
 		r.emit(m, start, d)
 		start = next
 	}
-}
-
-// nulBehind is the offset of the NUL that ends text within whole, -1 if none does.
-func nulBehind(text, whole []byte) int {
-	if len(text) < len(whole) {
-		return len(text)
-	}
-	return -1
 }
 
 // within takes the frame that begins at offset at of a line.
