@@ -44,14 +44,22 @@ func (r *Reader) FeedBlock(data []byte, number, offset int64) (lines int64) {
 var newline = []byte{'\n'}
 
 // literal says whether a span's text stands in a block as it was written, so that
-// lines without "Span(" need no look: no JSON, no pieces, no NULs, and no journal
-// that leaves messages out.
+// lines without "Span(" need no look: no line hides it, and there are no NULs.
 func literal(data []byte) bool {
-	if line := bytes.TrimPrefix(data, []byte("\uFEFF")); len(line) > 0 && line[0] == '{' {
+	if bytes.IndexByte(data, 0) >= 0 {
 		return false
 	}
-	for _, sign := range [...]string{"\x00", "\n{", " stdout ", " stderr ", "blob data]"} {
-		if bytes.Contains(data, []byte(sign)) {
+	for len(data) > 0 {
+		line := data
+		if i := bytes.IndexByte(data, '\n'); i >= 0 {
+			line, data = data[:i], data[i+1:]
+		} else {
+			data = nil
+		}
+		if len(line) > 0 && (line[0] == '\xef' || line[len(line)-1] == '\r') {
+			line, _ = trimLine(line)
+		}
+		if hides(line) {
 			return false
 		}
 	}

@@ -3,6 +3,7 @@ package parser
 import (
 	"bytes"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -61,25 +62,35 @@ func unframe(line []byte) frame {
 
 // unframeCRI reads TIME stdout|stderr P|F TEXT.
 func unframeCRI(line []byte) (frame, bool) {
-	n := timeEnd(line)
-	if n == 0 || line[10] != 'T' {
+	if len(line) <= 10 || line[10] != 'T' {
 		return frame{}, false
 	}
+	n := timeEnd(line)
+	stream := criStream(line, n)
+	at := n + len(stream) + 1
+	if stream == "" || at > len(line) {
+		return frame{}, false
+	}
+	tag := line[at-1]
+	if at < len(line) && line[at] == ':' { // more tags, as in F:x
+		at += wordEnd(line[at:])
+	}
+	if tag != 'P' && tag != 'F' || at < len(line) && line[at] != ' ' {
+		return frame{}, false
+	}
+	at = min(at+1, len(line))
+	return frame{kind: cri, stream: strings.TrimSpace(stream), text: line[at:], at: at, time: absoluteTime(line[:n]), more: tag == 'P'}, true
+}
+
+// criStream is the stream that stands, between blanks, behind the n bytes of the
+// time that a line begins with; "" if none does.
+func criStream(line []byte, n int) string {
 	for _, stream := range [...]string{" stdout ", " stderr "} {
-		if rest := line[n:]; bytes.HasPrefix(rest, []byte(stream)) && len(rest) >= len(stream)+1 {
-			tag := rest[len(stream)]
-			at := n + len(stream) + 1
-			if at < len(line) && line[at] == ':' { // more tags, as in F:x
-				at += wordEnd(line[at:])
-			}
-			if tag != 'P' && tag != 'F' || at < len(line) && line[at] != ' ' {
-				return frame{}, false
-			}
-			at = min(at+1, len(line))
-			return frame{kind: cri, stream: stream[1:7], text: line[at:], at: at, time: absoluteTime(line[:n]), more: tag == 'P'}, true
+		if n > 0 && bytes.HasPrefix(line[n:], []byte(stream)) {
+			return stream
 		}
 	}
-	return frame{}, false
+	return ""
 }
 
 // unframeSyslog reads the two stamps of syslog daemons and journalctl -o short:

@@ -215,15 +215,21 @@ func trimLine(line []byte) (text []byte, lead int) {
 }
 
 // interesting says whether a line can hold a span record, or part of one.
-func interesting(text []byte) bool {
+func interesting(text []byte) bool { return hides(text) || mentions(text) }
+
+// hides says whether a line may hold a span's text, or part of it, in another form
+// than the service wrote it: as JSON, in pieces, or left out by the journal.
+func hides(text []byte) bool {
 	if len(text) == 0 {
 		return false
 	}
-	if mentions(text) || text[0] == '{' || bytes.HasSuffix(text, []byte("blob data]")) {
+	switch c := text[0]; {
+	case c == '{', text[len(text)-1] == ']' && bytes.HasSuffix(text, []byte("blob data]")):
 		return true
+	case c < '0' || c > '9':
+		return false
 	}
-	// CRI: 2026-03-01T07:59:59.618516836Z stdout P …
-	return text[0] >= '0' && text[0] <= '9' && len(text) > 10 && text[10] == 'T'
+	return len(text) > 10 && text[10] == 'T' && criStream(text, timeEnd(text)) != ""
 }
 
 // mentions says whether a text has "Span(" in it, or "span(".
