@@ -94,7 +94,7 @@ func read(t *testing.T, log []byte) (traces []trace.Trace, counts parser.Counts)
 	spans := map[trace.ID][]trace.Span{}
 	reader := parser.NewReader("made.log", parser.Options{}, parser.Output{Record: func(r parser.Result) {
 		require.Nil(t, r.Complaint)
-		spans[r.Span.TraceID] = append(spans[r.Span.TraceID], r.Span)
+		spans[r.Span.TraceID] = append(spans[r.Span.TraceID], r.Span.Clone())
 	}})
 	for line := range bytes.Lines(log) {
 		reader.Feed(parser.Line{Text: bytes.TrimSuffix(line, []byte("\n"))})

@@ -2,64 +2,32 @@ package export
 
 import (
 	"io"
-	"iter"
-	"sync"
 
-	"github.com/tomoscrape/tomoscrape/internal/inorder"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/tracejson"
 )
 
+// Render has work called for each of some traces, maybe for several at a time; a
+// trace is work's only until that returns. take gets what work appended to dst, in
+// the order of the traces and one at a time; if it returns false, no more comes.
+// The error is that of the traces.
+type Render func(work func(dst []byte, t *trace.Trace) []byte, take func(text []byte) bool) error
+
 // JSON writes the document of each trace on a line of its own. For a terminal
 // the document is the same, but all characters that could steer it stand as
 // JSON escapes. An error among the traces ends the output and is returned.
-func JSON(w io.Writer, traces iter.Seq2[*trace.Trace, error], v View) error {
-	var readErr, writeErr error
-	buffers := sync.Pool{New: func() any { return new([]byte) }}
-	inorder.Each(batches(traces, &readErr), func(batch []*trace.Trace) *[]byte {
-		lines := buffers.Get().(*[]byte)
-		*lines = (*lines)[:0]
-		for _, t := range batch {
-			*lines = append(appendLine(*lines, t, v), '\n')
-		}
-		return lines
-	}, func(lines *[]byte) bool {
-		_, writeErr = w.Write(*lines)
-		buffers.Put(lines)
+func JSON(w io.Writer, render Render, v View) error {
+	var writeErr error
+	err := render(func(dst []byte, t *trace.Trace) []byte {
+		return append(appendLine(dst, t, v), '\n')
+	}, func(lines []byte) bool {
+		_, writeErr = w.Write(lines)
 		return writeErr == nil
 	})
 	if writeErr != nil {
 		return writeErr
 	}
-	return readErr
-}
-
-// batchSpans is how many spans a batch has, or one trace of more.
-const batchSpans = 512
-
-// batches gives traces in batches that are worth a worker's while. What ends them
-// is in err.
-func batches(traces iter.Seq2[*trace.Trace, error], err *error) iter.Seq[[]*trace.Trace] {
-	return func(yield func([]*trace.Trace) bool) {
-		var batch []*trace.Trace
-		spans := 0
-		for t, traceErr := range traces {
-			if traceErr != nil {
-				*err = traceErr
-				break
-			}
-			batch = append(batch, t)
-			if spans += len(t.Spans); spans >= batchSpans {
-				if !yield(batch) {
-					return
-				}
-				batch, spans = nil, 0
-			}
-		}
-		if len(batch) > 0 {
-			yield(batch)
-		}
-	}
+	return err
 }
 
 func appendLine(dst []byte, t *trace.Trace, v View) []byte {

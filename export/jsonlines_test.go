@@ -13,21 +13,21 @@ import (
 func TestJSON(t *testing.T) {
 	traces := samples(t, "basic-a8d619c")
 	var out strings.Builder
-	require.NoError(t, JSON(&out, each(traces...), View{}))
+	require.NoError(t, JSON(&out, rendered(each(traces...)), View{}))
 	want := string(tracejson.Append(nil, &traces[0])) + "\n" + string(tracejson.Append(nil, &traces[1])) + "\n"
 	require.Equal(t, want, out.String())
 
 	_, w := io.Pipe()
 	require.NoError(t, w.Close())
-	require.ErrorIs(t, JSON(w, each(traces...), View{}), io.ErrClosedPipe)
+	require.ErrorIs(t, JSON(w, rendered(each(traces...)), View{}), io.ErrClosedPipe)
 }
 
 func TestJSONOnATerminalIsHarmlessAndTheSame(t *testing.T) {
 	traces := oddTraces()[6:7]
 	traces[0].Spans[0].Name.String += "\u202e\u009b\x7f\U000e0041"
 	var raw, safe strings.Builder
-	require.NoError(t, JSON(&raw, each(traces...), View{}))
-	require.NoError(t, JSON(&safe, each(traces...), View{Width: 80}))
+	require.NoError(t, JSON(&raw, rendered(each(traces...)), View{}))
+	require.NoError(t, JSON(&safe, rendered(each(traces...)), View{Width: 80}))
 	harmless(t, strings.TrimSuffix(safe.String(), "\n"))
 	require.JSONEq(t, raw.String(), safe.String())
 	require.Contains(t, safe.String(), `\u202e\u009b\u007f\udb40\udc41`)

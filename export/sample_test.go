@@ -211,6 +211,21 @@ func each(traces ...trace.Trace) iter.Seq2[*trace.Trace, error] {
 	}
 }
 
+// rendered renders traces one after the other.
+func rendered(traces iter.Seq2[*trace.Trace, error]) Render {
+	return func(work func([]byte, *trace.Trace) []byte, take func([]byte) bool) error {
+		for t, err := range traces {
+			if err != nil {
+				return err
+			}
+			if !take(work(nil, t)) {
+				return nil
+			}
+		}
+		return nil
+	}
+}
+
 // The outputs stop at an error among the traces, and return it.
 func TestErrorAmongTraces(t *testing.T) {
 	broken := errors.New("the disk is broken")
@@ -222,7 +237,7 @@ func TestErrorAmongTraces(t *testing.T) {
 		}
 		yield(nil, broken)
 	}
-	require.ErrorIs(t, JSON(io.Discard, traces, View{}), broken)
+	require.ErrorIs(t, JSON(io.Discard, rendered(traces), View{}), broken)
 	require.ErrorIs(t, List(io.Discard, traces, View{}), broken)
 	_, err := ShiftToNow(traces, time.Now())
 	require.ErrorIs(t, err, broken)

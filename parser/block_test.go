@@ -27,15 +27,8 @@ func TestBlocksGiveWhatLinesGive(t *testing.T) {
 	require.Greater(t, len(files), 30)
 	all := func(feed func(*Reader)) (results []Result, counts Counts) {
 		r := NewReader("x.log", Options{}, Output{
-			Record: func(r Result) {
-				if r.Complaint != nil {
-					c := *r.Complaint
-					c.Text = bytes.Clone(c.Text)
-					r.Complaint = &c
-				}
-				results = append(results, r)
-			},
-			Lost: func(at Place, reason string) { results = append(results, Result{Places: []Place{at}}) },
+			Record: func(r Result) { results = append(results, r.clone()) },
+			Lost:   func(at Place, reason string) { results = append(results, Result{Places: []Place{at}}) },
 		})
 		feed(r)
 		r.Flush()

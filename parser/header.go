@@ -264,13 +264,17 @@ func (h *header) request(group []byte) {
 	if h.requestID != "" || !bytes.Contains(group, []byte("req-")) {
 		return
 	}
-	words := bytes.Fields(plain(group))
-	if len(words) == 0 {
-		return
+	var words [2][]byte
+	n := 0
+	for word := range bytes.FieldsSeq(plain(group)) {
+		words[n] = word
+		if n++; n == len(words) {
+			break
+		}
 	}
 	isRequest := func(w []byte) bool { return bytes.HasPrefix(w, []byte("req-")) }
 	switch {
-	case len(words) > 1 && isRequest(words[1]):
+	case isRequest(words[1]):
 		h.requestID = string(words[1])
 		if isRequest(words[0]) {
 			h.globalRequestID = string(words[0])

@@ -2,9 +2,9 @@ package parser
 
 import "hash/maphash"
 
-// interner remembers the texts of literals, decoded, so that what stands in the
-// log again and again (services, hosts, names, SQL) is decoded once and kept in
-// memory once. It forgets: a slot belongs to the literal that came last.
+// interner remembers the texts of literals with escapes or beyond ASCII, so that
+// what stands in the log again and again is decoded once. It forgets: a slot
+// belongs to the literal that came last.
 type interner struct {
 	seed  maphash.Seed
 	slots [1 << internBits]interned
@@ -23,22 +23,6 @@ const (
 
 func newInterner() *interner { return &interner{seed: maphash.MakeSeed()} }
 
-// slot is where the literal is kept, if it is.
-func (in *interner) slot(literal []byte) (s *interned, known bool) {
-	s = &in.slots[maphash.Bytes(in.seed, literal)>>(64-internBits)]
-	return s, s.literal == string(literal)
-}
-
-// source is a literal's own text, for numbers.
-func (in *interner) source(literal []byte) string {
-	s, known := in.slot(literal)
-	if !known {
-		text := string(literal)
-		*s = interned{literal: text, text: text}
-	}
-	return s.literal
-}
-
 // string is the text of a string literal that is known to be well-formed but for
 // its escapes; ok is false if one of these is broken.
 func (in *interner) string(literal []byte) (text string, invalid, ok bool) {
@@ -46,8 +30,8 @@ func (in *interner) string(literal []byte) (text string, invalid, ok bool) {
 		text, invalid, bad := literalString(literal)
 		return text, invalid, bad < 0
 	}
-	s, known := in.slot(literal)
-	if !known {
+	s := &in.slots[maphash.Bytes(in.seed, literal)>>(64-internBits)]
+	if s.literal != string(literal) {
 		text, invalid, bad := literalString(literal)
 		if bad >= 0 {
 			return "", false, false

@@ -39,7 +39,7 @@ func (m *message) own() {
 	if m.size > 0 {
 		return
 	}
-	m.text = slices.Clone(m.text)
+	m.text, m.parts = slices.Clone(m.text), slices.Clone(m.parts)
 	m.size = len(m.text)
 	for i := range m.parts {
 		p := &m.parts[i]

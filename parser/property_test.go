@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,15 +31,22 @@ func read(t testing.TB, lines ...string) (spans []trace.Span, complaints []Compl
 	return spans, complaints, counts
 }
 
+// clone is a result that can be kept.
+func (r Result) clone() Result {
+	r.Span = r.Span.Clone()
+	r.Places = slices.Clone(r.Places)
+	if r.Complaint != nil {
+		c := *r.Complaint
+		c.Text = bytes.Clone(c.Text[:min(len(c.Text), 4096)])
+		r.Complaint = &c
+	}
+	return r
+}
+
 func readResults(t testing.TB, lines ...string) (results []Result, counts Counts) {
 	r := NewReader("nova.log", Options{}, Output{
 		Record: func(r Result) {
-			if r.Complaint != nil {
-				c := *r.Complaint
-				c.Text = bytes.Clone(c.Text[:min(len(c.Text), 4096)])
-				r.Complaint = &c
-			}
-			results = append(results, r)
+			results = append(results, r.clone())
 		},
 		Lost: func(at Place, reason string) {
 			t.Helper()

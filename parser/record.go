@@ -25,11 +25,12 @@ type Place struct {
 	Offset int64  // in bytes, of the line's first byte in the unpacked file
 }
 
-// Result is what became of one span record.
+// Result is what became of one span record. It is borrowed, with all that it
+// refers to; [trace.Span.Clone] makes a span that can be kept.
 type Result struct {
 	Span      trace.Span // valid if HasSpan
 	HasSpan   bool
-	Complaint *Complaint // nil if the record parsed whole; Text is borrowed
+	Complaint *Complaint // nil if the record parsed whole
 	Places    []Place    // of the lines that the record is made of
 }
 
@@ -70,6 +71,12 @@ type Reader struct {
 	fed     int64               // lines
 	above   frame               // the syslog or journal line above, for its continuation lines
 	front   []byte              // the beginning of that line, if its frame was not needed so far
+
+	// What is lent out, or needed for a line only.
+	line   message
+	part   [1]part
+	places []Place
+	origin [1]trace.Origin
 }
 
 // Continue goes on with another file in which the content of the one before goes
@@ -122,8 +129,9 @@ func (r *Reader) Feed(line Line) {
 		if f.lost != "" {
 			r.out.Lost(place, f.lost)
 		} else {
-			r.take(&message{fed: r.fed, text: f.text, frame: f, cut: line.Cut || f.kind == unframed && next < len(text), parts: []part{{
-				place: place, raw: line.Text, column: lead + f.at, literal: len(f.literal), array: f.array}}})
+			r.part[0] = part{place: place, raw: line.Text, column: lead + f.at, literal: len(f.literal), array: f.array}
+			r.line = message{fed: r.fed, text: f.text, frame: f, cut: line.Cut || f.kind == unframed && next < len(text), parts: r.part[:]}
+			r.take(&r.line)
 		}
 		text, lead = text[next:], lead+next
 	}
@@ -303,9 +311,10 @@ func (r *Reader) join(m *message) *message {
 		return m
 	}
 	if before == nil {
-		m.own()
-		r.partial[key] = m
-		r.bytes += m.held()
+		first := *m
+		first.own()
+		r.partial[key] = &first
+		r.bytes += first.held()
 		r.bound()
 		return nil
 	}
@@ -440,19 +449,21 @@ func (r *Reader) mention(text []byte) {
 
 // emit hands out what became of a record.
 func (r *Reader) emit(m *message, start spanStart, d decoded) {
-	result := Result{Span: d.span, HasSpan: d.has, Places: make([]Place, len(m.parts))}
-	for i, p := range m.parts {
-		result.Places[i] = p.place
+	r.places = r.places[:0]
+	for i := range m.parts {
+		r.places = append(r.places, m.parts[i].place)
 	}
+	result := Result{Span: d.span, HasSpan: d.has, Places: r.places}
 	if d.damage != nil {
 		result.Complaint = r.complaint(m, start.span+d.damage.at, d)
 	}
 	if d.has {
 		f, h, place := &m.frame, &start.head, m.place(start.span)
-		result.Span.Origin = []trace.Origin{{
+		r.origin[0] = trace.Origin{
 			File: place.File, Line: place.Line, RequestID: h.requestID, GlobalRequestID: h.globalRequestID,
 			PID: cmp.Or(h.pid, f.pid), LogHost: f.host, LogTime: f.time,
-		}}
+		}
+		result.Span.Origin = r.origin[:]
 	}
 	switch {
 	case d.damage == nil:

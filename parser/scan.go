@@ -2,6 +2,9 @@ package parser
 
 import (
 	"bytes"
+	"encoding/binary"
+	"slices"
+	"unsafe"
 
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -9,11 +12,12 @@ import (
 // scanner decodes the text of a span that is just as tomograph's repr prints it:
 // all fields of its era in their order, strings, numbers and constants for
 // values. It is by far the fastest way (see docs/architecture.md) and knows
-// nothing of damage: where it gives up, the grammar is asked. It allocates what
-// the span keeps and nothing else. A scanner is for one goroutine.
+// nothing of damage: where it gives up, the grammar is asked. What it gives is
+// borrowed: strings without escapes from the text, lists until the next span is
+// scanned, so that it allocates next to nothing. A scanner is for one goroutine.
 type scanner struct {
 	interner   *interner
-	notes      []trace.Note // of the span at hand; copied when their number is known
+	notes      []trace.Note // of the span at hand
 	dimensions []trace.Dimension
 
 	text []byte
@@ -88,7 +92,9 @@ func (s *scanner) noteList() bool {
 			return false
 		}
 	}
-	s.span.Notes = append([]trace.Note(nil), s.notes...)
+	if n := len(s.notes); n > 0 {
+		s.span.Notes = s.notes[:n:n]
+	}
 	return true
 }
 
@@ -105,7 +111,9 @@ func (s *scanner) dimensionList() bool {
 			return false
 		}
 	}
-	s.span.Dimensions = append([]trace.Dimension{}, s.dimensions...)
+	if s.span.Dimensions = []trace.Dimension{}; len(s.dimensions) > 0 {
+		s.span.Dimensions = slices.Clip(s.dimensions)
+	}
 	return true
 }
 
@@ -184,12 +192,19 @@ func (s *scanner) string(text *string) bool {
 	if !ok || size < 0 {
 		return false
 	}
-	decoded, invalid, ok := s.interner.string(rest[:size])
+	literal := rest[:size]
+	s.at += size
+	if c := literal[0]; c == '\'' || c == '"' {
+		if body := literal[1 : size-1]; plainASCII(body) { // nearly all
+			*text = borrowed(body)
+			return true
+		}
+	}
+	decoded, invalid, ok := s.interner.string(literal)
 	if invalid {
 		s.span.Damage |= trace.InvalidUTF8
 	}
 	*text = decoded
-	s.at += size
 	return ok
 }
 
@@ -222,6 +237,31 @@ func (s *scanner) value(v *trace.Value) bool {
 	if !float {
 		v.Kind, number = trace.Int, bytes.TrimSuffix(number, []byte("L"))
 	}
-	v.Text = s.interner.source(number)
+	v.Text = borrowed(number)
 	return true
 }
+
+// plainASCII says whether the body of a string literal stands for itself: it is
+// ASCII and has no backslash.
+func plainASCII(body []byte) bool {
+	const low, high, slashes = 0x0101010101010101, 0x8080808080808080, 0x5c5c5c5c5c5c5c5c
+	for len(body) >= 8 {
+		// A byte of x is 0 where there is a backslash; then the subtraction
+		// borrows from its highest bit.
+		n := binary.LittleEndian.Uint64(body)
+		x := n ^ slashes
+		if (n|(x-low)&^x)&high != 0 {
+			return false
+		}
+		body = body[8:]
+	}
+	for _, c := range body {
+		if c >= 0x80 || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+// borrowed is text as a string without a copy; it changes when text does.
+func borrowed(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) }

@@ -25,7 +25,7 @@ import (
 
 // all are the traces of a result.
 func all(t testing.TB, r *Result) (traces []trace.Trace) {
-	for tr, err := range r.Traces {
+	for tr, err := range r.Traces() {
 		require.NoError(t, err)
 		traces = append(traces, *tr)
 	}
@@ -241,7 +241,7 @@ func TestMixedStream(t *testing.T) {
 	first, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(logs, "havana")}})
 	require.NoError(t, err)
 	var traces []byte
-	for tr, err := range first.Traces {
+	for tr, err := range first.Traces() {
 		require.NoError(t, err)
 		traces = append(tracejson.Append(traces, tr), '\n')
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/internal/inorder"
 	"github.com/tomoscrape/tomoscrape/parser"
+	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 // This file reads a log in blocks, several at once:
@@ -30,28 +31,57 @@ type block struct {
 
 // finding is a Reader and what it found since that was last taken.
 type finding struct {
-	reader *parser.Reader
-	events []event
-	counts parser.Counts // those that were taken already
+	reader  *parser.Reader
+	encoder encoder
+	events  []event
+	records []byte
+	counts  parser.Counts // those that were taken already
 }
 
 // event is a record, a lost line or a trace document; complaint and document
 // borrow from the block.
 type event struct {
-	record   parser.Result
-	lost     string
-	document []byte
-	at       parser.Place
+	id        trace.ID
+	cost      int64
+	from, to  int // the record's place among the records; there is none if they are equal
+	complaint *parser.Complaint
+	lost      string
+	document  []byte
+	at        parser.Place
 }
 
+// findings are those that were freed.
+var findings = sync.Pool{New: func() any { return new(finding) }}
+
 func (r *reading) newFinding(name string) *finding {
-	f := &finding{}
+	f := findings.Get().(*finding)
+	f.encoder, f.counts = encoder{names: r.opt.names}, parser.Counts{}
 	f.reader = parser.NewReader(name, r.opt.Parser, parser.Output{
-		Record:   func(record parser.Result) { f.events = append(f.events, event{record: record}) },
+		Record: func(record parser.Result) {
+			e := event{from: len(f.records), complaint: record.Complaint}
+			if record.HasSpan {
+				e.id, e.cost = record.Span.TraceID, cost(&record.Span)
+				f.records = f.encoder.appendRecord(f.records, &record.Span)
+			}
+			e.to = len(f.records)
+			f.events = append(f.events, e)
+		},
 		Lost:     func(at parser.Place, reason string) { f.events = append(f.events, event{at: at, lost: reason}) },
 		Document: func(at parser.Place, text []byte) { f.events = append(f.events, event{at: at, document: text}) },
 	})
 	return f
+}
+
+// free forgets what a finding found.
+func (f *finding) free() {
+	f.clear()
+	f.reader = nil
+	findings.Put(f)
+}
+
+func (f *finding) clear() {
+	clear(f.events)
+	f.events, f.records = f.events[:0], f.records[:0]
 }
 
 // holding says whether the Reader holds something back for what follows.
@@ -67,10 +97,10 @@ func (f *finding) rebase(lines, offset int64) {
 		e := &f.events[i]
 		e.at.Line += lines
 		e.at.Offset += offset
-		for j := range e.record.Span.Origin {
-			e.record.Span.Origin[j].Line += lines
+		if e.from < e.to {
+			moveLine(f.records[e.from:e.to], lines)
 		}
-		if c := e.record.Complaint; c != nil {
+		if c := e.complaint; c != nil {
 			c.Line += lines
 			c.Offset += offset
 		}

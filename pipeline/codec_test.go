@@ -6,7 +6,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -71,49 +70,49 @@ func list[T any](element *rapid.Generator[T]) *rapid.Generator[[]T] {
 	return rapid.OneOf(rapid.Just([]T(nil)), rapid.SliceOfN(element, 0, 3))
 }
 
-// What is decoded is what was encoded, with names in the table and without.
-func TestSpansComeBackFromTheirCode(t *testing.T) {
+// What is decoded is what was encoded, whatever stands in the decoder's room, and
+// a line that was moved.
+func TestSpansComeBackFromTheirRecords(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := &names{}
-		d := decoder{names: n}
+		e, d := encoder{names: n}, decoder{names: n}
 		for range 3 {
 			want := anySpan.Draw(t, "span")
-			code := n.appendSpan(nil, &want)
-			n.closed = true
-			d.text, d.bad = string(code), false
-			got := trace.Span{TraceID: want.TraceID}
-			d.span(&got)
-			require.NoError(t, d.end())
+			record := e.appendRecord(nil, &want)
+			if len(want.Origin) > 0 {
+				lines := rapid.Int64().Draw(t, "lines")
+				moveLine(record, lines)
+				want.Origin[0].Line += lines
+			}
+			var got trace.Span
+			d.reuse()
+			require.NoError(t, d.record(string(record), &got))
 			require.Equal(t, want, got)
-			require.GreaterOrEqual(t, cost(&want), cost(&trace.Span{}))
+			d.begin(string(record))
+			id, price := d.key()
+			require.Equal(t, want.TraceID, id)
+			require.Equal(t, cost(&want), price)
+			require.GreaterOrEqual(t, price, cost(&trace.Span{}))
+
+			// A record that is cut or wrong somewhere is an error, or another span.
+			require.ErrorIs(t, d.record(string(record[:rapid.IntRange(0, len(record)-1).Draw(t, "cut")]), &got), errCodec)
+			record[rapid.IntRange(0, len(record)-1).Draw(t, "at")] = rapid.Byte().Draw(t, "byte")
+			if err := d.record(string(record), &got); err != nil {
+				require.ErrorIs(t, err, errCodec)
+			}
 		}
 	})
 }
 
-func TestTracesComeBackFromTheirCode(t *testing.T) {
+func TestHeadsComeBack(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		spans := rapid.SliceOfN(anySpan, 0, 6).Draw(t, "spans")
-		id := anyID.Draw(t, "trace id")
-		for i := range spans {
-			spans[i].TraceID = id
-		}
-		want, _ := assemble.Trace(id, spans, assemble.Options{AdjustSkew: rapid.Bool().Draw(t, "adjust")})
-		n := &names{}
-		d := decoder{names: n}
-		head, err := d.head(string(appendHead(nil, &want)))
+		want := trace.Trace{ID: anyID.Draw(t, "id"), Start: rapid.Int64().Draw(t, "start"), HasStart: rapid.Bool().Draw(t, "has start")}
+		price := rapid.Int64Range(0, 1<<50).Draw(t, "cost")
+		var d decoder
+		got, gotPrice, err := d.head(string(appendHead(nil, &want, price)))
 		require.NoError(t, err)
-		code := n.appendTrace(nil, &want)
-		got, err := d.trace(head, string(code))
-		require.NoError(t, err)
-		require.Equal(t, &want, got)
-
-		// Code that is cut or wrong somewhere is an error, or another trace.
-		_, err = d.trace(head, string(code[:rapid.IntRange(0, len(code)-1).Draw(t, "cut")]))
-		require.ErrorIs(t, err, errCodec)
-		code[rapid.IntRange(0, len(code)-1).Draw(t, "at")] = rapid.Byte().Draw(t, "byte")
-		if _, err = d.trace(head, string(code)); err != nil {
-			require.ErrorIs(t, err, errCodec)
-		}
+		require.Equal(t, want, got)
+		require.Equal(t, price, gotPrice)
 	})
 }
 

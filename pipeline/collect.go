@@ -3,53 +3,57 @@ package pipeline
 import (
 	"unsafe"
 
-	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 // DefaultMemory is what spans may take before they go to disk, in bytes.
 const DefaultMemory = 512 << 20
 
-// collector takes spans in the order of the input: into an assembler as long as
-// they are within the limit, from then on, with all that were there, to disk.
+// collector takes the records of spans in the order of the input: into memory as
+// long as they are within the limit, from then on, with all that were there, to
+// disk.
 type collector struct {
-	assembler *assemble.Assembler
-	held      int64 // what the spans in the assembler take, see cost
-	limit     int64
-	disk      *disk
-	spill     *spill      // nil while all is in memory
-	err       error       // of the disk; what comes after it is dropped
-	fail      func(error) // is told err
+	held  held
+	limit int64
+	disk  *disk
+	spill *spill      // nil while all is in memory
+	err   error       // of the disk; what comes after it is dropped
+	fail  func(error) // is told err
 }
 
-func (c *collector) add(s trace.Span) {
+// add takes a record, which it does not keep.
+func (c *collector) add(id trace.ID, cost int64, record []byte) {
 	if c.err != nil {
 		return
 	}
 	if c.spill != nil {
-		c.check(c.spill.add(&s))
+		c.check(c.spill.add(id, cost, record))
 		return
 	}
-	c.held += cost(&s)
-	if c.assembler.Add(s) {
-		c.held += traceCost
-	}
-	if c.held > c.limit {
+	// A trace that takes much of the limit when it is made is no matter for
+	// memory either.
+	if ofTrace := c.held.add(id, cost, record); c.held.size > c.limit || ofTrace > c.limit/2 {
 		c.spill = newSpill(c.disk, maxPartitions)
 		c.check(c.empty())
 	}
 }
 
-// empty moves what the assembler holds to disk. The spans of a trace stay in
-// their order.
+// empty moves what is held to disk.
 func (c *collector) empty() error {
-	for spans := range c.assembler.Groups() {
-		for i := range spans {
-			if err := c.spill.add(&spans[i]); err != nil {
+	var d decoder
+	for i, chunk := range c.held.chunks {
+		c.held.chunks[i] = nil
+		for text := unsafe.String(unsafe.SliceData(chunk), len(chunk)); text != ""; {
+			record, rest, _ := cutRecord(text) // it was put there just so
+			d.begin(record)
+			id, cost := d.key()
+			if err := c.spill.add(id, cost, unsafe.Slice(unsafe.StringData(record), len(record))); err != nil {
 				return err
 			}
+			text = rest
 		}
 	}
+	c.held = held{}
 	return nil
 }
 
@@ -60,37 +64,28 @@ func (c *collector) check(err error) {
 	}
 }
 
-// What a trace takes beside its spans: its place in the assembler and the
-// trace.Trace that it becomes.
-const traceCost = 2*int64(unsafe.Sizeof(trace.Trace{})) + 128
-
-// cost is about what a span takes in memory, in bytes, until its trace is
-// assembled: itself in a list with room to grow, the node it becomes, all that
-// these refer to, and what the allocator rounds up. Strings that spans share
-// count for each.
+// cost is about what a span takes in memory, in bytes, when its record is decoded
+// and its trace made: itself, the node it becomes, and all that these refer to.
 func cost(s *trace.Span) int64 {
 	const (
-		span      = int64(unsafe.Sizeof(trace.Span{}))*3/2 + int64(unsafe.Sizeof(trace.Node{})) + 96
+		span      = int64(unsafe.Sizeof(trace.Span{})) + int64(unsafe.Sizeof(trace.Node{})) + 96
 		note      = int64(unsafe.Sizeof(trace.Note{}))
 		dimension = int64(unsafe.Sizeof(trace.Dimension{}))
 		origin    = int64(unsafe.Sizeof(trace.Origin{}))
-		rounding  = 8
 	)
 	n := span + int64(len(s.TraceID.Odd)+len(s.ID.Odd)+len(s.ParentID.Odd)+len(s.Name.String)) + fieldsCost(s.Extra)
-	n += int64(cap(s.Notes))*note + int64(cap(s.Dimensions))*dimension + int64(cap(s.Origin))*origin
+	n += int64(len(s.Notes))*note + int64(len(s.Dimensions))*dimension + int64(len(s.Origin))*origin
 	for i := range s.Notes {
 		v := &s.Notes[i]
-		n += int64(len(v.Value.Text)+len(v.Service.String)+len(v.Address.String)+len(v.Port.Text)+len(v.Duration.Text)) + rounding
-		n += fieldsCost(v.Extra)
+		n += int64(len(v.Value.Text)+len(v.Service.String)+len(v.Address.String)+len(v.Port.Text)+len(v.Duration.Text)) + fieldsCost(v.Extra)
 	}
 	for i := range s.Dimensions {
 		d := &s.Dimensions[i]
-		n += int64(len(d.Key.String)+len(d.Value.Text)+len(d.Service.String)+len(d.Address.String)+len(d.Port.Text)) + rounding
-		n += fieldsCost(d.Extra)
+		n += int64(len(d.Key.String)+len(d.Value.Text)+len(d.Service.String)+len(d.Address.String)+len(d.Port.Text)) + fieldsCost(d.Extra)
 	}
 	for i := range s.Origin {
 		o := &s.Origin[i]
-		n += int64(len(o.RequestID)+len(o.GlobalRequestID)+len(o.LogHost)) + rounding
+		n += int64(len(o.RequestID) + len(o.GlobalRequestID) + len(o.LogHost))
 	}
 	return n
 }

@@ -44,7 +44,10 @@ type tally struct {
 	partitions, oversized                   int64
 }
 
-func (c *tally) add(t *trace.Trace) {
+// add counts a trace; duplicates is how many copies of its spans there were.
+func (c *tally) add(t *trace.Trace, duplicates int) {
+	c.spans += int64(len(t.Spans))
+	c.duplicates += int64(duplicates)
 	if t.Complete() {
 		c.complete++
 	} else {

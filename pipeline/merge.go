@@ -42,37 +42,30 @@ const (
 	maxMergeBuffer = 256 << 10
 )
 
-// merged merges the runs: it gives the traces by their places in the order of
-// all traces, from first to before end.
-func (s *settling) merged(first, end int) iter.Seq2[*trace.Trace, error] {
-	return func(yield func(*trace.Trace, error) bool) {
-		d := &decoder{names: s.names}
-		m, err := s.runs.open(d, s.limit/8)
+// merged merges the runs: it gives the records of the traces by their places in
+// the order of all traces, from first to before end.
+func (s *settling) merged(first, end int) iter.Seq2[bundle, error] {
+	return func(yield func(bundle, error) bool) {
+		m, err := s.runs.open(s.limit / 8)
 		for at := 0; err == nil && at < end; at++ {
-			var t *trace.Trace
-			if t, err = m.next(d, at >= first); err == nil {
-				err = s.ctx.Err()
-			}
-			if err == nil && at >= first && !yield(t, nil) {
+			var b bundle
+			if b, err = m.next(at >= first); err == nil && at >= first && !yield(b, nil) {
 				return
 			}
 		}
-		if err != nil && s.ctx.Err() == nil {
-			err = s.disk.failed("read", err)
-		}
 		if err != nil {
-			yield(nil, err)
+			yield(bundle{}, s.disk.failed("read", err))
 		}
 	}
 }
 
 // open begins to read all runs, with so much memory for their buffers.
-func (r *runs) open(d *decoder, memory int64) (merge, error) {
+func (r *runs) open(memory int64) (merge, error) {
 	var m merge
 	for _, run := range r.list {
 		buffer := min(max(memory/int64(len(r.list)), minMergeBuffer), maxMergeBuffer)
 		h := &head{in: newRecordReader(r.file, run.from, run.to, int(buffer))}
-		if err := h.next(d); err != nil {
+		if err := h.next(); err != nil {
 			return nil, unexpectedEnd(err)
 		}
 		m = append(m, h)
@@ -84,16 +77,18 @@ func (r *runs) open(d *decoder, memory int64) (merge, error) {
 // head is a run whose next trace is known by its head.
 type head struct {
 	trace.Trace
-	in *recordReader
+	cost int64
+	in   *recordReader
 }
 
 // next reads the head of the next trace.
-func (h *head) next(d *decoder) error {
+func (h *head) next() error {
 	record, err := h.in.next()
 	if err != nil {
 		return err
 	}
-	h.Trace, err = d.head(record)
+	var d decoder
+	h.Trace, h.cost, err = d.head(record)
 	return err
 }
 
@@ -117,27 +112,25 @@ func (m merge) sink() {
 	}
 }
 
-// next reads the first trace of all; it is nil if it is not wanted.
-func (m *merge) next(d *decoder, wanted bool) (t *trace.Trace, err error) {
+// next reads the first trace of all; it is empty if it is not wanted.
+func (m *merge) next(wanted bool) (b bundle, err error) {
 	if len(*m) == 0 {
-		return nil, io.ErrUnexpectedEOF
+		return b, io.ErrUnexpectedEOF
 	}
 	top := (*m)[0]
-	record, err := top.in.next()
+	text, err := top.in.next()
 	if err != nil {
-		return nil, unexpectedEnd(err)
+		return b, unexpectedEnd(err)
 	}
 	if wanted {
-		if t, err = d.trace(top.Trace, record); err != nil {
-			return nil, err
-		}
+		b = bundle{id: top.ID, cost: top.cost, texts: []string{text}}
 	}
-	if err = top.next(d); err == io.EOF {
+	if err = top.next(); err == io.EOF {
 		last := len(*m) - 1
 		(*m)[0], *m = (*m)[last], (*m)[:last]
 	} else if err != nil {
-		return nil, err
+		return b, err
 	}
 	m.sink()
-	return t, nil
+	return b, nil
 }

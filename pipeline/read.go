@@ -16,11 +16,12 @@ import (
 // maxUnreadable bounds what the ledger names, as it does for source.Report.
 const maxUnreadable = 1000
 
-// read reads all input and hands every span to add, in the order of the input.
+// read reads all input and hands every span's record to add, in the order of the
+// input.
 // The ledger is that of the input: what was read, and what became of it. The
 // error is the context's or that of Complain.
-func read(ctx context.Context, opt Options, add func(trace.Span)) (Ledger, error) {
-	r := &reading{opt: opt, add: add}
+func read(ctx context.Context, opt Options, add adder) (Ledger, error) {
+	r := &reading{opt: opt, add: add, encoder: encoder{names: opt.names}}
 	report, err := source.Walk(ctx, opt.Paths, opt.Source, r.member)
 	r.release()
 	if err == nil {
@@ -33,10 +34,13 @@ func read(ctx context.Context, opt Options, add func(trace.Span)) (Ledger, error
 // reading is the state of one read.
 type reading struct {
 	opt    Options
-	add    func(trace.Span)
+	add    adder
 	ledger Ledger
 	more   int   // unreadable beyond maxUnreadable
 	err    error // of Complain
+
+	encoder encoder // of spans from documents
+	record  []byte
 
 	held         *finding // holds something back for what follows, or nil
 	unterminated bool     // the last log had no newline at its end
@@ -59,9 +63,11 @@ func (r *reading) member(m *source.Member) error {
 // that was rejected. Lines in between are read as a log's.
 func (r *reading) documents(at parser.Place, content io.Reader) {
 	log := r.newFinding(at.File)
+	defer log.free()
 	err := tracejson.ReadMixed(content, at.File, func(s trace.Span) error {
 		r.ledger.Parsed++
-		r.add(s)
+		r.record = r.encoder.appendRecord(r.record[:0], &s)
+		r.add(s.TraceID, cost(&s), r.record)
 		return nil
 	}, func(e *tracejson.DocumentError) error {
 		if e.Kind != tracejson.Damaged {
@@ -97,6 +103,7 @@ func (r *reading) log(m *source.Member, content io.Reader) {
 	if r.opt.Parser.MaxRecord >= blockSize {
 		rest, lines, offset = r.inBlocks(m.Name, content, func(b *block) bool {
 			if r.held != nil { // the worker could not know
+				b.found.free()
 				r.held.reader.FeedBlock(b.data, b.lines+1, b.offset)
 			} else {
 				r.held = b.found
@@ -151,6 +158,7 @@ func (r *reading) release() {
 	if r.held != nil {
 		r.held.reader.Flush()
 		r.take(r.held)
+		r.held.free()
 		r.held = nil
 	}
 }
@@ -165,16 +173,15 @@ func (r *reading) take(f *finding) {
 		case e.document != nil:
 			r.documents(parser.Place{File: e.at.File, Line: e.at.Line - 1, Offset: e.at.Offset}, bytes.NewReader(e.document))
 		default:
-			if e.record.HasSpan {
-				r.add(e.record.Span)
+			if e.from < e.to {
+				r.add(e.id, e.cost, f.records[e.from:e.to])
 			}
-			if e.record.Complaint != nil {
-				r.complain(e.record.Complaint)
+			if e.complaint != nil {
+				r.complain(e.complaint)
 			}
 		}
 	}
-	clear(f.events)
-	f.events = f.events[:0]
+	f.clear()
 	now, l := f.reader.Counts, &r.ledger
 	l.Lines += now.Lines - f.counts.Lines
 	l.Parsed += now.Parsed - f.counts.Parsed

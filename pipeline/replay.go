@@ -22,10 +22,8 @@ import (
 	"context"
 	"iter"
 	"os"
-	"slices"
 
 	"github.com/tomoscrape/tomoscrape/assemble"
-	"github.com/tomoscrape/tomoscrape/internal/inorder"
 	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/query"
 	"github.com/tomoscrape/tomoscrape/source"
@@ -50,17 +48,30 @@ type Options struct {
 	Complain func(*parser.Complaint) error
 
 	openTemp func(dir string) (*os.File, error) // tests only; openUnnamed
+	names    *names
 }
 
 // Result is what a replay gives. Close it in the end.
 type Result struct {
-	// Traces are the selected ones, sorted by start, then id. They can be gone
-	// through several times, before Close. An error, of the context or a
-	// [*TempError], is the last that comes.
-	Traces iter.Seq2[*trace.Trace, error]
 	Ledger Ledger
 
-	runs *os.File // nil if all is in memory
+	making   *making
+	selected iter.Seq2[bundle, error]
+	runs     *os.File // nil if all is in memory
+}
+
+// Traces are the selected ones, sorted by start, then id. They can be gone through
+// several times, before Close. An error, of the context or a [*TempError], is the
+// last that comes.
+func (r *Result) Traces() iter.Seq2[*trace.Trace, error] { return r.making.traces(r.selected) }
+
+// Render has work called for each of the selected traces, for several at a time;
+// the trace is work's only until that returns. take gets what work appended to
+// dst, in the order of Traces and one at a time; if it returns false, no more
+// comes. Render can be called several times, before Close. The error is that of
+// the context or a [*TempError].
+func (r *Result) Render(work func(dst []byte, t *trace.Trace) []byte, take func(text []byte) bool) error {
+	return r.making.render(r.selected, work, take)
 }
 
 // Close frees what is on disk.
@@ -81,7 +92,10 @@ const DefaultMaxLine = 8 << 20
 func Replay(ctx context.Context, opt Options) (*Result, error) { return replay(ctx, opt, read) }
 
 // reader reads all input, as read does.
-type reader func(ctx context.Context, opt Options, add func(trace.Span)) (Ledger, error)
+type reader func(ctx context.Context, opt Options, add adder) (Ledger, error)
+
+// adder takes the record of a span; it does not keep it.
+type adder func(id trace.ID, cost int64, record []byte)
 
 func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 	setDefault(&opt.Parser.MaxRecord, DefaultMaxLine)
@@ -91,14 +105,14 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 		opt.openTemp = openUnnamed
 	}
 	opt.Source.Memory, opt.Source.Temp = opt.Memory/8, opt.Temp
+	opt.names = &names{}
 	selection, err := opt.Filter.Begin()
 	if err != nil {
 		return nil, err
 	}
 	reading, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	c := &collector{assembler: assemble.New(opt.Assemble), limit: opt.Memory,
-		disk: &disk{dir: opt.Temp, open: opt.openTemp}, fail: stop}
+	c := &collector{limit: opt.Memory, disk: &disk{dir: opt.Temp, open: opt.openTemp}, fail: stop}
 	ledger, err := read(reading, opt, c.add)
 	if c.spill != nil {
 		defer c.spill.close()
@@ -109,19 +123,25 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	result := &Result{Ledger: ledger}
+	result := &Result{Ledger: ledger, making: &making{ctx: ctx, opt: opt.Assemble, names: opt.names, disk: c.disk, limit: opt.Memory}}
 	var counted tally
-	var matching func(first, end int) iter.Seq2[*trace.Trace, error]
+	var matching func(first, end int) iter.Seq2[bundle, error]
 	if c.spill == nil {
-		counted, matching = settleMemory(ctx, c.assembler, opt.Assemble, selection)
+		var failed error
+		if counted, matching, failed = result.making.settleMemory(&c.held, selection); failed != nil {
+			return nil, failed
+		}
 	} else {
-		s := &settling{ctx: ctx, opt: opt.Assemble, selection: selection, disk: c.disk, limit: opt.Memory}
+		s := &settling{making: result.making, selection: selection}
 		if err := s.settle(c.spill); err != nil {
 			s.runs.close()
 			return nil, err
 		}
 		counted, matching, result.runs = s.tally, s.merged, s.runs.file
 		result.Ledger.Spill = &Spill{Bytes: c.disk.written.Load(), Partitions: counted.partitions, OversizedTraces: counted.oversized}
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
 	}
 	result.Ledger.count(counted)
 	first, end, endErr := selection.End()
@@ -132,53 +152,8 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 		first, end = 0, 0
 	}
 	result.Ledger.Selected = int64(end - first)
-	result.Traces = matching(first, end)
+	result.selected = matching(first, end)
 	return result, err
-}
-
-// settleMemory assembles what never went to disk. It gives those of the traces
-// that match, by their places in the order of traces.
-func settleMemory(ctx context.Context, assembler *assemble.Assembler, opt assemble.Options, selection *query.Selection) (
-	counted tally, matching func(first, end int) iter.Seq2[*trace.Trace, error]) {
-	type assembled struct {
-		trace      trace.Trace
-		duplicates int
-	}
-	var traces []trace.Trace
-	groups := slices.Collect(assembler.Groups())
-	inorder.Each(slices.Chunk(groups, 64), func(groups [][]trace.Span) []assembled {
-		list := make([]assembled, len(groups))
-		for i, spans := range groups {
-			list[i].trace, list[i].duplicates = assemble.Trace(spans[0].TraceID, spans, opt)
-			groups[i] = nil
-		}
-		return list
-	}, func(list []assembled) bool {
-		for i := range list {
-			t := &list[i].trace
-			counted.add(t)
-			counted.spans += int64(len(t.Spans))
-			counted.duplicates += int64(list[i].duplicates)
-			if selection.Match(t) {
-				traces = append(traces, *t)
-			}
-		}
-		return true
-	})
-	slices.SortFunc(traces, assemble.Order)
-	return counted, func(first, end int) iter.Seq2[*trace.Trace, error] {
-		return func(yield func(*trace.Trace, error) bool) {
-			for i := first; i < end; i++ {
-				if err := ctx.Err(); err != nil {
-					yield(nil, err)
-					return
-				}
-				if !yield(&traces[i], nil) {
-					return
-				}
-			}
-		}
-	}
 }
 
 func setDefault[T int | int64 | string](option *T, value T) {

@@ -2,14 +2,14 @@ package pipeline
 
 import (
 	"bufio"
-	"context"
+	"encoding/binary"
+	"io"
 	"os"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"sync"
+	"unsafe"
 
-	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/query"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -17,16 +17,12 @@ import (
 // maxSettlers is how many partitions are assembled at a time.
 const maxSettlers = 4
 
-// settling makes traces of a spill: partition by partition, each of them into a
-// run of selected traces on disk, sorted.
+// settling looks at a spill, partition by partition, and makes each of them a run
+// of traces that match on disk, sorted, the records of each trace together.
 type settling struct {
-	ctx       context.Context
-	opt       assemble.Options
+	*making
 	selection *query.Selection
-	disk      *disk
-	names     *names
-	limit     int64 // what a trace may take to be no oversized one
-	room      int64 // what a partition may take to be assembled at once
+	room      int64 // what a partition may take to be looked at at once
 
 	mu    sync.Mutex
 	tally tally
@@ -47,8 +43,6 @@ func (s *settling) settle(spill *spill) error {
 	// Half of the limit for what is assembled, since what becomes of it has to
 	// be held as well.
 	s.room = s.limit / 2 / int64(settlers)
-	spill.names.closed = true
-	s.names = spill.names
 
 	work := make(chan *partition)
 	var group sync.WaitGroup
@@ -139,77 +133,114 @@ func (s *settling) partition(p *partition) error {
 
 // split deals the traces of a partition out to smaller ones.
 func (s *settling) split(p *partition) (*spill, error) {
+	defer p.close()
 	smaller := newSpill(s.disk, int(min(2+2*p.cost/(s.room+1), maxPartitions)))
+	records, err := p.open(s.disk)
+	if err != nil {
+		return smaller, err
+	}
 	var d decoder
-	return smaller, p.records(s.disk, func(record string) error {
-		d.text, d.bad = record, false
-		id, cost := d.id(), int64(d.uvarint())
-		if d.bad {
-			return s.disk.failed("read", errCodec)
+	for {
+		record, err := records.next()
+		if err == io.EOF {
+			return smaller, nil
 		}
-		return smaller.move(id, cost, record)
-	})
-}
-
-// entry is a trace in the run that is being made.
-type entry struct {
-	trace.Trace // its head
-	from, to    int
+		d.begin(record)
+		id, cost := d.key()
+		if err == nil && d.bad {
+			err = errCodec
+		}
+		if err != nil {
+			return smaller, s.disk.failed("read", err)
+		}
+		if err := smaller.add(id, cost, unsafe.Slice(unsafe.StringData(record), len(record))); err != nil {
+			return smaller, err
+		}
+	}
 }
 
 // assemble makes a run of a partition.
 func (s *settling) assemble(p *partition) error {
-	size := p.size + int64(len(p.buffer))
-	assembler := assemble.New(s.opt)
-	d := decoder{names: s.names}
-	err := p.records(s.disk, func(record string) error {
-		d.text, d.bad = record, false
-		span := trace.Span{TraceID: d.id()}
-		d.uvarint()
-		d.span(&span)
-		assembler.Add(span)
-		if err := d.end(); err != nil {
-			return s.disk.failed("read", err)
-		}
-		return s.ctx.Err()
-	})
+	text, err := p.text(s.disk)
 	if err != nil {
 		return err
 	}
-	c := tally{partitions: 1}
-	var entries []entry
-	text := make([]byte, 0, size+size/4)
-	for t := range assembler.Traces() {
-		c.add(&t)
-		if s.selection.Match(&t) {
-			e := entry{Trace: trace.Trace{ID: t.ID, Start: t.Start, HasStart: t.HasStart}, from: len(text)}
-			text = appendHead(beginRecord(text), &t)
-			endRecord(text, e.from)
-			body := len(text)
-			text = s.names.appendTrace(beginRecord(text), &t)
-			endRecord(text, body)
-			e.to = len(text)
-			entries = append(entries, e)
-		}
+	h, err := heldIn(text)
+	if err != nil {
+		return s.disk.failed("read", err)
 	}
-	c.spans, c.duplicates = assembler.Counts()
-	slices.SortFunc(entries, func(a, b entry) int { return assemble.Order(a.Trace, b.Trace) })
-	return s.writeRun(entries, text, c)
+	c := tally{partitions: 1}
+	var found []surveyed
+	maker := s.maker()
+	const few = 64
+	for from := 0; from < len(h.traces); from += few {
+		some, counted, err := maker.survey(h, from, min(from+few, len(h.traces)), s.selection)
+		if err != nil {
+			return s.disk.failed("read", err)
+		}
+		if err := s.ctx.Err(); err != nil {
+			return err
+		}
+		c.merge(counted)
+		found = append(found, some...)
+	}
+	sortSurveyed(found)
+	return s.writeRun(h, found, c)
 }
 
-// writeRun writes a run, two records for each trace: its head, and itself.
-func (s *settling) writeRun(entries []entry, text []byte, c tally) error {
+// writeRun writes a run, two records for each trace: its head, and its records
+// behind their lengths.
+func (s *settling) writeRun(h *held, found []surveyed, c tally) error {
+	size := int64(0)
+	var head []byte
+	for i := range found {
+		t := &h.traces[found[i].held]
+		size += 2*recordLength + int64(len(appendHead(head[:0], &found[i].Trace, t.cost)))
+		for _, text := range h.bundle(t).texts {
+			size += int64(len(text))
+		}
+	}
 	s.mu.Lock()
 	s.tally.merge(c)
-	from := s.runs.reserve(int64(len(text)))
+	from := s.runs.reserve(size)
 	s.mu.Unlock()
 	out := bufio.NewWriterSize(&runWriter{s.disk, s.runs.file, from}, readBuffer)
-	for _, e := range entries {
-		if _, err := out.Write(text[e.from:e.to]); err != nil {
+	for i := range found {
+		t := &h.traces[found[i].held]
+		head = appendHead(head[:0], &found[i].Trace, t.cost)
+		texts := h.bundle(t).texts
+		length := 0
+		for _, text := range texts {
+			length += len(text)
+		}
+		head = binary.LittleEndian.AppendUint64(appendRecord(nil, head), uint64(length))
+		if _, err := out.Write(head); err != nil {
 			return err
+		}
+		for _, text := range texts {
+			if _, err := out.WriteString(text); err != nil {
+				return err
+			}
 		}
 	}
 	return out.Flush()
+}
+
+// appendHead appends what the order of traces goes by, and what a trace costs in
+// memory.
+func appendHead(dst []byte, t *trace.Trace, cost int64) []byte {
+	dst = binary.AppendVarint(appendID(append(dst, flag(t.HasStart, 1)), t.ID), t.Start)
+	return binary.AppendUvarint(dst, uint64(cost))
+}
+
+// head reads what appendHead appended.
+func (d *decoder) head(text string) (t trace.Trace, cost int64, err error) {
+	d.begin(text)
+	t.HasStart = d.byte() != 0
+	t.ID = d.id()
+	t.Start = d.varint()
+	cost = int64(d.uvarint())
+	return t, cost, d.end()
 }
 
 // runWriter writes to its place in the file of runs.

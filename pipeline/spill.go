@@ -18,50 +18,32 @@ const (
 	readBuffer      = 256 << 10
 )
 
-// spill is spans on disk, in partitions by a hash of their trace ids. The hash
+// spill is records on disk, in partitions by a hash of their trace ids. The hash
 // is another one in every spill, so that nobody can make ids that fall into one
 // partition, and a partition that is too large can be split again.
 type spill struct {
 	disk  *disk
-	names *names
 	parts []partition
 	seed  maphash.Seed
 }
 
 func newSpill(d *disk, parts int) *spill {
-	return &spill{disk: d, names: &names{}, parts: make([]partition, parts), seed: maphash.MakeSeed()}
+	return &spill{disk: d, parts: make([]partition, parts), seed: maphash.MakeSeed()}
 }
 
-// add writes a span behind all others of its partition.
-func (s *spill) add(span *trace.Span) error {
-	cost := cost(span)
-	p := s.part(span.TraceID, cost)
-	begin := len(p.buffer)
-	p.buffer = appendID(beginRecord(p.buffer), span.TraceID)
-	p.buffer = binary.AppendUvarint(p.buffer, uint64(cost))
-	p.buffer = s.names.appendSpan(p.buffer, span)
-	endRecord(p.buffer, begin)
-	return p.written(s.disk)
-}
-
-// move writes a record of another spill.
-func (s *spill) move(id trace.ID, cost int64, record string) error {
-	p := s.part(id, cost)
-	begin := len(p.buffer)
-	p.buffer = append(beginRecord(p.buffer), record...)
-	endRecord(p.buffer, begin)
-	return p.written(s.disk)
-}
-
-// part is the partition of a span, which it accounts for.
-func (s *spill) part(id trace.ID, cost int64) *partition {
+// add writes a record behind all others of its partition.
+func (s *spill) add(id trace.ID, cost int64, record []byte) error {
 	p := &s.parts[maphash.Comparable(s.seed, id)%uint64(len(s.parts))]
 	if p.cost == 0 {
 		p.id = id
 	}
 	p.several = p.several || p.id != id
 	p.cost += cost
-	return p
+	p.buffer = appendRecord(p.buffer, record)
+	if len(p.buffer) < partitionBuffer {
+		return nil
+	}
+	return p.flush(s.disk)
 }
 
 func (s *spill) close() {
@@ -70,23 +52,14 @@ func (s *spill) close() {
 	}
 }
 
-// partition is some of the traces of a spill, as records: the trace id, the
-// cost, the span.
+// partition is some of the traces of a spill, as records.
 type partition struct {
 	file    *os.File // nil as long as the buffer holds all
 	buffer  []byte
 	size    int64 // bytes in the file
-	cost    int64 // of its spans in memory
+	cost    int64 // of its spans when they are decoded
 	id      trace.ID
 	several bool // it has other traces than id
-}
-
-// written makes room in the buffer for the next record.
-func (p *partition) written(d *disk) error {
-	if len(p.buffer) < partitionBuffer {
-		return nil
-	}
-	return p.flush(d)
 }
 
 func (p *partition) flush(d *disk) (err error) {
@@ -103,30 +76,30 @@ func (p *partition) flush(d *disk) (err error) {
 	return nil
 }
 
-// records gives all records in their order, then frees the disk. Its error is
-// that of visit or a [*TempError].
-func (p *partition) records(d *disk, visit func(record string) error) error {
-	defer p.close()
-	r := newRecordReader(bytes.NewReader(p.buffer), 0, int64(len(p.buffer)), 0)
+// open begins to read all records in their order.
+func (p *partition) open(d *disk) (*recordReader, error) {
+	if p.file == nil {
+		return newRecordReader(bytes.NewReader(p.buffer), 0, int64(len(p.buffer)), 0), nil
+	}
+	if err := p.flush(d); err != nil {
+		return nil, err
+	}
+	p.buffer = nil
+	return newRecordReader(p.file, 0, p.size, readBuffer), nil
+}
+
+// text reads all records, behind their lengths, and frees the disk. The error is a
+// [*TempError].
+func (p *partition) text(d *disk) ([]byte, error) {
+	text := make([]byte, p.size, p.size+int64(len(p.buffer)))
 	if p.file != nil {
-		if err := p.flush(d); err != nil {
-			return err
-		}
-		p.buffer = nil
-		r = newRecordReader(p.file, 0, p.size, readBuffer)
-	}
-	for {
-		record, err := r.next()
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return d.failed("read", err)
-		}
-		if err := visit(record); err != nil {
-			return err
+		if _, err := p.file.ReadAt(text, 0); err != nil {
+			return nil, d.failed("read", unexpectedEnd(err))
 		}
 	}
+	text = append(text, p.buffer...)
+	p.close()
+	return text, nil
 }
 
 func (p *partition) close() {
@@ -134,17 +107,6 @@ func (p *partition) close() {
 		p.file.Close()
 	}
 	p.file, p.buffer = nil, nil
-}
-
-// recordLength is how many bytes hold the length of a record, before it.
-const recordLength = 8
-
-// beginRecord leaves room for the length of the record that is appended next,
-// and endRecord puts it there; begin is where the room is.
-func beginRecord(dst []byte) []byte { return append(dst, make([]byte, recordLength)...) }
-
-func endRecord(dst []byte, begin int) {
-	binary.LittleEndian.PutUint64(dst[begin:], uint64(len(dst)-begin-recordLength))
 }
 
 // recordReader reads records.

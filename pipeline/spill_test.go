@@ -25,9 +25,9 @@ import (
 // shown is all that a user sees of a result: JSON, the list, every tree.
 func shown(t require.TestingT, r *Result) string {
 	var out bytes.Buffer
-	require.NoError(t, export.JSON(&out, r.Traces, export.View{}))
-	require.NoError(t, export.List(&out, r.Traces, export.View{Width: 100}))
-	for tr, err := range r.Traces {
+	require.NoError(t, export.JSON(&out, r.Render, export.View{}))
+	require.NoError(t, export.List(&out, r.Traces(), export.View{Width: 100}))
+	for tr, err := range r.Traces() {
 		require.NoError(t, err)
 		require.NoError(t, export.Tree(&out, tr, export.View{}))
 	}
@@ -77,9 +77,10 @@ func TestSpillGivesTheSameForTheSamples(t *testing.T) {
 
 // spans is a reader that gives these.
 func spans(list []trace.Span) reader {
-	return func(_ context.Context, _ Options, add func(trace.Span)) (Ledger, error) {
+	return func(_ context.Context, opt Options, add adder) (Ledger, error) {
+		e := encoder{names: opt.names}
 		for _, s := range list {
-			add(s)
+			add(s.TraceID, cost(&s), e.appendRecord(nil, &s))
 		}
 		return Ledger{Parsed: int64(len(list))}, nil
 	}
@@ -208,12 +209,12 @@ func TestFullTemporaryDisk(t *testing.T) {
 func TestFullTemporaryDiskEndsReading(t *testing.T) {
 	list, more := family(1, 500, 1000), 0
 	_, err := replay(t.Context(), Options{Memory: 1, Temp: t.TempDir(), openTemp: fullAfter(t, 0)},
-		func(ctx context.Context, _ Options, add func(trace.Span)) (Ledger, error) {
-			for _, s := range list {
+		func(ctx context.Context, opt Options, add adder) (Ledger, error) {
+			for i := range list {
 				if ctx.Err() != nil {
 					more++
 				}
-				add(s)
+				_, _ = spans(list[i:i+1])(ctx, opt, add)
 			}
 			return Ledger{}, ctx.Err()
 		})
@@ -232,7 +233,7 @@ func TestNoTemporaryDirectory(t *testing.T) {
 func TestCancelledSpill(t *testing.T) {
 	temp := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := replay(ctx, Options{Memory: 1, Temp: temp}, func(ctx context.Context, o Options, add func(trace.Span)) (Ledger, error) {
+	_, err := replay(ctx, Options{Memory: 1, Temp: temp}, func(ctx context.Context, o Options, add adder) (Ledger, error) {
 		l, _ := spans(family(1, 500, 1000))(ctx, o, add)
 		cancel()
 		return l, ctx.Err()
@@ -246,7 +247,7 @@ func TestCancelledSpill(t *testing.T) {
 		result, err := replay(ctx, Options{Memory: memory, Temp: temp}, spans(append(family(1, 3, 3), family(2, 3, 3)...)))
 		require.NoError(t, err)
 		seen := 0
-		for tr, err := range result.Traces {
+		for tr, err := range result.Traces() {
 			if seen++; seen == 1 {
 				require.NoError(t, err)
 				cancel()
@@ -284,7 +285,7 @@ func TestSpoiltTemporaryFiles(t *testing.T) {
 			require.Len(t, files, 1, "of so few spans no partition needs a file")
 			require.NoError(t, spoil(files[0]))
 			var failed *TempError
-			for tr, err := range result.Traces {
+			for tr, err := range result.Traces() {
 				require.Nil(t, tr)
 				require.ErrorAs(t, err, &failed)
 			}
@@ -292,7 +293,7 @@ func TestSpoiltTemporaryFiles(t *testing.T) {
 			require.NoError(t, result.Close())
 
 			files = nil
-			_, err = replay(t.Context(), opt, func(ctx context.Context, o Options, add func(trace.Span)) (Ledger, error) {
+			_, err = replay(t.Context(), opt, func(ctx context.Context, o Options, add adder) (Ledger, error) {
 				l, err := spans(family(1, 500, 1000))(ctx, o, add)
 				return l, errors.Join(err, spoil(files[0]))
 			})

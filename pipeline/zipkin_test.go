@@ -69,7 +69,7 @@ func TestRealZipkinAnswersWithOurTrees(t *testing.T) {
 		require.NoError(t, err)
 		sender, err := export.NewZipkin(export.ZipkinOptions{URL: server.URL, Quarantine: filepath.Join(t.TempDir(), "quarantine.jsonl")})
 		require.NoError(t, err)
-		require.NoError(t, sender.Send(t.Context(), export.Nodes(result.Traces), func(_ *trace.Node, o export.Outcome) {
+		require.NoError(t, sender.Send(t.Context(), export.Nodes(result.Traces()), func(_ *trace.Node, o export.Outcome) {
 			require.Equal(t, export.Delivered, o)
 		}))
 		require.NoError(t, sender.Close())

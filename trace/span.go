@@ -1,5 +1,10 @@
 package trace
 
+import (
+	"slices"
+	"strings"
+)
+
 // Span is one span as tomograph logged it, decoded. Which fields a line carries
 // depends on the version of tomograph (its "era"); what a line did not have, or
 // had as None, is absent here.
@@ -105,6 +110,45 @@ const (
 type Value struct {
 	Kind Kind
 	Text string
+}
+
+// Clone is a copy that shares no memory with the span.
+func (s *Span) Clone() Span {
+	c := *s
+	c.TraceID, c.ID, c.ParentID, c.Name = s.TraceID.clone(), s.ID.clone(), s.ParentID.clone(), s.Name.clone()
+	c.Notes = slices.Clone(s.Notes)
+	for i := range c.Notes {
+		n := &c.Notes[i]
+		n.Value, n.Service, n.Address = n.Value.clone(), n.Service.clone(), n.Address.clone()
+		n.Port, n.Duration, n.Extra = n.Port.clone(), n.Duration.clone(), cloneFields(n.Extra)
+	}
+	c.Dimensions = slices.Clone(s.Dimensions)
+	for i := range c.Dimensions {
+		d := &c.Dimensions[i]
+		d.Key, d.Value, d.Service = d.Key.clone(), d.Value.clone(), d.Service.clone()
+		d.Address, d.Port, d.Extra = d.Address.clone(), d.Port.clone(), cloneFields(d.Extra)
+	}
+	c.Extra = cloneFields(s.Extra)
+	c.Origin = slices.Clone(s.Origin)
+	for i := range c.Origin {
+		o := &c.Origin[i]
+		o.File, o.RequestID, o.GlobalRequestID, o.LogHost = strings.Clone(o.File), strings.Clone(o.RequestID), strings.Clone(o.GlobalRequestID), strings.Clone(o.LogHost)
+	}
+	return c
+}
+
+func (id ID) clone() ID { return ID{id.Hi, id.Lo, strings.Clone(id.Odd)} }
+
+func (t Text) clone() Text { return Text{strings.Clone(t.String), t.Set} }
+
+func (v Value) clone() Value { return Value{v.Kind, strings.Clone(v.Text)} }
+
+func cloneFields(fields []Field) []Field {
+	fields = slices.Clone(fields)
+	for i := range fields {
+		fields[i] = Field{strings.Clone(fields[i].Name), fields[i].Value.clone()}
+	}
+	return fields
 }
 
 // Extent is the earliest and latest note time in microseconds; timed is the

@@ -26,7 +26,7 @@ the trace is complete. On a terminal the columns fit its width.`,
 	o.readFlags(c)
 	o.assembleFlags(c)
 	c.RunE = p.runs(o, task{outputs: shown, present: func(_ context.Context, j *job, r *pipeline.Result) {
-		j.fail(j.write("-", func(w io.Writer) error { return export.List(w, r.Traces, j.view()) }))
+		j.fail(j.write("-", func(w io.Writer) error { return export.List(w, r.Traces(), j.view()) }))
 	}})
 	return c
 }

@@ -118,10 +118,10 @@ func deliver(ctx context.Context, j *job, r *pipeline.Result) {
 		if j.json == "-" {
 			view = j.view()
 		}
-		j.fail(j.write(j.json, func(w io.Writer) error { return export.JSON(w, r.Traces, view) }))
+		j.fail(j.write(j.json, func(w io.Writer) error { return export.JSON(w, r.Render, view) }))
 	}
 	if j.zipkin != "" {
-		j.fail(j.deliverToZipkin(ctx, r.Traces))
+		j.fail(j.deliverToZipkin(ctx, r.Traces()))
 	}
 }
 

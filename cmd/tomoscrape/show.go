@@ -31,10 +31,10 @@ traces, then the largest one.`,
 	c.RunE = p.runs(o, task{outputs: shown, present: func(_ context.Context, j *job, r *pipeline.Result) {
 		j.fail(j.write("-", func(w io.Writer) error {
 			if filtered(j.cmd) {
-				return trees(w, r.Traces, j.view())
+				return trees(w, r.Traces(), j.view())
 			}
 			var most *trace.Trace
-			if err := export.List(w, largest(r.Traces, &most), j.view()); err != nil || most == nil {
+			if err := export.List(w, largest(r.Traces(), &most), j.view()); err != nil || most == nil {
 				return err
 			}
 			if _, err := io.WriteString(w, "\n"); err != nil {

@@ -1,0 +1,142 @@
+package pipeline
+
+import (
+	"encoding/binary"
+	"unsafe"
+
+	"github.com/tomoscrape/tomoscrape/trace"
+)
+
+// held is records in memory, by their traces.
+type held struct {
+	chunks [][]byte         // records behind their lengths
+	places []place          // of all records, in the order in which they came
+	traces []heldTrace      // in the order in which they were first heard of
+	index  map[trace.ID]int // into traces
+	size   int64            // about what all this takes, in bytes
+}
+
+// place is where a record stands, and which one of its trace comes next.
+type place struct {
+	chunk, at int
+	next      int // index, -1 for the last
+}
+
+// heldTrace is the records of a trace.
+type heldTrace struct {
+	id          trace.ID
+	first, last int   // indexes of its records
+	cost        int64 // of its spans when they are decoded, see cost
+}
+
+// chunkSize is the size of a chunk of many records, in bytes.
+const chunkSize = 1 << 20
+
+// What a record takes in memory beside its text, and a trace beside its records.
+const (
+	recordCost = int64(unsafe.Sizeof(place{})) * 3 / 2
+	traceCost  = int64(unsafe.Sizeof(heldTrace{}))*3/2 + 128
+)
+
+// add copies a record to those of its trace. It returns what the trace costs when
+// it is decoded.
+func (h *held) add(id trace.ID, cost int64, record []byte) (ofTrace int64) {
+	length := recordLength + len(record)
+	chunk := len(h.chunks) - 1
+	if chunk < 0 || length > cap(h.chunks[chunk])-len(h.chunks[chunk]) {
+		h.chunks = append(h.chunks, make([]byte, 0, max(chunkSize, length)))
+		chunk++
+	}
+	at := len(h.chunks[chunk])
+	h.chunks[chunk] = appendRecord(h.chunks[chunk], record)
+	h.size += int64(length)
+	return h.enter(id, cost, chunk, at)
+}
+
+// enter enters a record that stands in a chunk.
+func (h *held) enter(id trace.ID, cost int64, chunk, at int) (ofTrace int64) {
+	record := len(h.places)
+	h.places = append(h.places, place{chunk, at, -1})
+	h.size += recordCost
+	i, known := h.index[id]
+	if known {
+		h.places[h.traces[i].last].next = record
+	} else {
+		if h.index == nil {
+			h.index = make(map[trace.ID]int)
+		}
+		i = len(h.traces)
+		h.traces = append(h.traces, heldTrace{id: id, first: record})
+		h.index[id] = i
+		h.size += traceCost
+	}
+	t := &h.traces[i]
+	t.last = record
+	t.cost += cost
+	return t.cost
+}
+
+// bundle is the records of a trace in the order in which they came.
+func (h *held) bundle(t *heldTrace) bundle {
+	b := bundle{id: t.id, cost: t.cost}
+	for i := t.first; i >= 0; i = h.places[i].next {
+		p := h.places[i]
+		text := h.chunks[p.chunk][p.at:]
+		text = text[:recordLength+binary.LittleEndian.Uint64(text)]
+		// Chunks are only ever appended to, so it does not change.
+		b.texts = append(b.texts, unsafe.String(unsafe.SliceData(text), len(text)))
+	}
+	return b
+}
+
+// heldIn enters all records that stand in a text.
+func heldIn(text []byte) (*held, error) {
+	h := &held{chunks: [][]byte{text}}
+	var d decoder
+	whole := unsafe.String(unsafe.SliceData(text), len(text))
+	for at := 0; at < len(whole); {
+		record, next, ok := cutRecord(whole[at:])
+		if !ok {
+			return nil, errCodec
+		}
+		d.begin(record)
+		id, cost := d.key()
+		if d.bad {
+			return nil, errCodec
+		}
+		h.enter(id, cost, 0, at)
+		at = len(whole) - len(next)
+	}
+	return h, nil
+}
+
+// bundle is all records of a trace, ready to be made a trace of.
+type bundle struct {
+	id    trace.ID
+	cost  int64    // of its spans when they are decoded
+	texts []string // records behind their lengths, one or more in each
+}
+
+// recordLength is how many bytes hold the length of a record, before it.
+const recordLength = 8
+
+// appendRecord appends a record behind its length.
+func appendRecord(dst, record []byte) []byte {
+	return append(binary.LittleEndian.AppendUint64(dst, uint64(len(record))), record...)
+}
+
+// cutRecord takes the first record off a text.
+func cutRecord(text string) (record, rest string, ok bool) {
+	if len(text) < recordLength {
+		return "", "", false
+	}
+	length := uint64(0)
+	for i := range recordLength {
+		length |= uint64(text[i]) << (8 * i)
+	}
+	if length > uint64(len(text)-recordLength) {
+		return "", "", false
+	}
+	text = text[recordLength:]
+	return text[:length], text[length:], true
+}

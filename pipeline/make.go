@@ -1,0 +1,268 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"iter"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
+
+	"github.com/tomoscrape/tomoscrape/assemble"
+	"github.com/tomoscrape/tomoscrape/internal/inorder"
+	"github.com/tomoscrape/tomoscrape/query"
+	"github.com/tomoscrape/tomoscrape/trace"
+)
+
+// This file makes traces of records. It does so twice: first to see what they are
+// (what is wrong with each, whether it matches, where it stands in the order),
+// then once more to hand out those that were selected, since to keep them all
+// would take several times the memory of their records, and longer.
+
+// making says how traces are made.
+type making struct {
+	ctx   context.Context
+	opt   assemble.Options
+	names *names
+	disk  *disk
+	limit int64 // of memory
+}
+
+// maker makes traces. It is for one goroutine.
+type maker struct {
+	opt   assemble.Options
+	d     decoder
+	spans []trace.Span
+}
+
+func (m *making) maker() *maker {
+	return &maker{opt: m.opt, d: decoder{names: m.names}}
+}
+
+// trace makes a trace; duplicates is how many of its spans were copies of others.
+// What the trace refers to stays as it is until [decoder.reuse].
+func (m *maker) trace(b bundle) (t trace.Trace, duplicates int, err error) {
+	m.spans = m.spans[:0]
+	for _, text := range b.texts {
+		for text != "" {
+			record, rest, ok := cutRecord(text)
+			if !ok {
+				return t, 0, errCodec
+			}
+			m.spans = append(m.spans, trace.Span{})
+			if err := m.d.record(record, &m.spans[len(m.spans)-1]); err != nil {
+				return t, 0, err
+			}
+			text = rest
+		}
+	}
+	t, duplicates = assemble.Trace(b.id, m.spans, m.opt)
+	return t, duplicates, nil
+}
+
+// surveyed is a trace that matches.
+type surveyed struct {
+	trace.Trace // its head
+	held        int
+}
+
+// survey looks at some of the traces that are held.
+func (m *maker) survey(h *held, from, end int, selection *query.Selection) (found []surveyed, c tally, err error) {
+	for i := from; i < end; i++ {
+		m.d.reuse()
+		t, duplicates, err := m.trace(h.bundle(&h.traces[i]))
+		if err != nil {
+			return nil, c, err
+		}
+		c.add(&t, duplicates)
+		if selection.Match(&t) {
+			found = append(found, surveyed{trace.Trace{ID: t.ID, Start: t.Start, HasStart: t.HasStart}, i})
+		}
+	}
+	return found, c, nil
+}
+
+func sortSurveyed(list []surveyed) {
+	slices.SortFunc(list, func(a, b surveyed) int { return assemble.Order(a.Trace, b.Trace) })
+}
+
+// settleMemory looks at what never went to disk. It gives those of the traces that
+// match, by their places in the order of traces.
+func (m *making) settleMemory(h *held, selection *query.Selection) (all tally, matching func(first, end int) iter.Seq2[bundle, error], err error) {
+	type part struct {
+		found []surveyed
+		tally tally
+		err   error
+	}
+	const few = 64
+	makers := sync.Pool{New: func() any { return m.maker() }}
+	var list []surveyed
+	starts := func(yield func(int) bool) {
+		for i := 0; i < len(h.traces) && m.ctx.Err() == nil && yield(i); i += few {
+		}
+	}
+	inorder.Each(starts, func(from int) (p part) {
+		maker := makers.Get().(*maker)
+		defer makers.Put(maker)
+		p.found, p.tally, p.err = maker.survey(h, from, min(from+few, len(h.traces)), selection)
+		return p
+	}, func(p part) bool {
+		list = append(list, p.found...)
+		all.merge(p.tally)
+		err = p.err
+		return err == nil
+	})
+	sortSurveyed(list)
+	return all, func(first, end int) iter.Seq2[bundle, error] {
+		return func(yield func(bundle, error) bool) {
+			for _, s := range list[first:end] {
+				if !yield(h.bundle(&h.traces[s.held]), nil) {
+					return
+				}
+			}
+		}
+	}, err
+}
+
+// batchCost is what a batch costs when it is decoded, or one trace of more.
+const batchCost = 512 << 10
+
+// batch is some traces to be made.
+type batch struct {
+	bundles []bundle
+	weight  int64 // of the memory that it may take
+	err     error // the last thing that comes
+}
+
+// batches gives bundles in batches that are worth a worker's while. It waits where
+// more than a quarter of the memory is under way.
+func (m *making) batches(ctx context.Context, bundles iter.Seq2[bundle, error], room *semaphore.Weighted) iter.Seq[batch] {
+	most := m.most()
+	return func(yield func(batch) bool) {
+		var next batch
+		flush := func() bool {
+			next.weight = max(min(next.weight, most), 1)
+			if room.Acquire(ctx, next.weight) != nil {
+				return false
+			}
+			going := yield(next)
+			next = batch{}
+			return going
+		}
+		for b, err := range bundles {
+			if err != nil {
+				next.err = err
+				break
+			}
+			next.bundles = append(next.bundles, b)
+			if next.weight += b.cost; next.weight >= batchCost && !flush() {
+				return
+			}
+		}
+		if len(next.bundles) > 0 || next.err != nil {
+			flush()
+		}
+	}
+}
+
+// most is how much of the memory may be under way between records and an output.
+func (m *making) most() int64 { return max(m.limit/4, 1) }
+
+// inOrder makes traces, several at a time: use makes of each batch what take gets,
+// in order and one at a time, until it returns false. maker is one that use has
+// for itself.
+func inOrder[Out any](m *making, bundles iter.Seq2[bundle, error], use func(*maker, batch) Out, take func(Out) bool) {
+	ctx, cancel := context.WithCancel(m.ctx)
+	defer cancel()
+	room := semaphore.NewWeighted(m.most())
+	makers := sync.Pool{New: func() any { return m.maker() }}
+	type made struct {
+		out    Out
+		weight int64
+	}
+	inorder.Each(m.batches(ctx, bundles, room), func(b batch) made {
+		maker := makers.Get().(*maker)
+		defer makers.Put(maker)
+		return made{use(maker, b), b.weight}
+	}, func(d made) bool {
+		defer room.Release(d.weight)
+		if take(d.out) {
+			return true
+		}
+		cancel()
+		return false
+	})
+}
+
+// render has work called for each trace, several at a time; the trace is work's
+// only until it returns. take gets what work has appended, in the order of traces,
+// one at a time, and may return false for no more.
+func (m *making) render(bundles iter.Seq2[bundle, error], work func(dst []byte, t *trace.Trace) []byte, take func(text []byte) bool) error {
+	type rendered struct {
+		text *[]byte
+		err  error
+	}
+	texts := sync.Pool{New: func() any { return new([]byte) }}
+	var failed error
+	inOrder(m, bundles, func(maker *maker, b batch) (r rendered) {
+		r.text, r.err = texts.Get().(*[]byte), b.err
+		*r.text = (*r.text)[:0]
+		for _, bundle := range b.bundles {
+			maker.d.reuse()
+			t, _, err := maker.trace(bundle)
+			if err != nil {
+				r.err = m.disk.failed("read", err)
+				break
+			}
+			*r.text = work(*r.text, &t)
+		}
+		return r
+	}, func(r rendered) bool {
+		going := len(*r.text) == 0 || take(*r.text)
+		texts.Put(r.text)
+		failed = r.err
+		return going && failed == nil && m.ctx.Err() == nil
+	})
+	return cmp.Or(failed, m.ctx.Err())
+}
+
+// traces makes traces that can be kept. An error is the last that comes.
+func (m *making) traces(bundles iter.Seq2[bundle, error]) iter.Seq2[*trace.Trace, error] {
+	type made struct {
+		traces []trace.Trace
+		err    error
+	}
+	return func(yield func(*trace.Trace, error) bool) {
+		ended := false
+		inOrder(m, bundles, func(maker *maker, b batch) (d made) {
+			maker.d.forget()
+			for _, bundle := range b.bundles {
+				t, _, err := maker.trace(bundle)
+				if err != nil {
+					d.err = m.disk.failed("read", err)
+					return d
+				}
+				d.traces = append(d.traces, t)
+			}
+			d.err = b.err
+			return d
+		}, func(d made) bool {
+			for i := range d.traces {
+				if m.ctx.Err() != nil {
+					return false
+				}
+				if ended = !yield(&d.traces[i], nil); ended {
+					return false
+				}
+			}
+			if ended = d.err != nil; ended {
+				yield(nil, d.err)
+			}
+			return !ended
+		})
+		if err := m.ctx.Err(); err != nil && !ended {
+			yield(nil, err)
+		}
+	}
+}
