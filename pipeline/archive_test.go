@@ -146,7 +146,7 @@ func TestArchiveGivesTheSameTraces(t *testing.T) {
 			packed, err := Replay(t.Context(), Options{Paths: []string{path}})
 			require.NoError(t, err)
 			require.Equal(t, documents(t, plain), documents(t, packed))
-			want, got := plain.Ledger, packed.Ledger
+			want, got := *ledger(t, plain), *ledger(t, packed)
 			require.Equal(t, 1, got.Files)
 			require.Greater(t, got.Members, want.Files) // the zip and the inner tar count, too
 			require.Equal(t, len(want.Unreadable), len(got.Unreadable))
@@ -166,14 +166,14 @@ func TestArchiveCutInTheMiddle(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, whole[:len(whole)*tenths/10], 0o600))
 		result, err := Replay(t.Context(), Options{Paths: []string{path}})
 		require.NoError(t, err)
-		require.NotEmpty(t, result.Ledger.Unreadable)
-		for _, u := range result.Ledger.Unreadable {
+		require.NotEmpty(t, ledger(t, result).Unreadable)
+		for _, u := range ledger(t, result).Unreadable {
 			require.True(t, strings.HasPrefix(u.Name, path), u.Name)
 			require.NotEmpty(t, u.Reason)
 		}
-		requireBalance(t, &result.Ledger)
-		require.GreaterOrEqual(t, result.Ledger.Spans, before)
-		before = result.Ledger.Spans
+		requireBalance(t, ledger(t, result))
+		require.GreaterOrEqual(t, ledger(t, result).Spans, before)
+		before = ledger(t, result).Spans
 	}
 	require.Positive(t, before)
 }
@@ -196,8 +196,8 @@ func TestTraceJSONIsReadBack(t *testing.T) {
 			second = append(tracejson.Append(second, &tr), '\n')
 		}
 		require.Equal(t, string(lines), string(second), folder)
-		requireBalance(t, &again.Ledger)
-		require.Equal(t, first.Ledger.Spans, again.Ledger.Spans)
+		requireBalance(t, ledger(t, again))
+		require.Equal(t, ledger(t, first).Spans, ledger(t, again).Spans)
 	}
 }
 
@@ -220,20 +220,20 @@ func TestRecordOverRotation(t *testing.T) {
 	}
 	result, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(dir, "nova.log*")}})
 	require.NoError(t, err)
-	require.EqualValues(t, 2, result.Ledger.Parsed)
+	require.EqualValues(t, 2, ledger(t, result).Parsed)
 	result, err = Replay(t.Context(), Options{Paths: []string{filepath.Join(dir, "0.log*")}})
 	require.NoError(t, err)
-	require.EqualValues(t, 1, result.Ledger.Parsed)
+	require.EqualValues(t, 1, ledger(t, result).Parsed)
 	for _, paths := range [][]string{{"nova.log", "nova.log.1"}, {"other.log.2", "other.log"}, {"open.log.1", "open.log"}} {
 		result, err = Replay(t.Context(), Options{Paths: []string{filepath.Join(dir, paths[0]), filepath.Join(dir, paths[1])}})
 		require.NoError(t, err)
-		require.EqualValues(t, 1, result.Ledger.Salvaged)
-		requireBalance(t, &result.Ledger)
+		require.EqualValues(t, 1, ledger(t, result).Salvaged)
+		requireBalance(t, ledger(t, result))
 	}
 	result, err = Replay(t.Context(), Options{Paths: []string{filepath.Join(dir, "cut.log*")}})
 	require.NoError(t, err)
-	require.Zero(t, result.Ledger.Parsed)
-	require.Len(t, result.Ledger.Unreadable, 1)
+	require.Zero(t, ledger(t, result).Parsed)
+	require.Len(t, ledger(t, result).Unreadable, 1)
 }
 
 // Traces written as JSON and log lines may stand in one stream, in any order.
@@ -245,17 +245,17 @@ func TestMixedStream(t *testing.T) {
 		require.NoError(t, err)
 		traces = append(tracejson.Append(traces, tr), '\n')
 	}
-	spans := first.Ledger.Spans
+	spans := ledger(t, first).Spans
 	require.NoError(t, first.Close())
 	log, err := os.ReadFile(filepath.Join(logs, "basic-a8d619c/basic-a8d619c.log"))
 	require.NoError(t, err)
 	for _, stream := range [][]byte{slices.Concat(traces, log), slices.Concat(log, traces), slices.Concat(log, traces, log)} {
 		result, err := Replay(t.Context(), Options{Paths: []string{"-"}, Source: source.Options{Stdin: bytes.NewReader(stream)}})
 		require.NoError(t, err)
-		require.Equal(t, spans+4, result.Ledger.Spans)
-		require.Zero(t, result.Ledger.Rejected+result.Ledger.Mentions)
-		require.Empty(t, result.Ledger.Unreadable)
-		requireBalance(t, &result.Ledger)
+		require.Equal(t, spans+4, ledger(t, result).Spans)
+		require.Zero(t, ledger(t, result).Rejected+ledger(t, result).Mentions)
+		require.Empty(t, ledger(t, result).Unreadable)
+		requireBalance(t, ledger(t, result))
 		require.NoError(t, result.Close())
 	}
 	// A damaged document costs itself, and its place is that in the stream.
@@ -266,6 +266,6 @@ func TestMixedStream(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, complaints, 1)
 	require.EqualValues(t, bytes.Count(log, []byte("\n"))+1, complaints[0].Line)
-	require.EqualValues(t, 1, result.Ledger.Rejected)
+	require.EqualValues(t, 1, ledger(t, result).Rejected)
 	require.NoError(t, result.Close())
 }

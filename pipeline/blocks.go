@@ -7,7 +7,6 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/internal/inorder"
 	"github.com/tomoscrape/tomoscrape/parser"
-	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 // This file reads a log in blocks, several at once:
@@ -41,8 +40,6 @@ type finding struct {
 // event is a record, a lost line or a trace document; complaint and document
 // borrow from the block.
 type event struct {
-	id        trace.ID
-	cost      int64
 	from, to  int // the record's place among the records; there is none if they are equal
 	complaint *parser.Complaint
 	lost      string
@@ -60,7 +57,6 @@ func (r *reading) newFinding(name string) *finding {
 		Record: func(record parser.Result) {
 			e := event{from: len(f.records), complaint: record.Complaint}
 			if record.HasSpan {
-				e.id, e.cost = record.Span.TraceID, cost(&record.Span)
 				f.records = f.encoder.appendRecord(f.records, &record.Span)
 			}
 			e.to = len(f.records)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 
+	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -16,8 +17,7 @@ import (
 // A record is
 //
 //	the line of the first origin, 8 bytes, so that it can be changed in place
-//	the cost of the span in memory
-//	the trace id
+//	its key
 //	the span: flags, then its fields in the order of the struct
 //
 // with numbers as varints, strings and lists behind their length, and flags for
@@ -98,10 +98,50 @@ func (e *encoder) appendRecord(dst []byte, s *trace.Span) []byte {
 	if len(s.Origin) > 0 {
 		line = s.Origin[0].Line
 	}
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(line))
-	dst = binary.AppendUvarint(dst, uint64(cost(s)))
-	dst = appendID(dst, s.TraceID)
-	return e.appendSpan(dst, s)
+	k := key{id: s.TraceID, cost: cost(s), moved: s.Moved != 0}
+	var timed int
+	k.start, _, timed = s.Extent()
+	k.hasStart = timed > 0
+	return e.appendSpan(appendKey(binary.LittleEndian.AppendUint64(dst, uint64(line)), k), s)
+}
+
+// key is what a record's place goes by, without the rest of it: that of one span,
+// or that of all spans of a trace.
+type key struct {
+	id       trace.ID
+	cost     int64 // about what the spans take in memory when they are decoded, see cost
+	start    int64 // earliest note time as it stands in the spans, valid if hasStart
+	hasStart bool
+	moved    bool // a span has Moved, so its times are not those of the log
+}
+
+// What a key's flags say.
+const (
+	keyHasStart = 1 << iota
+	keyMoved
+)
+
+func appendKey(dst []byte, k key) []byte {
+	dst = append(dst, flag(k.hasStart, keyHasStart)|flag(k.moved, keyMoved))
+	dst = appendID(binary.AppendUvarint(dst, uint64(k.cost)), k.id)
+	if k.hasStart {
+		dst = binary.AppendVarint(dst, k.start)
+	}
+	return dst
+}
+
+// add makes k the key of one more span of the trace.
+func (k *key) add(s key) {
+	k.cost += s.cost
+	k.moved = k.moved || s.moved
+	if s.hasStart && (!k.hasStart || s.start < k.start) {
+		k.start, k.hasStart = s.start, true
+	}
+}
+
+// compare is the order of traces.
+func (k key) compare(l key) int {
+	return assemble.Order(trace.Trace{ID: k.id, Start: k.start, HasStart: k.hasStart}, trace.Trace{ID: l.id, Start: l.start, HasStart: l.hasStart})
 }
 
 // moveLine adds to the line of a record.

@@ -88,11 +88,11 @@ func TestSpansComeBackFromTheirRecords(t *testing.T) {
 			d.reuse()
 			require.NoError(t, d.record(string(record), &got))
 			require.Equal(t, want, got)
-			d.begin(string(record))
-			id, price := d.key()
-			require.Equal(t, want.TraceID, id)
-			require.Equal(t, cost(&want), price)
-			require.GreaterOrEqual(t, price, cost(&trace.Span{}))
+			k, err := d.keyOf(string(record))
+			require.NoError(t, err)
+			first, _, timed := want.Extent()
+			require.Equal(t, key{id: want.TraceID, cost: cost(&want), start: first, hasStart: timed > 0, moved: want.Moved != 0}, k)
+			require.GreaterOrEqual(t, k.cost, cost(&trace.Span{}))
 
 			// A record that is cut or wrong somewhere is an error, or another span.
 			require.ErrorIs(t, d.record(string(record[:rapid.IntRange(0, len(record)-1).Draw(t, "cut")]), &got), errCodec)
@@ -101,18 +101,6 @@ func TestSpansComeBackFromTheirRecords(t *testing.T) {
 				require.ErrorIs(t, err, errCodec)
 			}
 		}
-	})
-}
-
-func TestHeadsComeBack(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		want := trace.Trace{ID: anyID.Draw(t, "id"), Start: rapid.Int64().Draw(t, "start"), HasStart: rapid.Bool().Draw(t, "has start")}
-		price := rapid.Int64Range(0, 1<<50).Draw(t, "cost")
-		var d decoder
-		got, gotPrice, err := d.head(string(appendHead(nil, &want, price)))
-		require.NoError(t, err)
-		require.Equal(t, want, got)
-		require.Equal(t, price, gotPrice)
 	})
 }
 

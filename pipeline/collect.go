@@ -16,23 +16,27 @@ type collector struct {
 	held  held
 	limit int64
 	disk  *disk
-	spill *spill      // nil while all is in memory
+	spill *spill // nil while all is in memory
+	moved bool   // there are spans whose times are not those of the log
+	d     decoder
 	err   error       // of the disk; what comes after it is dropped
 	fail  func(error) // is told err
 }
 
 // add takes a record, which it does not keep.
-func (c *collector) add(id trace.ID, cost int64, record []byte) {
+func (c *collector) add(record []byte) {
 	if c.err != nil {
 		return
 	}
+	k, _ := c.d.keyOf(borrowed(record)) // it was just made
+	c.moved = c.moved || k.moved
 	if c.spill != nil {
-		c.check(c.spill.add(id, cost, record))
+		c.check(c.spill.add(k, record))
 		return
 	}
 	// A trace that takes much of the limit when it is made is no matter for
 	// memory either.
-	if ofTrace := c.held.add(id, cost, record); c.held.size > c.limit || ofTrace > c.limit/2 {
+	if t := c.held.add(k, record); c.held.size > c.limit || t.cost > c.limit/2 {
 		c.spill = newSpill(c.disk, maxPartitions)
 		c.check(c.empty())
 	}
@@ -40,14 +44,12 @@ func (c *collector) add(id trace.ID, cost int64, record []byte) {
 
 // empty moves what is held to disk.
 func (c *collector) empty() error {
-	var d decoder
 	for i, chunk := range c.held.chunks {
 		c.held.chunks[i] = nil
-		for text := unsafe.String(unsafe.SliceData(chunk), len(chunk)); text != ""; {
+		for text := borrowed(chunk); text != ""; {
 			record, rest, _ := cutRecord(text) // it was put there just so
-			d.begin(record)
-			id, cost := d.key()
-			if err := c.spill.add(id, cost, unsafe.Slice(unsafe.StringData(record), len(record))); err != nil {
+			k, _ := c.d.keyOf(record)
+			if err := c.spill.add(k, unsafe.Slice(unsafe.StringData(record), len(record))); err != nil {
 				return err
 			}
 			text = rest
@@ -56,6 +58,9 @@ func (c *collector) empty() error {
 	c.held = held{}
 	return nil
 }
+
+// borrowed is text as a string without a copy; it changes when text does.
+func borrowed(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) }
 
 func (c *collector) check(err error) {
 	if err != nil {

@@ -40,19 +40,33 @@ func (d *decoder) forget() {
 	d.notes, d.dimensions, d.origins = room[trace.Note]{}, room[trace.Dimension]{}, room[trace.Origin]{}
 }
 
-// key reads the beginning of a record: whose it is, and what it costs in memory.
-func (d *decoder) key() (id trace.ID, cost int64) {
+// keyOf reads the key of a record.
+func (d *decoder) keyOf(record string) (key, error) {
+	d.begin(record)
 	d.part(lineSize)
-	cost = int64(d.uvarint())
-	return d.id(), cost
+	k := d.key()
+	if d.bad {
+		return k, errCodec
+	}
+	return k, nil
+}
+
+func (d *decoder) key() (k key) {
+	flags := d.byte()
+	k.cost = int64(d.uvarint())
+	k.id = d.id()
+	if k.hasStart = flags&keyHasStart != 0; k.hasStart {
+		k.start = d.varint()
+	}
+	k.moved = flags&keyMoved != 0
+	return k
 }
 
 // record reads a record into s.
 func (d *decoder) record(record string, s *trace.Span) error {
 	d.begin(record)
 	line := d.fixed()
-	d.uvarint()
-	*s = trace.Span{TraceID: d.id()}
+	*s = trace.Span{TraceID: d.key().id}
 	d.span(s, int64(line))
 	return d.end()
 }

@@ -24,9 +24,8 @@ type place struct {
 
 // heldTrace is the records of a trace.
 type heldTrace struct {
-	id          trace.ID
-	first, last int   // indexes of its records
-	cost        int64 // of its spans when they are decoded, see cost
+	key
+	first, last int // indexes of its records
 }
 
 // chunkSize is the size of a chunk of many records, in bytes.
@@ -38,9 +37,9 @@ const (
 	traceCost  = int64(unsafe.Sizeof(heldTrace{}))*3/2 + 128
 )
 
-// add copies a record to those of its trace. It returns what the trace costs when
-// it is decoded.
-func (h *held) add(id trace.ID, cost int64, record []byte) (ofTrace int64) {
+// add copies a record, of which k is the key, to those of its trace. It returns
+// the key of the trace.
+func (h *held) add(k key, record []byte) key {
 	length := recordLength + len(record)
 	chunk := len(h.chunks) - 1
 	if chunk < 0 || length > cap(h.chunks[chunk])-len(h.chunks[chunk]) {
@@ -50,30 +49,29 @@ func (h *held) add(id trace.ID, cost int64, record []byte) (ofTrace int64) {
 	at := len(h.chunks[chunk])
 	h.chunks[chunk] = appendRecord(h.chunks[chunk], record)
 	h.size += int64(length)
-	return h.enter(id, cost, chunk, at)
+	return h.enter(k, chunk, at)
 }
 
 // enter enters a record that stands in a chunk.
-func (h *held) enter(id trace.ID, cost int64, chunk, at int) (ofTrace int64) {
+func (h *held) enter(k key, chunk, at int) key {
 	record := len(h.places)
 	h.places = append(h.places, place{chunk, at, -1})
 	h.size += recordCost
-	i, known := h.index[id]
-	if known {
-		h.places[h.traces[i].last].next = record
-	} else {
+	i, known := h.index[k.id]
+	if !known {
 		if h.index == nil {
 			h.index = make(map[trace.ID]int)
 		}
-		i = len(h.traces)
-		h.traces = append(h.traces, heldTrace{id: id, first: record})
-		h.index[id] = i
+		h.index[k.id] = len(h.traces)
+		h.traces = append(h.traces, heldTrace{k, record, record})
 		h.size += traceCost
+		return k
 	}
 	t := &h.traces[i]
+	t.key.add(k)
+	h.places[t.last].next = record
 	t.last = record
-	t.cost += cost
-	return t.cost
+	return t.key
 }
 
 // bundle is the records of a trace in the order in which they came.
@@ -84,7 +82,7 @@ func (h *held) bundle(t *heldTrace) bundle {
 		text := h.chunks[p.chunk][p.at:]
 		text = text[:recordLength+binary.LittleEndian.Uint64(text)]
 		// Chunks are only ever appended to, so it does not change.
-		b.texts = append(b.texts, unsafe.String(unsafe.SliceData(text), len(text)))
+		b.texts = append(b.texts, borrowed(text))
 	}
 	return b
 }
@@ -93,18 +91,17 @@ func (h *held) bundle(t *heldTrace) bundle {
 func heldIn(text []byte) (*held, error) {
 	h := &held{chunks: [][]byte{text}}
 	var d decoder
-	whole := unsafe.String(unsafe.SliceData(text), len(text))
+	whole := borrowed(text)
 	for at := 0; at < len(whole); {
 		record, next, ok := cutRecord(whole[at:])
 		if !ok {
 			return nil, errCodec
 		}
-		d.begin(record)
-		id, cost := d.key()
-		if d.bad {
-			return nil, errCodec
+		k, err := d.keyOf(record)
+		if err != nil {
+			return nil, err
 		}
-		h.enter(id, cost, 0, at)
+		h.enter(k, 0, at)
 		at = len(whole) - len(next)
 	}
 	return h, nil

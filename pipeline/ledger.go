@@ -31,6 +31,9 @@ type Ledger struct {
 	Spill      *Spill              `json:"spill,omitempty"` // nil if memory held all spans
 }
 
+// NothingRead says whether all of the input was unreadable.
+func (l *Ledger) NothingRead() bool { return l.Bytes == 0 && len(l.Unreadable) > 0 }
+
 // Spill says what went through temporary files.
 type Spill struct {
 	Bytes           int64 `json:"bytes"` // written: spans, and the traces made of them

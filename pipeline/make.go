@@ -15,10 +15,10 @@ import (
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-// This file makes traces of records. It does so twice: first to see what they are
-// (what is wrong with each, whether it matches, where it stands in the order),
-// then once more to hand out those that were selected, since to keep them all
-// would take several times the memory of their records, and longer.
+// This file makes traces of records when they are asked for: to keep them would
+// take several times the memory of their records, and longer. Where filters choose,
+// or times are moved, all traces are made once before, to see which of them match
+// and where they stand in the order (the survey).
 
 // making says how traces are made.
 type making struct {
@@ -63,9 +63,25 @@ func (m *maker) trace(b bundle) (t trace.Trace, duplicates int, err error) {
 
 // surveyed is a trace that matches.
 type surveyed struct {
-	trace.Trace // its head
-	held        int
+	key
+	held int // index of its records
 }
+
+func sortSurveyed(list []surveyed) {
+	slices.SortFunc(list, func(a, b surveyed) int { return a.compare(b.key) })
+}
+
+// all is all traces that are held, by the keys of their records.
+func (h *held) all() []surveyed {
+	list := make([]surveyed, len(h.traces))
+	for i := range h.traces {
+		list[i] = surveyed{h.traces[i].key, i}
+	}
+	return list
+}
+
+// surveyFew is how many traces are worth a worker's while.
+const surveyFew = 64
 
 // survey looks at some of the traces that are held.
 func (m *maker) survey(h *held, from, end int, selection *query.Selection) (found []surveyed, c tally, err error) {
@@ -77,44 +93,41 @@ func (m *maker) survey(h *held, from, end int, selection *query.Selection) (foun
 		}
 		c.add(&t, duplicates)
 		if selection.Match(&t) {
-			found = append(found, surveyed{trace.Trace{ID: t.ID, Start: t.Start, HasStart: t.HasStart}, i})
+			k := key{id: t.ID, cost: h.traces[i].cost, start: t.Start, hasStart: t.HasStart}
+			found = append(found, surveyed{k, i})
 		}
 	}
 	return found, c, nil
 }
 
-func sortSurveyed(list []surveyed) {
-	slices.SortFunc(list, func(a, b surveyed) int { return assemble.Order(a.Trace, b.Trace) })
-}
-
-// settleMemory looks at what never went to disk. It gives those of the traces that
-// match, by their places in the order of traces.
-func (m *making) settleMemory(h *held, selection *query.Selection) (all tally, matching func(first, end int) iter.Seq2[bundle, error], err error) {
+// settleMemory orders what never went to disk; all match if selection is nil. It
+// gives those that match by their places in the order of traces.
+func (m *making) settleMemory(h *held, selection *query.Selection) (c tally, matching int, ordered func(first, end int) iter.Seq2[bundle, error]) {
 	type part struct {
 		found []surveyed
 		tally tally
-		err   error
 	}
-	const few = 64
-	makers := sync.Pool{New: func() any { return m.maker() }}
 	var list []surveyed
-	starts := func(yield func(int) bool) {
-		for i := 0; i < len(h.traces) && m.ctx.Err() == nil && yield(i); i += few {
-		}
+	if selection == nil {
+		list = h.all()
+	} else {
+		makers := sync.Pool{New: func() any { return m.maker() }}
+		inorder.Each(func(yield func(int) bool) {
+			for i := 0; i < len(h.traces) && m.ctx.Err() == nil && yield(i); i += surveyFew {
+			}
+		}, func(from int) (p part) {
+			maker := makers.Get().(*maker)
+			defer makers.Put(maker)
+			p.found, p.tally, _ = maker.survey(h, from, min(from+surveyFew, len(h.traces)), selection) // what memory holds is as it was made
+			return p
+		}, func(p part) bool {
+			list = append(list, p.found...)
+			c.merge(p.tally)
+			return true
+		})
 	}
-	inorder.Each(starts, func(from int) (p part) {
-		maker := makers.Get().(*maker)
-		defer makers.Put(maker)
-		p.found, p.tally, p.err = maker.survey(h, from, min(from+few, len(h.traces)), selection)
-		return p
-	}, func(p part) bool {
-		list = append(list, p.found...)
-		all.merge(p.tally)
-		err = p.err
-		return err == nil
-	})
 	sortSurveyed(list)
-	return all, func(first, end int) iter.Seq2[bundle, error] {
+	return c, len(list), func(first, end int) iter.Seq2[bundle, error] {
 		return func(yield func(bundle, error) bool) {
 			for _, s := range list[first:end] {
 				if !yield(h.bundle(&h.traces[s.held]), nil) {
@@ -122,7 +135,7 @@ func (m *making) settleMemory(h *held, selection *query.Selection) (all tally, m
 				}
 			}
 		}
-	}, err
+	}
 }
 
 // batchCost is what a batch costs when it is decoded, or one trace of more.
@@ -197,34 +210,39 @@ func inOrder[Out any](m *making, bundles iter.Seq2[bundle, error], use func(*mak
 
 // render has work called for each trace, several at a time; the trace is work's
 // only until it returns. take gets what work has appended, in the order of traces,
-// one at a time, and may return false for no more.
-func (m *making) render(bundles iter.Seq2[bundle, error], work func(dst []byte, t *trace.Trace) []byte, take func(text []byte) bool) error {
+// one at a time, and may return false for no more. all says that no trace is
+// missing from those that were counted.
+func (m *making) render(bundles iter.Seq2[bundle, error], work func(dst []byte, t *trace.Trace) []byte, take func(text []byte) bool) (c tally, all bool, err error) {
 	type rendered struct {
-		text *[]byte
-		err  error
+		text  *[]byte
+		tally tally
+		err   error
 	}
 	texts := sync.Pool{New: func() any { return new([]byte) }}
-	var failed error
+	all = true
 	inOrder(m, bundles, func(maker *maker, b batch) (r rendered) {
 		r.text, r.err = texts.Get().(*[]byte), b.err
 		*r.text = (*r.text)[:0]
 		for _, bundle := range b.bundles {
 			maker.d.reuse()
-			t, _, err := maker.trace(bundle)
+			t, duplicates, err := maker.trace(bundle)
 			if err != nil {
 				r.err = m.disk.failed("read", err)
 				break
 			}
+			r.tally.add(&t, duplicates)
 			*r.text = work(*r.text, &t)
 		}
 		return r
 	}, func(r rendered) bool {
-		going := len(*r.text) == 0 || take(*r.text)
+		c.merge(r.tally)
+		all = len(*r.text) == 0 || take(*r.text)
 		texts.Put(r.text)
-		failed = r.err
-		return going && failed == nil && m.ctx.Err() == nil
+		err = r.err
+		return all && err == nil && m.ctx.Err() == nil
 	})
-	return cmp.Or(failed, m.ctx.Err())
+	err = cmp.Or(err, m.ctx.Err())
+	return c, all && err == nil, err
 }
 
 // traces makes traces that can be kept. An error is the last that comes.

@@ -5,9 +5,6 @@ import (
 	"iter"
 	"os"
 	"slices"
-
-	"github.com/tomoscrape/tomoscrape/assemble"
-	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 // runs are sorted traces in one file, a run behind the other.
@@ -70,26 +67,26 @@ func (r *runs) open(memory int64) (merge, error) {
 		}
 		m = append(m, h)
 	}
-	slices.SortFunc(m, func(a, b *head) int { return assemble.Order(a.Trace, b.Trace) })
+	slices.SortFunc(m, func(a, b *head) int { return a.compare(b.key) })
 	return m, nil
 }
 
-// head is a run whose next trace is known by its head.
+// head is a run whose next trace is known by its key.
 type head struct {
-	trace.Trace
-	cost int64
-	in   *recordReader
+	key
+	in *recordReader
 }
 
-// next reads the head of the next trace.
+// next reads the key of the next trace.
 func (h *head) next() error {
 	record, err := h.in.next()
 	if err != nil {
 		return err
 	}
 	var d decoder
-	h.Trace, h.cost, err = d.head(record)
-	return err
+	d.begin(record)
+	h.key = d.key()
+	return d.end()
 }
 
 // merge is a heap of runs by their next traces; a sorted list is one.
@@ -100,7 +97,7 @@ func (m merge) sink() {
 	for i := 0; ; {
 		least := i
 		for _, child := range []int{2*i + 1, 2*i + 2} {
-			if child < len(m) && assemble.Order(m[child].Trace, m[least].Trace) < 0 {
+			if child < len(m) && m[child].compare(m[least].key) < 0 {
 				least = child
 			}
 		}
@@ -123,7 +120,7 @@ func (m *merge) next(wanted bool) (b bundle, err error) {
 		return b, unexpectedEnd(err)
 	}
 	if wanted {
-		b = bundle{id: top.ID, cost: top.cost, texts: []string{text}}
+		b = bundle{id: top.id, cost: top.cost, texts: []string{text}}
 	}
 	if err = top.next(); err == io.EOF {
 		last := len(*m) - 1

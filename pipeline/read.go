@@ -67,7 +67,7 @@ func (r *reading) documents(at parser.Place, content io.Reader) {
 	err := tracejson.ReadMixed(content, at.File, func(s trace.Span) error {
 		r.ledger.Parsed++
 		r.record = r.encoder.appendRecord(r.record[:0], &s)
-		r.add(s.TraceID, cost(&s), r.record)
+		r.add(r.record)
 		return nil
 	}, func(e *tracejson.DocumentError) error {
 		if e.Kind != tracejson.Damaged {
@@ -174,7 +174,7 @@ func (r *reading) take(f *finding) {
 			r.documents(parser.Place{File: e.at.File, Line: e.at.Line - 1, Offset: e.at.Offset}, bytes.NewReader(e.document))
 		default:
 			if e.from < e.to {
-				r.add(e.id, e.cost, f.records[e.from:e.to])
+				r.add(f.records[e.from:e.to])
 			}
 			if e.complaint != nil {
 				r.complain(e.complaint)

@@ -53,11 +53,11 @@ type Options struct {
 
 // Result is what a replay gives. Close it in the end.
 type Result struct {
-	Ledger Ledger
-
-	making   *making
-	selected iter.Seq2[bundle, error]
-	runs     *os.File // nil if all is in memory
+	making    *making
+	selected  iter.Seq2[bundle, error]
+	runs      *os.File // nil if all is in memory
+	ledger    Ledger
+	uncounted iter.Seq2[bundle, error] // all traces, if they were not made so far
 }
 
 // Traces are the selected ones, sorted by start, then id. They can be gone through
@@ -71,8 +71,36 @@ func (r *Result) Traces() iter.Seq2[*trace.Trace, error] { return r.making.trace
 // comes. Render can be called several times, before Close. The error is that of
 // the context or a [*TempError].
 func (r *Result) Render(work func(dst []byte, t *trace.Trace) []byte, take func(text []byte) bool) error {
-	return r.making.render(r.selected, work, take)
+	counted, all, err := r.making.render(r.selected, work, take)
+	if all && r.ledger.Selected > 0 {
+		r.count(counted)
+	}
+	return err
 }
+
+// count counts the traces, if that was not done so far.
+func (r *Result) count(c tally) {
+	if r.uncounted != nil {
+		r.ledger.count(c)
+		r.uncounted = nil
+	}
+}
+
+// Ledger accounts for the input. The traces are made to be counted, if that was
+// not done so far; the error is then as that of Render, and they are missing.
+func (r *Result) Ledger() (*Ledger, error) {
+	if r.uncounted != nil {
+		counted, _, err := r.making.render(r.uncounted, func(dst []byte, _ *trace.Trace) []byte { return dst }, nil)
+		if err != nil {
+			return &r.ledger, err
+		}
+		r.count(counted)
+	}
+	return &r.ledger, nil
+}
+
+// NothingRead says whether all of the input was unreadable.
+func (r *Result) NothingRead() bool { return r.ledger.NothingRead() }
 
 // Close frees what is on disk.
 func (r *Result) Close() error {
@@ -95,7 +123,7 @@ func Replay(ctx context.Context, opt Options) (*Result, error) { return replay(c
 type reader func(ctx context.Context, opt Options, add adder) (Ledger, error)
 
 // adder takes the record of a span; it does not keep it.
-type adder func(id trace.ID, cost int64, record []byte)
+type adder func(record []byte)
 
 func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 	setDefault(&opt.Parser.MaxRecord, DefaultMaxLine)
@@ -123,36 +151,43 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	result := &Result{Ledger: ledger, making: &making{ctx: ctx, opt: opt.Assemble, names: opt.names, disk: c.disk, limit: opt.Memory}}
+	m := &making{ctx: ctx, opt: opt.Assemble, names: opt.names, disk: c.disk, limit: opt.Memory}
+	result := &Result{making: m, ledger: ledger}
+	// Where the traces begin, the records tell, if times stay as they are.
+	if opt.Filter.All() && !opt.Assemble.AdjustSkew && !c.moved {
+		selection = nil
+	}
 	var counted tally
-	var matching func(first, end int) iter.Seq2[bundle, error]
+	var first, end int
+	var ordered func(first, end int) iter.Seq2[bundle, error]
 	if c.spill == nil {
-		var failed error
-		if counted, matching, failed = result.making.settleMemory(&c.held, selection); failed != nil {
-			return nil, failed
-		}
+		counted, end, ordered = m.settleMemory(&c.held, selection)
 	} else {
-		s := &settling{making: result.making, selection: selection}
+		s := &settling{making: m, selection: selection}
 		if err := s.settle(c.spill); err != nil {
 			s.runs.close()
 			return nil, err
 		}
-		counted, matching, result.runs = s.tally, s.merged, s.runs.file
-		result.Ledger.Spill = &Spill{Bytes: c.disk.written.Load(), Partitions: counted.partitions, OversizedTraces: counted.oversized}
+		counted, end, ordered, result.runs = s.tally, s.matching, s.merged, s.runs.file
+		result.ledger.Spill = &Spill{Bytes: c.disk.written.Load(), Partitions: counted.partitions, OversizedTraces: counted.oversized}
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	result.Ledger.count(counted)
-	first, end, endErr := selection.End()
-	if err == nil {
-		err = endErr
+	if selection == nil {
+		result.uncounted = ordered(0, end)
+	} else {
+		result.ledger.count(counted)
+		var none error
+		if first, end, none = selection.End(); err == nil {
+			err = none
+		}
 	}
 	if err != nil {
-		first, end = 0, 0
+		end = first
 	}
-	result.Ledger.Selected = int64(end - first)
-	result.selected = matching(first, end)
+	result.ledger.Selected = int64(end - first)
+	result.selected = ordered(first, end)
 	return result, err
 }
 

@@ -11,24 +11,24 @@ import (
 	"unsafe"
 
 	"github.com/tomoscrape/tomoscrape/query"
-	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 // maxSettlers is how many partitions are assembled at a time.
 const maxSettlers = 4
 
-// settling looks at a spill, partition by partition, and makes each of them a run
-// of traces that match on disk, sorted, the records of each trace together.
+// settling makes runs of a spill, each of them of a partition: the traces that
+// match, sorted, the records of each trace together.
 type settling struct {
 	*making
-	selection *query.Selection
-	room      int64 // what a partition may take to be looked at at once
+	selection *query.Selection // nil: all match, and nobody needs to look at them
+	room      int64            // what a partition may take to be looked at at once
 
-	mu    sync.Mutex
-	tally tally
-	runs  runs
-	alone []*partition // of one trace, too large for room
-	err   error        // the first one
+	mu       sync.Mutex
+	tally    tally
+	matching int // traces
+	runs     runs
+	alone    []*partition // of one trace, too large for room
+	err      error        // the first one
 }
 
 // settle assembles all partitions. The spill is used up, also after an error.
@@ -145,15 +145,14 @@ func (s *settling) split(p *partition) (*spill, error) {
 		if err == io.EOF {
 			return smaller, nil
 		}
-		d.begin(record)
-		id, cost := d.key()
-		if err == nil && d.bad {
-			err = errCodec
+		var k key
+		if err == nil {
+			k, err = d.keyOf(record)
 		}
 		if err != nil {
 			return smaller, s.disk.failed("read", err)
 		}
-		if err := smaller.add(id, cost, unsafe.Slice(unsafe.StringData(record), len(record))); err != nil {
+		if err := smaller.add(k, unsafe.Slice(unsafe.StringData(record), len(record))); err != nil {
 			return smaller, err
 		}
 	}
@@ -170,77 +169,62 @@ func (s *settling) assemble(p *partition) error {
 		return s.disk.failed("read", err)
 	}
 	c := tally{partitions: 1}
-	var found []surveyed
-	maker := s.maker()
-	const few = 64
-	for from := 0; from < len(h.traces); from += few {
-		some, counted, err := maker.survey(h, from, min(from+few, len(h.traces)), s.selection)
-		if err != nil {
-			return s.disk.failed("read", err)
+	var list []surveyed
+	if s.selection == nil {
+		list = h.all()
+	} else {
+		maker := s.maker()
+		for from := 0; from < len(h.traces); from += surveyFew {
+			found, counted, err := maker.survey(h, from, min(from+surveyFew, len(h.traces)), s.selection)
+			if err != nil {
+				return s.disk.failed("read", err)
+			}
+			if err := s.ctx.Err(); err != nil {
+				return err
+			}
+			c.merge(counted)
+			list = append(list, found...)
 		}
-		if err := s.ctx.Err(); err != nil {
-			return err
-		}
-		c.merge(counted)
-		found = append(found, some...)
 	}
-	sortSurveyed(found)
-	return s.writeRun(h, found, c)
+	sortSurveyed(list)
+	return s.writeRun(h, list, c)
 }
 
-// writeRun writes a run, two records for each trace: its head, and its records
+// writeRun writes a run, two records for each trace: its key, and its records
 // behind their lengths.
-func (s *settling) writeRun(h *held, found []surveyed, c tally) error {
+func (s *settling) writeRun(h *held, list []surveyed, c tally) error {
 	size := int64(0)
-	var head []byte
-	for i := range found {
-		t := &h.traces[found[i].held]
-		size += 2*recordLength + int64(len(appendHead(head[:0], &found[i].Trace, t.cost)))
-		for _, text := range h.bundle(t).texts {
-			size += int64(len(text))
+	var text []byte
+	for i := range list {
+		size += 2*recordLength + int64(len(appendKey(text[:0], list[i].key)))
+		for _, records := range h.bundle(&h.traces[list[i].held]).texts {
+			size += int64(len(records))
 		}
 	}
 	s.mu.Lock()
 	s.tally.merge(c)
+	s.matching += len(list)
 	from := s.runs.reserve(size)
 	s.mu.Unlock()
 	out := bufio.NewWriterSize(&runWriter{s.disk, s.runs.file, from}, readBuffer)
-	for i := range found {
-		t := &h.traces[found[i].held]
-		head = appendHead(head[:0], &found[i].Trace, t.cost)
-		texts := h.bundle(t).texts
+	for i := range list {
+		texts := h.bundle(&h.traces[list[i].held]).texts
 		length := 0
-		for _, text := range texts {
-			length += len(text)
+		for _, records := range texts {
+			length += len(records)
 		}
-		head = binary.LittleEndian.AppendUint64(appendRecord(nil, head), uint64(length))
-		if _, err := out.Write(head); err != nil {
+		text = appendRecord(text[:0], appendKey(nil, list[i].key))
+		text = binary.LittleEndian.AppendUint64(text, uint64(length))
+		if _, err := out.Write(text); err != nil {
 			return err
 		}
-		for _, text := range texts {
-			if _, err := out.WriteString(text); err != nil {
+		for _, records := range texts {
+			if _, err := out.WriteString(records); err != nil {
 				return err
 			}
 		}
 	}
 	return out.Flush()
-}
-
-// appendHead appends what the order of traces goes by, and what a trace costs in
-// memory.
-func appendHead(dst []byte, t *trace.Trace, cost int64) []byte {
-	dst = binary.AppendVarint(appendID(append(dst, flag(t.HasStart, 1)), t.ID), t.Start)
-	return binary.AppendUvarint(dst, uint64(cost))
-}
-
-// head reads what appendHead appended.
-func (d *decoder) head(text string) (t trace.Trace, cost int64, err error) {
-	d.begin(text)
-	t.HasStart = d.byte() != 0
-	t.ID = d.id()
-	t.Start = d.varint()
-	cost = int64(d.uvarint())
-	return t, cost, d.end()
 }
 
 // runWriter writes to its place in the file of runs.

@@ -32,13 +32,13 @@ func newSpill(d *disk, parts int) *spill {
 }
 
 // add writes a record behind all others of its partition.
-func (s *spill) add(id trace.ID, cost int64, record []byte) error {
-	p := &s.parts[maphash.Comparable(s.seed, id)%uint64(len(s.parts))]
+func (s *spill) add(k key, record []byte) error {
+	p := &s.parts[maphash.Comparable(s.seed, k.id)%uint64(len(s.parts))]
 	if p.cost == 0 {
-		p.id = id
+		p.id = k.id
 	}
-	p.several = p.several || p.id != id
-	p.cost += cost
+	p.several = p.several || p.id != k.id
+	p.cost += k.cost
 	p.buffer = appendRecord(p.buffer, record)
 	if len(p.buffer) < partitionBuffer {
 		return nil

@@ -274,8 +274,8 @@ func TestSamplesEqualTheirTruth(t *testing.T) {
 				requireSpan(t, row, &s.Span, best.Name, best.Notes, best.Dimensions, where)
 			}
 			require.Equal(t, checked, count, "none is invented")
-			require.Equal(t, mentions[folder], result.Ledger.Mentions)
-			requireBalance(t, &result.Ledger)
+			require.Equal(t, mentions[folder], ledger(t, result).Mentions)
+			requireBalance(t, ledger(t, result))
 		})
 	}
 }
@@ -350,7 +350,7 @@ func TestRealOpenStackEqualsItsTruth(t *testing.T) {
 	require.Equal(t, 396, rows)
 	require.Len(t, got, 396)
 	require.Equal(t, 388, services, "spans whose line carried a request id")
-	l := &result.Ledger
+	l := ledger(t, result)
 	requireBalance(t, l)
 	require.EqualValues(t, 525, l.Parsed)
 	require.EqualValues(t, 129, l.Duplicates)

@@ -73,7 +73,7 @@ func TestRealZipkinAnswersWithOurTrees(t *testing.T) {
 			require.Equal(t, export.Delivered, o)
 		}))
 		require.NoError(t, sender.Close())
-		require.Equal(t, result.Ledger.Spans, sender.Report().Delivered)
+		require.Equal(t, ledger(t, result).Spans, sender.Report().Delivered)
 
 		want, err := query.Filter{Service: service}.Select(all(t, result))
 		require.NoError(t, err)

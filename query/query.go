@@ -84,6 +84,12 @@ func (f Filter) Begin() (*Selection, error) {
 	return &Selection{matcher: m, hits: make([][]hit, len(m.ids))}, nil
 }
 
+// All says whether every trace is selected, as without a filter.
+func (f Filter) All() bool {
+	return len(f.TraceIDs) == 0 && f.RequestID == "" && f.Contains == "" && f.Service == "" && f.Span == "" && f.AnnotationQuery == "" &&
+		f.MinDuration == 0 && f.MaxDuration == 0 && f.Since.IsZero() && f.Until.IsZero() && f.Limit == 0
+}
+
 // Match says whether a trace matches. Among those that do the limit still has to
 // choose; see [Selection.End].
 func (s *Selection) Match(t *trace.Trace) bool {

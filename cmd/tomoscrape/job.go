@@ -148,7 +148,7 @@ func (j *job) run(ctx context.Context, t task) {
 	}
 	defer func() { j.fail(result.Close()) }()
 	// An output is not replaced by nothing because of a mistyped path.
-	if err == nil && t.present != nil && !nothingRead(&result.Ledger) {
+	if err == nil && t.present != nil && !result.NothingRead() {
 		t.present(ctx, j, result)
 	}
 	if ctx.Err() != nil {
@@ -157,10 +157,15 @@ func (j *job) run(ctx context.Context, t task) {
 	if j.errors != "" {
 		j.fail(file.close())
 	}
-	if j.summary != "" {
-		j.fail(j.writeSummary(j.summary, &result.Ledger))
+	ledger, err := result.Ledger()
+	if ctx.Err() != nil {
+		return
 	}
-	j.account(&result.Ledger)
+	j.fail(err)
+	if j.summary != "" {
+		j.fail(j.writeSummary(j.summary, ledger))
+	}
+	j.account(ledger)
 }
 
 // garbagePercent is how much garbage may lie beside the spans, below the limit.
@@ -176,7 +181,7 @@ func (j *job) account(l *pipeline.Ledger) {
 	if j.code != exitGone {
 		_ = l.WriteSummary(besideBar{j.err, j.bar}) // standard error has nobody to complain to
 	}
-	if nothingRead(l) {
+	if l.NothingRead() {
 		j.fail(errors.New("nothing of the input could be read"))
 	} else if l.Selected == 0 && l.Traces > 0 && filtered(j.cmd) && j.code != exitGone {
 		fmt.Fprintln(j.err, "no trace matches the filters")
@@ -185,9 +190,6 @@ func (j *job) account(l *pipeline.Ledger) {
 		j.partly()
 	}
 }
-
-// nothingRead says whether all of the input was unreadable.
-func nothingRead(l *pipeline.Ledger) bool { return l.Bytes == 0 && len(l.Unreadable) > 0 }
 
 // partly says that something is missing, though nothing failed.
 func (j *job) partly() {
