@@ -247,12 +247,12 @@ func mentions(text []byte) bool { return nextMention(text) >= 0 }
 // is none.
 func nextMention(text []byte) int {
 	for at := 0; ; at++ {
-		i := bytes.Index(text[at:], []byte("pan("))
+		i := bytes.IndexByte(text[at:], '(') // rarer in a log than the letters
 		if i < 0 {
 			return -1
 		}
-		if at += i; at > 0 && text[at-1]|0x20 == 's' {
-			return at - 1
+		if at += i; at >= 4 && text[at-4]|0x20 == 's' && string(text[at-3:at]) == "pan" {
+			return at - 4
 		}
 	}
 }
