@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/big"
 	"math/bits"
@@ -108,11 +109,19 @@ func (id ID) AppendHex(dst []byte) []byte {
 }
 
 func appendHex16(dst []byte, n uint64) []byte {
-	const digits = "0123456789abcdef"
-	for shift := 60; shift >= 0; shift -= 4 {
-		dst = append(dst, digits[n>>uint(shift)&15])
-	}
-	return dst
+	dst = binary.BigEndian.AppendUint64(dst, hexDigits(uint32(n>>32)))
+	return binary.BigEndian.AppendUint64(dst, hexDigits(uint32(n)))
+}
+
+// hexDigits are the eight digits of n, each a byte, all made at once.
+func hexDigits(n uint32) uint64 {
+	const each = 0x0101010101010101
+	x := uint64(n) // spread to four bits a byte
+	x = (x | x<<16) & 0x0000ffff0000ffff
+	x = (x | x<<8) & 0x00ff00ff00ff00ff
+	x = (x | x<<4) & 0x0f0f0f0f0f0f0f0f
+	letter := (x + each*6) >> 4 & each // 1 where x is 10 or more
+	return x + each*'0' + letter*('a'-10-'0')
 }
 
 // Decimal is the number as tomograph logged it (without a Python L).
@@ -125,6 +134,14 @@ func (id ID) Decimal() string {
 	}
 	n := new(big.Int).SetUint64(id.Hi)
 	return n.Lsh(n, 64).Or(n, new(big.Int).SetUint64(id.Lo)).String()
+}
+
+// AppendDecimal appends [ID.Decimal] to dst.
+func (id ID) AppendDecimal(dst []byte) []byte {
+	if id.Odd != "" || id.Hi != 0 {
+		return append(dst, id.Decimal()...)
+	}
+	return strconv.AppendUint(dst, id.Lo, 10)
 }
 
 // String is [ID.Hex].

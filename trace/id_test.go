@@ -41,6 +41,7 @@ func TestIDTellsItsNumber(t *testing.T) {
 			}
 		}
 		require.Equal(t, id.Hex(), string(id.AppendHex(nil)))
+		require.Equal(t, id.Decimal(), string(id.AppendDecimal(nil)))
 	})
 }
 

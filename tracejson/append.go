@@ -1,8 +1,8 @@
 package tracejson
 
 import (
+	"slices"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -11,10 +11,11 @@ import (
 // The trace is one that package assemble made; in particular a span's damage is
 // among its problems. Control characters and what is no UTF-8 never appear raw.
 func Append(dst []byte, t *trace.Trace) []byte {
+	dst = slices.Grow(dst, estimate(t))
 	dst = append(dst, `{"trace_id":"`...)
 	dst = t.ID.AppendHex(dst)
 	dst = append(dst, `","tomograph_id":"`...)
-	dst = append(dst, t.ID.Decimal()...)
+	dst = t.ID.AppendDecimal(dst)
 	dst = append(dst, '"')
 	if t.HasStart {
 		dst = appendInt(dst, `,"start":`, t.Start)
@@ -37,11 +38,29 @@ func Append(dst []byte, t *trace.Trace) []byte {
 	return append(dst, `]}`...)
 }
 
+// estimate is about how long the document of a trace becomes. Looking at all of
+// its notes beforehand pays by itself: they lie all over the memory, and are
+// fetched several at a time here.
+func estimate(t *trace.Trace) int {
+	size := 256
+	for i := range t.Spans {
+		n := &t.Spans[i]
+		size += 256
+		for j := range n.Notes {
+			size += 112 + len(n.Notes[j].Value.Text) + len(n.Notes[j].Address.String)
+		}
+		if len(n.Origin) > 0 {
+			size += len(n.Origin[0].File)
+		}
+	}
+	return size
+}
+
 func appendSpan(dst []byte, n *trace.Node) []byte {
 	dst = append(dst, `{"id":"`...)
 	dst = n.ID.AppendHex(dst)
 	dst = append(dst, `","tomograph_id":"`...)
-	dst = append(dst, n.ID.Decimal()...)
+	dst = n.ID.AppendDecimal(dst)
 	if n.HasParent {
 		dst = append(dst, `","parent_id":"`...)
 		dst = n.ParentID.AppendHex(dst)
@@ -65,9 +84,7 @@ func appendSpan(dst []byte, n *trace.Node) []byte {
 		dst = appendInt(dst, `,"moved":`, n.Moved)
 	}
 	dst = append(dst, `,"notes":[`...)
-	for i := range n.Notes {
-		dst = appendNote(appendComma(dst, i), &n.Notes[i])
-	}
+	dst = appendNotes(dst, n.Notes)
 	dst = append(dst, ']')
 	if n.Dimensions != nil {
 		dst = append(dst, `,"dimensions":[`...)
@@ -86,18 +103,52 @@ func appendSpan(dst []byte, n *trace.Node) []byte {
 	return append(dst, '}')
 }
 
-func appendNote(dst []byte, n *trace.Note) []byte {
-	begin := len(dst)
-	if n.HasTime {
-		dst = appendInt(dst, `,"time":`, n.Time)
+// appendNotes appends notes with commas between them. Most notes of a span stand
+// on one endpoint, and a statement is often noted twice, so what a note has in
+// common with that before it is copied from there.
+func appendNotes(dst []byte, notes []trace.Note) []byte {
+	var value, endpoint, rest int // where these parts of the note before begin
+	for i := range notes {
+		n := &notes[i]
+		dst = appendComma(dst, i)
+		begin := len(dst)
+		if n.HasTime {
+			dst = appendInt(dst, `,"time":`, n.Time)
+		}
+		from := len(dst)
+		if i > 0 && n.Value == notes[i-1].Value {
+			dst = again(dst, value, endpoint)
+		} else {
+			dst = appendTyped(dst, n.Value)
+		}
+		to := len(dst)
+		if i > 0 && sameEndpoint(n, &notes[i-1]) {
+			dst = again(dst, endpoint, rest)
+		} else {
+			dst = appendText(dst, `,"service":`, n.Service)
+			dst = appendText(dst, `,"address":`, n.Address)
+			dst = appendOptional(dst, `,"port":`, n.Port)
+		}
+		value, endpoint, rest = from, to, len(dst)
+		dst = appendOptional(dst, `,"duration":`, n.Duration)
+		dst = appendExtra(dst, n.Extra)
+		dst = object(dst, begin)
 	}
-	dst = appendTyped(dst, n.Value)
-	dst = appendText(dst, `,"service":`, n.Service)
-	dst = appendText(dst, `,"address":`, n.Address)
-	dst = appendOptional(dst, `,"port":`, n.Port)
-	dst = appendOptional(dst, `,"duration":`, n.Duration)
-	dst = appendExtra(dst, n.Extra)
-	return object(dst, begin)
+	return dst
+}
+
+// again appends the fields that stand at dst[begin:end] once more. The comma
+// before them may have become a brace there, see object.
+func again(dst []byte, begin, end int) []byte {
+	if begin == end {
+		return dst
+	}
+	dst = append(dst, ',')
+	return append(dst, dst[begin+1:end]...)
+}
+
+func sameEndpoint(a, b *trace.Note) bool {
+	return a.Service == b.Service && a.Address == b.Address && a.Port == b.Port
 }
 
 func appendDimension(dst []byte, d *trace.Dimension) []byte {
@@ -113,24 +164,25 @@ func appendDimension(dst []byte, d *trace.Dimension) []byte {
 
 func appendOrigin(dst []byte, o *trace.Origin) []byte {
 	begin := len(dst)
-	text := func(key, s string) {
-		if s != "" {
-			dst = appendString(append(dst, key...), s)
-		}
-	}
-	number := func(key string, n int64) {
-		if n != 0 {
-			dst = appendInt(dst, key, n)
-		}
-	}
-	text(`,"file":`, o.File)
-	number(`,"line":`, o.Line)
-	text(`,"request_id":`, o.RequestID)
-	text(`,"global_request_id":`, o.GlobalRequestID)
-	number(`,"pid":`, o.PID)
-	text(`,"log_host":`, o.LogHost)
-	number(`,"log_time":`, o.LogTime)
+	dst = appendNonempty(dst, `,"file":`, o.File)
+	dst = appendNonzero(dst, `,"line":`, o.Line)
+	dst = appendNonempty(dst, `,"request_id":`, o.RequestID)
+	dst = appendNonempty(dst, `,"global_request_id":`, o.GlobalRequestID)
+	dst = appendNonzero(dst, `,"pid":`, o.PID)
+	dst = appendNonempty(dst, `,"log_host":`, o.LogHost)
+	dst = appendNonzero(dst, `,"log_time":`, o.LogTime)
 	return object(dst, begin)
+}
+
+func appendNonempty(dst []byte, key, s string) []byte {
+	return appendText(dst, key, trace.Text{String: s, Set: s != ""})
+}
+
+func appendNonzero(dst []byte, key string, n int64) []byte {
+	if n == 0 {
+		return dst
+	}
+	return appendInt(dst, key, n)
 }
 
 // object ends an object whose fields were appended from begin on, each with a
@@ -305,103 +357,42 @@ func length(first, last int64) int64 {
 	return 1<<63 - 1
 }
 
-// plain are the bytes that stand for themselves in a JSON string.
-var plain = func() (plain [256]bool) {
-	for c := ' '; c < 0x7f; c++ {
-		plain[c] = c != '"' && c != '\\'
-	}
-	return plain
-}()
-
-// appendString appends s as a JSON string. Control characters (C0, DEL and C1),
-// U+2028 and U+2029 are escaped; a run of bytes that are no UTF-8 becomes one
-// U+FFFD.
-func appendString(dst []byte, s string) []byte {
-	const hex = "0123456789abcdef"
-	dst = append(dst, '"')
-	begin := 0 // of what is not appended yet
-	for i := 0; i < len(s); {
-		c := s[i]
-		if plain[c] {
-			i++
-			continue
-		}
-		if c < utf8.RuneSelf {
-			dst = append(dst, s[begin:i]...)
-			switch c {
-			case '"', '\\':
-				dst = append(dst, '\\', c)
-			case '\n':
-				dst = append(dst, `\n`...)
-			case '\r':
-				dst = append(dst, `\r`...)
-			case '\t':
-				dst = append(dst, `\t`...)
-			default:
-				dst = append(dst, '\\', 'u', '0', '0', hex[c>>4], hex[c&15])
-			}
-			i++
-			begin = i
-			continue
-		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			dst = append(append(dst, s[begin:i]...), "\uFFFD"...)
-			for i < len(s) && r == utf8.RuneError && size == 1 {
-				i++
-				r, size = utf8.DecodeRuneInString(s[i:])
-			}
-			begin = i
-			continue
-		case r < 0xa0:
-			dst = append(append(dst, s[begin:i]...), '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
-			begin = i + size
-		case r == '\u2028' || r == '\u2029':
-			dst = append(append(dst, s[begin:i]...), `\u202`...)
-			dst = append(dst, hex[r&15])
-			begin = i + size
-		}
-		i += size
-	}
-	return append(append(dst, s[begin:]...), '"')
-}
-
 // number says whether text is a JSON number, and whether it is a whole one,
 // without a point or an exponent.
 func number(text string) (whole, ok bool) {
-	i := 0
-	digits := func() bool {
-		begin := i
-		for i < len(text) && '0' <= text[i] && text[i] <= '9' {
-			i++
-		}
-		return i > begin
+	at := 0
+	if text != "" && text[0] == '-' {
+		at = 1
 	}
-	if i < len(text) && text[i] == '-' {
-		i++
-	}
-	zero := i < len(text) && text[i] == '0'
-	if begin := i; !digits() || zero && i > begin+1 {
+	end := digits(text, at)
+	if end == at || text[at] == '0' && end > at+1 {
 		return false, false
 	}
-	whole = true
-	if i < len(text) && text[i] == '.' {
-		i++
-		whole = false
-		if !digits() {
+	if end == len(text) {
+		return true, true
+	}
+	if text[end] == '.' {
+		at = end + 1
+		if end = digits(text, at); end == at {
 			return false, false
 		}
 	}
-	if i < len(text) && (text[i] == 'e' || text[i] == 'E') {
-		i++
-		whole = false
-		if i < len(text) && (text[i] == '+' || text[i] == '-') {
-			i++
+	if end < len(text) && (text[end] == 'e' || text[end] == 'E') {
+		at = end + 1
+		if at < len(text) && (text[at] == '+' || text[at] == '-') {
+			at++
 		}
-		if !digits() {
+		if end = digits(text, at); end == at {
 			return false, false
 		}
 	}
-	return whole, i == len(text)
+	return false, end == len(text)
+}
+
+// digits is the end of the decimal digits of text from at on.
+func digits(text string, at int) int {
+	for at < len(text) && '0' <= text[at] && text[at] <= '9' {
+		at++
+	}
+	return at
 }

@@ -125,6 +125,14 @@ func anySpan(t *rapid.T, traceID trace.ID) trace.Span {
 		if rapid.Bool().Draw(t, "value") {
 			n.Value = someValue(t)
 		}
+		if before := len(s.Notes) - 1; before >= 0 {
+			if rapid.Bool().Draw(t, "same value") {
+				n.Value = s.Notes[before].Value
+			}
+			if rapid.Bool().Draw(t, "same endpoint") {
+				n.Service, n.Address, n.Port = s.Notes[before].Service, s.Notes[before].Address, s.Notes[before].Port
+			}
+		}
 		s.Notes = append(s.Notes, n)
 	}
 	if rapid.Bool().Draw(t, "era 3") {
