@@ -14,7 +14,6 @@ package assemble
 import (
 	"cmp"
 	"iter"
-	"slices"
 
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -104,47 +103,28 @@ func Order(a, b trace.Trace) int {
 // when more of them have come; the result shares their notes, dimensions and
 // strings.
 func Trace(id trace.ID, spans []trace.Span, opt Options) (t trace.Trace, duplicates int) {
+	r := rooms.Get().(*room)
+	defer r.leave()
 	spans = unmoved(spans)
-	vertices := merge(spans)
-	duplicates = len(spans) - len(vertices)
-	links(vertices)
-	tree := newTree(vertices)
-	measureSkew(vertices, tree, opt.AdjustSkew)
-	tree.sort(vertices)
+	r.merge(spans)
+	r.links()
+	r.measureSkew(opt.AdjustSkew)
+	r.sort()
 
-	t = trace.Trace{ID: id, Spans: tree.nodes(vertices)}
-	for i := range t.Spans {
-		first, last, timed := t.Spans[i].Extent()
-		if timed == 0 {
+	t = trace.Trace{ID: id, Spans: r.nodes()}
+	for i := range r.vertices {
+		v := &r.vertices[i]
+		if !v.hasStart() {
 			continue
 		}
 		if !t.HasStart {
-			t.HasStart, t.Start, t.End = true, first, last
+			t.HasStart, t.Start, t.End = true, v.start, v.end
 		}
-		t.Start, t.End = min(t.Start, first), max(t.End, last)
+		t.Start, t.End = min(t.Start, v.start), max(t.End, v.end)
 	}
-	t.Services = services(t.Spans)
-	addProblems(&t, vertices, tree.order)
-	return t, duplicates
-}
-
-// services are the services of all notes, sorted, each once. An empty name is
-// none.
-func services(nodes []trace.Node) []string {
-	var names []string
-	for i := range nodes {
-		for j := range nodes[i].Notes {
-			name := nodes[i].Notes[j].Service
-			// Neighbours mostly repeat each other; the few looked at keep the
-			// list short, sorting does the rest.
-			recent := names[max(0, len(names)-4):]
-			if name.String != "" && !slices.Contains(recent, name.String) {
-				names = append(names, name.String)
-			}
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	t.Services = r.services()
+	addProblems(&t, r.vertices, r.order)
+	return t, len(spans) - len(r.vertices)
 }
 
 // compareStart orders two times of which each may be missing; missing is last.

@@ -16,11 +16,12 @@ const maxTwins = 64
 
 // vertex is one span of a trace and what the following steps find out about it.
 type vertex struct {
-	span     *trace.Span // the caller's, or a copy where something was changed
-	start    int64       // earliest note time, valid if hasStart
-	hasStart bool
-	twins    int    // spans of the trace with this id, itself among them
-	key      string // of its values; only set if there are twins
+	span       *trace.Span // the caller's, or a copy where something was changed
+	start, end int64       // earliest and latest note time, valid if hasStart
+	timed      int         // notes that have a time
+	stopped    bool        // it has a note "stop"
+	twins      int         // spans of the trace with this id, itself among them
+	key        string      // of its values; only set if there are twins
 
 	parent    int       // index of the vertex it hangs under, -1 at depth 0
 	misplaced misplaced // why it does not hang where its line says
@@ -28,17 +29,12 @@ type vertex struct {
 	skew      skew
 }
 
-func newVertex(s *trace.Span) vertex {
-	v := vertex{span: s, twins: 1, parent: -1}
-	first, _, timed := s.Extent()
-	v.start, v.hasStart = first, timed > 0
-	return v
-}
+func (v *vertex) hasStart() bool { return v.timed > 0 }
 
 // compare orders vertices by start, then id; twins that started together by
 // their values, so that the order of arrival never shows.
 func (v *vertex) compare(w *vertex) int {
-	if c := compareStart(v.start, v.hasStart, w.start, w.hasStart); c != 0 {
+	if c := compareStart(v.start, v.hasStart(), w.start, w.hasStart()); c != 0 {
 		return c
 	}
 	if c := v.span.ID.Compare(w.span.ID); c != 0 {
@@ -47,32 +43,52 @@ func (v *vertex) compare(w *vertex) int {
 	return strings.Compare(v.key, w.key)
 }
 
-// merge gives one vertex for each different span, sorted by id and twins by
-// start, the earliest first.
-func merge(spans []trace.Span) []vertex {
-	if len(spans) == 1 { // most traces of a real cloud
-		return []vertex{newVertex(&spans[0])}
-	}
-	order := make([]int, len(spans))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int { return spans[a].ID.Compare(spans[b].ID) })
+// entry is where a span or a vertex stands, under the low half of its id, which
+// mostly tells it from all others.
+type entry struct {
+	low uint64
+	at  int
+}
 
-	vertices := make([]vertex, 0, len(spans))
-	for len(order) > 0 {
-		id, n := spans[order[0]].ID, 1
-		for n < len(order) && spans[order[n]].ID == id {
+// compareIDs orders ids in the way that is the quickest to tell.
+func compareIDs(a, b *trace.ID) int {
+	if c := cmp.Compare(a.Lo, b.Lo); c != 0 {
+		return c
+	}
+	return a.Compare(*b)
+}
+
+// merge makes one vertex for each different span, sorted by id and twins by
+// start, the earliest first.
+func (r *room) merge(spans []trace.Span) {
+	for i := range spans {
+		r.byID = append(r.byID, entry{spans[i].ID.Lo, i})
+	}
+	slices.SortFunc(r.byID, func(a, b entry) int {
+		if a.low != b.low {
+			return cmp.Compare(a.low, b.low)
+		}
+		if c := compareIDs(&spans[a.at].ID, &spans[b.at].ID); c != 0 {
+			return c
+		}
+		return cmp.Compare(a.at, b.at)
+	})
+	for rest := r.byID; len(rest) > 0; {
+		first, n := &spans[rest[0].at], 1
+		for n < len(rest) && rest[n].low == rest[0].low && spans[rest[n].at].ID == first.ID {
 			n++
 		}
 		if n == 1 {
-			vertices = append(vertices, newVertex(&spans[order[0]]))
+			r.add(first)
 		} else {
-			vertices = appendMerged(vertices, spans, order[:n])
+			r.addMerged(spans, rest[:n])
 		}
-		order = order[n:]
+		rest = rest[n:]
 	}
-	return vertices
+	r.byID = r.byID[:len(r.vertices)]
+	for i := range r.byID {
+		r.byID[i] = entry{r.vertices[i].span.ID.Lo, i}
+	}
 }
 
 // class is a set of copies of one span: equal ones, and cut ones that agree.
@@ -84,28 +100,28 @@ type class struct {
 	notes, dimensions string // their part of the key, while cut copies are compared
 }
 
-// appendMerged merges the spans at the given indexes, which have one id.
-func appendMerged(dst []vertex, spans []trace.Span, same []int) []vertex {
+// addMerged merges the spans at the given places, which have one id.
+func (r *room) addMerged(spans []trace.Span, same []entry) {
 	classes := absorbCut(classify(spans, same))
-	first := len(dst)
+	first := len(r.vertices)
 	for _, c := range classes {
-		v := newVertex(withOrigins(c, spans))
+		v := r.add(withOrigins(c, spans))
 		if v.twins = len(classes); v.twins > 1 {
 			v.key = c.key
 		}
-		dst = append(dst, v)
 	}
-	slices.SortFunc(dst[first:], func(a, b vertex) int { return a.compare(&b) })
-	return dst
+	if len(classes) > 1 {
+		slices.SortFunc(r.vertices[first:], func(a, b vertex) int { return a.compare(&b) })
+	}
 }
 
 // classify puts spans of equal values together.
-func classify(spans []trace.Span, same []int) []*class {
+func classify(spans []trace.Span, same []entry) []*class {
 	var classes []*class
 	byKey := make(map[string]*class)
 	var key, exactBest, exact []byte
-	for _, i := range same {
-		s := &spans[i]
+	for _, p := range same {
+		s := &spans[p.at]
 		key = appendKey(key[:0], s, false)
 		c := byKey[string(key)]
 		if c == nil {
@@ -113,7 +129,7 @@ func classify(spans []trace.Span, same []int) []*class {
 			byKey[c.key] = c
 			classes = append(classes, c)
 		}
-		c.members = append(c.members, i)
+		c.members = append(c.members, p.at)
 		// Of equal copies the one with the least damage speaks, and of those
 		// the one whose numbers are written shortest, so that the choice does
 		// not depend on which came first.

@@ -11,16 +11,17 @@ import (
 // moved again only if that is asked for again. The caller's spans stay as they
 // were.
 func unmoved(spans []trace.Span) []trace.Span {
-	isMoved := func(s trace.Span) bool { return s.Moved != 0 }
-	if !slices.ContainsFunc(spans, isMoved) {
-		return spans
-	}
-	spans = slices.Clone(spans)
+	cloned := false
 	for i := range spans {
-		if s := &spans[i]; isMoved(*s) {
-			s.Notes = later(s.Notes, -s.Moved)
-			s.Moved = 0
+		if spans[i].Moved == 0 {
+			continue
 		}
+		if !cloned {
+			spans, cloned = slices.Clone(spans), true
+		}
+		s := &spans[i]
+		s.Notes = later(s.Notes, -s.Moved)
+		s.Moved = 0
 	}
 	return spans
 }

@@ -36,21 +36,23 @@ func addProblems(t *trace.Trace, vertices []vertex, order []int) {
 	if rootCount > 1 {
 		t.Problems = append(t.Problems, trace.Problem{Code: trace.SeveralRoots, Text: severalRoots(rootCount, roots)})
 	}
-	bounds := make([]int, 0, len(order)+1) // between the problems of one node and the next
-	for _, i := range order {
-		bounds = append(bounds, len(t.Problems))
+	var bounds []struct{ node, problem int } // where the problems of a node begin
+	for at, i := range order {
 		v := &vertices[i]
+		if v.sound() {
+			continue
+		}
+		bounds = append(bounds, struct{ node, problem int }{at, len(t.Problems)})
 		v.problems(vertices, func(code trace.Code, format string, args ...any) {
 			t.Problems = append(t.Problems, trace.Problem{
 				Code: code, Span: v.span.ID, HasSpan: true, Text: "S" + fmt.Sprintf(format, args...)[1:],
 			})
 		})
 	}
-	bounds = append(bounds, len(t.Problems))
-	for at := range order {
-		if begin, end := bounds[at], bounds[at+1]; begin < end {
-			t.Spans[at].Problems = slices.Clip(t.Problems[begin:end])
-		}
+	end := len(t.Problems)
+	for _, b := range slices.Backward(bounds) {
+		t.Spans[b.node].Problems = t.Problems[b.problem:end:end]
+		end = b.problem
 	}
 }
 
@@ -65,6 +67,11 @@ func severalRoots(n int, first []*vertex) string {
 		more = fmt.Sprintf("; and %d more", n-len(first))
 	}
 	return fmt.Sprintf("%d spans stand at the top of this trace: %s%s.", n, strings.Join(names, "; "), more)
+}
+
+// sound says whether a span has no problem.
+func (v *vertex) sound() bool {
+	return v.misplaced == inPlace && v.ring == 0 && v.twins == 1 && v.span.Damage == 0 && v.stopped && v.skew.early == 0
 }
 
 // problems tells each problem of a span, in a sentence that begins with the span.
@@ -92,7 +99,7 @@ func (v *vertex) problems(vertices []vertex, tell func(trace.Code, string, ...an
 	if s.Damage&trace.Torn != 0 {
 		tell(trace.CodeTorn, "%s has a string with the header of a log line in it; probably two writers wrote into one line.", describe(s))
 	}
-	if s.Damage&trace.Truncated == 0 && !stopped(s) {
+	if s.Damage&trace.Truncated == 0 && !v.stopped {
 		tell(trace.Open, "%s has no note \"stop\"; when it ended is not known.", describe(s))
 	}
 	if s.Damage&trace.BadTime != 0 {
@@ -118,13 +125,6 @@ func (v *vertex) skewText(parent *vertex) string {
 		return fmt.Sprintf("%s; its times were changed: it and %s below it were moved %s later.",
 			text, count(v.skew.below, "span"), length(v.skew.moved))
 	}
-}
-
-// stopped says whether a span has the note tomograph writes at its end.
-func stopped(s *trace.Span) bool {
-	return slices.ContainsFunc(s.Notes, func(n trace.Note) bool {
-		return n.Value.Kind == trace.String && n.Value.Text == "stop"
-	})
 }
 
 // describe names a span: its name, service, id and the place where it was read

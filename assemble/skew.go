@@ -3,8 +3,6 @@ package assemble
 import (
 	"net/netip"
 	"strings"
-
-	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 // skew is what the clocks of two hosts make of a child that seems to start
@@ -35,8 +33,9 @@ const safeTime = 1 << 61
 // "unknown"). Parent and child of one host are never moved against each other.
 //
 // What was moved says so in [trace.Span.Moved], so that it can be undone.
-func measureSkew(vertices []vertex, t *tree, adjust bool) {
-	for _, i := range t.order {
+func (r *room) measureSkew(adjust bool) {
+	vertices := r.vertices
+	for _, i := range r.order {
 		v := &vertices[i]
 		if v.parent < 0 {
 			continue
@@ -47,13 +46,13 @@ func measureSkew(vertices []vertex, t *tree, adjust bool) {
 			vertices[v.skew.top].skew.below++
 			v.move(p.skew.moved)
 		}
-		if !p.hasStart || !v.hasStart || v.start >= p.start {
+		if !p.hasStart() || !v.hasStart() || v.start >= p.start {
 			continue
 		}
 		if v.skew.early = saturatingSub(p.start, v.start); !adjust || v.skew.moved != 0 || !differ(p, v) {
 			continue
 		}
-		if by, ok := shift(p.span, v.span); ok {
+		if by, ok := shift(p, v); ok {
 			v.skew.leads, v.skew.top = true, i
 			v.move(by)
 		}
@@ -61,31 +60,29 @@ func measureSkew(vertices []vertex, t *tree, adjust bool) {
 }
 
 // shift is by how much later a child is to be put so that it fits its parent.
-func shift(parent, child *trace.Span) (by int64, ok bool) {
-	parentFirst, parentLast, parentTimed := parent.Extent()
-	first, last, timed := child.Extent()
-	for _, time := range []int64{parentFirst, parentLast, first, last} {
-		if time < -safeTime || time > safeTime {
-			return 0, false
-		}
+func shift(parent, child *vertex) (by int64, ok bool) {
+	if !parent.safe() || !child.safe() {
+		return 0, false
 	}
 	latency := int64(1)
-	if spare := (parentLast - parentFirst) - (last - first); spare > 0 && parentTimed > 1 && timed > 1 {
+	if spare := (parent.end - parent.start) - (child.end - child.start); spare > 0 && parent.timed > 1 && child.timed > 1 {
 		latency = spare / 2
 	}
-	return parentFirst + latency - first, true
+	return parent.start + latency - child.start, true
 }
+
+// safe says whether all times of a span are within safeTime.
+func (v *vertex) safe() bool { return v.start >= -safeTime && v.end <= safeTime }
 
 // canMove says whether the times of a span can be put later, and back again.
 func (v *vertex) canMove(by int64) bool {
-	first, last, timed := v.span.Extent()
-	return timed == 0 || first >= -safeTime && last <= safeTime && by <= 2*safeTime
+	return !v.hasStart() || v.safe() && by <= 2*safeTime
 }
 
 // move puts the notes of a span later. The caller's span stays as it was.
 func (v *vertex) move(by int64) {
 	v.skew.moved = by
-	if !v.hasStart {
+	if !v.hasStart() {
 		return
 	}
 	moved := *v.span
@@ -93,6 +90,7 @@ func (v *vertex) move(by int64) {
 	moved.Moved = by
 	v.span = &moved
 	v.start += by
+	v.end += by
 }
 
 // differ says whether two spans certainly come from different hosts.

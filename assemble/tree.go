@@ -1,6 +1,7 @@
 package assemble
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/tomoscrape/tomoscrape/trace"
@@ -16,32 +17,41 @@ const (
 )
 
 // links finds every vertex its parent and cuts cycles, so that the links form a
-// forest. The vertices are sorted as merge gives them. Children of an id that
-// twins share hang under the earliest of these. A parent 0 means none where no
-// span has the id 0.
-func links(vertices []vertex) {
-	for i := range vertices {
-		v := &vertices[i]
-		id := v.span.ParentID
+// forest, and plants it. Children of an id that twins share hang under the
+// earliest of these. A parent 0 means none where no span has the id 0.
+func (r *room) links() {
+	for i := range r.vertices {
+		v := &r.vertices[i]
 		if !v.span.HasParent {
 			continue
 		}
-		if id == v.span.ID {
+		if v.span.ParentID == v.span.ID {
 			v.misplaced = selfParent
 			continue
 		}
-		parent, found := slices.BinarySearchFunc(vertices, id,
-			func(w vertex, id trace.ID) int { return w.span.ID.Compare(id) })
+		parent, found := r.find(&v.span.ParentID)
 		switch {
 		case found:
 			v.parent = parent
-		case !id.IsZero():
+		case !v.span.ParentID.IsZero():
 			v.misplaced = missingParent
 		}
 	}
-	if len(vertices) > 1 {
-		cutCycles(vertices)
+	if r.plant(r.vertices); len(r.order) < len(r.vertices) {
+		cutCycles(r.vertices)
+		r.plant(r.vertices)
 	}
+}
+
+// find is the first vertex of an id.
+func (r *room) find(id *trace.ID) (at int, found bool) {
+	at, _ = slices.BinarySearchFunc(r.byID, id, func(p entry, id *trace.ID) int {
+		if p.low != id.Lo {
+			return cmp.Compare(p.low, id.Lo)
+		}
+		return compareIDs(&r.vertices[p.at].span.ID, id)
+	})
+	return at, at < len(r.vertices) && r.vertices[at].span.ID == *id
 }
 
 // cutCycles makes the earliest span of every cycle a root. Each vertex has one
@@ -71,76 +81,83 @@ func cutCycles(vertices []vertex) {
 
 // tree holds the children of every vertex: those of i are
 // kids[first[i]:first[i+1]], and those at depth 0 belong to an i of
-// len(vertices). order lists all vertices, parents before their children.
+// len(vertices). order lists all vertices that hang under these, parents before
+// their children.
 type tree struct {
 	first, kids []int
 	order       []int
+	next        []int // no longer than order, for one step at a time
+	space       []int // for all of these lists
 }
 
-func newTree(vertices []vertex) *tree {
+// plant makes the tree of the parents. What stands in a cycle is not in order.
+func (t *tree) plant(vertices []vertex) {
 	n := len(vertices)
-	room := make([]int, 4*n+4) // for all four lists, since most traces are small
-	t := &tree{first: room[:n+2], kids: room[n+2 : 2*n+2], order: room[2*n+2 : 2*n+2 : 3*n+2]}
-	next := room[3*n+2:]
+	t.space = slices.Grow(t.space[:0], 4*n+3)[:4*n+3]
+	t.first, t.kids = t.space[:n+2], t.space[n+2:2*n+2]
+	t.order, t.next = t.space[2*n+2:2*n+2:3*n+2], t.space[3*n+2:]
 	above := func(i int) int {
 		if p := vertices[i].parent; p >= 0 {
 			return p
 		}
 		return n
 	}
+	clear(t.first)
 	for i := range vertices {
 		t.first[above(i)+1]++
 	}
 	for i := range n + 1 {
 		t.first[i+1] += t.first[i]
 	}
-	copy(next, t.first)
+	copy(t.next, t.first)
 	for i := range vertices {
 		p := above(i)
-		t.kids[next[p]] = i
-		next[p]++
+		t.kids[t.next[p]] = i
+		t.next[p]++
 	}
 	t.order = append(t.order, t.children(n)...)
 	for i := 0; i < len(t.order); i++ {
 		t.order = append(t.order, t.children(t.order[i])...)
 	}
-	return t
 }
 
 func (t *tree) children(i int) []int { return t.kids[t.first[i]:t.first[i+1]] }
 
 // sort puts all children in order of start, then id, and order depth first.
-func (t *tree) sort(vertices []vertex) {
-	n := len(vertices)
+func (r *room) sort() {
+	n := len(r.vertices)
 	for i := range n + 1 {
-		slices.SortFunc(t.children(i), func(a, b int) int { return vertices[a].compare(&vertices[b]) })
+		if children := r.children(i); len(children) > 1 {
+			slices.SortFunc(children, func(a, b int) int { return r.vertices[a].compare(&r.vertices[b]) })
+		}
 	}
-	t.order = t.order[:0]
-	var stack []int
+	r.order = r.order[:0]
+	stack := r.next[:0]
 	push := func(i int) {
-		for _, kid := range slices.Backward(t.children(i)) {
+		for _, kid := range slices.Backward(r.children(i)) {
 			stack = append(stack, kid)
 		}
 	}
 	for push(n); len(stack) > 0; {
 		i := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]
-		t.order = append(t.order, i)
+		r.order = append(r.order, i)
 		push(i)
 	}
 }
 
 // nodes are the spans in depth-first order, once sort has run.
-func (t *tree) nodes(vertices []vertex) []trace.Node {
-	nodes := make([]trace.Node, len(t.order))
-	place := make([]int, len(t.order)) // of each vertex in nodes
-	for at, i := range t.order {
-		v := &vertices[i]
+func (r *room) nodes() []trace.Node {
+	nodes := make([]trace.Node, len(r.order))
+	place := r.next // of each vertex in nodes
+	for at, i := range r.order {
+		v, n := &r.vertices[i], &nodes[at]
 		place[i] = at
-		nodes[at] = trace.Node{Span: *v.span, Parent: -1}
+		n.Span = *v.span
+		n.Parent = -1
 		if v.parent >= 0 {
-			nodes[at].Parent = place[v.parent]
-			nodes[at].Depth = nodes[place[v.parent]].Depth + 1
+			n.Parent = place[v.parent]
+			n.Depth = nodes[n.Parent].Depth + 1
 		}
 	}
 	return nodes
