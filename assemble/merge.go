@@ -16,12 +16,11 @@ const maxTwins = 64
 
 // vertex is one span of a trace and what the following steps find out about it.
 type vertex struct {
-	span       *trace.Span // the caller's, or a copy where something was changed
-	start, end int64       // earliest and latest note time, valid if hasStart
-	timed      int         // notes that have a time
-	stopped    bool        // it has a note "stop"
-	twins      int         // spans of the trace with this id, itself among them
-	key        string      // of its values; only set if there are twins
+	span    *trace.Span // the caller's, or a copy where something was changed
+	extent              // of its notes
+	stopped bool        // it has a note "stop"
+	twins   int         // spans of the trace with this id, itself among them
+	key     string      // of its values; only set if there are twins
 
 	parent    int       // index of the vertex it hangs under, -1 at depth 0
 	misplaced misplaced // why it does not hang where its line says
@@ -29,7 +28,18 @@ type vertex struct {
 	skew      skew
 }
 
-func (v *vertex) hasStart() bool { return v.timed > 0 }
+// extent is what [trace.Span.Extent] says of a span.
+type extent struct {
+	start, end int64 // valid if hasStart
+	timed      int
+}
+
+func extentOf(s *trace.Span) (e extent) {
+	e.start, e.end, e.timed = s.Extent()
+	return e
+}
+
+func (e extent) hasStart() bool { return e.timed > 0 }
 
 // compare orders vertices by start, then id; twins that started together by
 // their values, so that the order of arrival never shows.
@@ -59,10 +69,12 @@ func compareIDs(a, b *trace.ID) int {
 }
 
 // merge makes one vertex for each different span, sorted by id and twins by
-// start, the earliest first.
+// start, the earliest first. The notes lie all over the memory: a first loop that
+// only finds the extents fetches them several at a time.
 func (r *room) merge(spans []trace.Span) {
 	for i := range spans {
 		r.byID = append(r.byID, entry{spans[i].ID.Lo, i})
+		r.extents = append(r.extents, extentOf(&spans[i]))
 	}
 	slices.SortFunc(r.byID, func(a, b entry) int {
 		if a.low != b.low {
@@ -79,7 +91,7 @@ func (r *room) merge(spans []trace.Span) {
 			n++
 		}
 		if n == 1 {
-			r.add(first)
+			r.add(first, r.extents[rest[0].at])
 		} else {
 			r.addMerged(spans, rest[:n])
 		}
@@ -105,7 +117,8 @@ func (r *room) addMerged(spans []trace.Span, same []entry) {
 	classes := absorbCut(classify(spans, same))
 	first := len(r.vertices)
 	for _, c := range classes {
-		v := r.add(withOrigins(c, spans))
+		s := withOrigins(c, spans)
+		v := r.add(s, extentOf(s))
 		if v.twins = len(classes); v.twins > 1 {
 			v.key = c.key
 		}

@@ -12,6 +12,7 @@ import (
 type room struct {
 	byID     []entry  // the spans; once they are merged, the vertices
 	vertices []vertex // by id, and twins by start
+	extents  []extent // of the spans
 	names    []string // services, see note
 	tree
 }
@@ -23,27 +24,21 @@ var rooms = sync.Pool{New: func() any { return new(room) }}
 
 // leave makes room for another trace, and holds nothing of this one.
 func (r *room) leave() {
-	if len(r.byID) > maxRoom || len(r.names) > maxRoom {
+	if cap(r.byID) > maxRoom || cap(r.names) > maxRoom {
 		return
 	}
 	clear(r.vertices)
 	clear(r.names)
-	r.byID, r.vertices, r.names = r.byID[:0], r.vertices[:0], r.names[:0]
+	r.byID, r.vertices, r.extents, r.names = r.byID[:0], r.vertices[:0], r.extents[:0], r.names[:0]
 	rooms.Put(r)
 }
 
 // add appends a vertex for a span.
-func (r *room) add(s *trace.Span) *vertex {
-	r.vertices = append(r.vertices, vertex{span: s, twins: 1, parent: -1})
+func (r *room) add(s *trace.Span, e extent) *vertex {
+	r.vertices = append(r.vertices, vertex{span: s, extent: e, twins: 1, parent: -1})
 	v := &r.vertices[len(r.vertices)-1]
 	for i := range s.Notes {
 		n := &s.Notes[i]
-		if n.HasTime {
-			if v.timed++; v.timed == 1 {
-				v.start, v.end = n.Time, n.Time
-			}
-			v.start, v.end = min(v.start, n.Time), max(v.end, n.Time)
-		}
 		// What tomograph writes at the end of a span.
 		if n.Value.Text == "stop" && n.Value.Kind == trace.String {
 			v.stopped = true
