@@ -134,7 +134,7 @@ func (j *job) run(ctx context.Context, t task) {
 	before := debug.SetMemoryLimit(-1)
 	debug.SetMemoryLimit(min(before, collectAbove(j.memory)))
 	defer debug.SetMemoryLimit(before)
-	if j.lookup("GOGC") == "" { // spans stay to the end, so to look at them often is in vain
+	if j.lookup("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(garbagePercent))
 	}
 	result, err := pipeline.Replay(ctx, opt)
@@ -169,12 +169,14 @@ func (j *job) run(ctx context.Context, t task) {
 }
 
 // garbagePercent is how much garbage may lie beside the spans, below the limit.
-const garbagePercent = 400
+// Their records hold no pointers, so to look for it costs little, and memory that
+// is used again is faster than fresh one.
+const garbagePercent = 50
 
 // collectAbove is the size of all memory above which garbage is collected at
 // every opportunity: with the spans it holds the buffers of reading, and some
 // garbage.
-func collectAbove(memory int64) int64 { return memory + memory/4 + 48<<20 }
+func collectAbove(memory int64) int64 { return memory + memory/8 + 16<<20 }
 
 // account tells what was read and sets the exit code by it.
 func (j *job) account(l *pipeline.Ledger) {
