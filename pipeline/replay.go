@@ -1,21 +1,17 @@
 // Package pipeline wires the parts to each other.
 //
 //	replay:  source.Walk ──member──> bytes ──lines──> parser.Reader ──spans──┐
-//	             │                     └─trace JSON─> tracejson.Read ─spans──┤
-//	             │                                                          v
-//	             │                                    collector: assemble.Assembler,
-//	             │                                    or beyond --memory the disk (spill)
-//	             v                                                          │ traces
-//	          Ledger <──counts── all of them                query.Selection v
-//	                                                              Result.Traces
+//	             │                     └─trace JSON─> tracejson.Read ─spans──┤ records (codec.go)
+//	             │                                                           v
+//	             │                           collector: in memory (held.go), or beyond
+//	             │                           --memory on disk (spill.go, settle.go, merge.go)
+//	             v                                                           │ records of a trace, in order
+//	          Ledger <──counts── all of them     make.go: assemble.Trace, query.Selection
+//	                                                                         v traces
+//	                                                          Result.Render, Result.Traces
 //
 // Data flows one way, and whatever does not become a span is counted in the
 // Ledger on the way.
-//
-// Beyond the limit of memory spans go to partitions on disk by their trace ids
-// (spill.go, in the form of codec.go). In the end each partition is assembled by
-// itself, which gives sorted runs of traces on disk (settle.go), and these are
-// merged whenever somebody asks for the traces (merge.go).
 package pipeline
 
 import (
