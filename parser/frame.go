@@ -111,8 +111,10 @@ func unframeSyslog(line []byte) (frame, bool) {
 	}
 	n := stampEnd(line[i:])
 	if n == 0 {
-		n = timeEnd(line[i:])
-		if n < 20 || line[i+10] != 'T' {
+		if len(line) <= i+10 || line[i+10] != 'T' {
+			return frame{}, false
+		}
+		if n = timeEnd(line[i:]); n < 20 {
 			return frame{}, false
 		}
 		f.time, absolute = absoluteTime(line[i:i+n]), true

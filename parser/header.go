@@ -109,10 +109,10 @@ func bareSpan(text []byte) (spanStart, bool) {
 	if n := levelEnd(text[i:]); n > 0 {
 		i = skipBlank(text, i+n)
 	}
-	if n := bytes.IndexByte(text[i:min(len(text), i+maxGroup)], ']'); n > 0 && text[i] == '[' && isLogger(text[i+1:i+n]) {
-		return s, false // keystone's LEVEL [NAME]
-	}
 	if i < len(text) && text[i] == '[' {
+		if n := bytes.IndexByte(text[i:min(len(text), i+maxGroup)], ']'); n > 0 && isLogger(text[i+1:i+n]) {
+			return s, false // keystone's LEVEL [NAME]
+		}
 		i = s.head.groups(text, i)
 	}
 	s.span = i

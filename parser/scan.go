@@ -3,6 +3,7 @@ package parser
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 	"unsafe"
 
@@ -188,19 +189,17 @@ func (s *scanner) name(t *trace.Text) bool {
 // string reads a string literal.
 func (s *scanner) string(text *string) bool {
 	rest := s.text[s.at:]
+	if n := plainString(rest); n > 0 { // nearly all
+		*text = borrowed(rest[1 : n-1])
+		s.at += n
+		return true
+	}
 	size, ok := stringEnd(rest)
 	if !ok || size < 0 {
 		return false
 	}
-	literal := rest[:size]
 	s.at += size
-	if c := literal[0]; c == '\'' || c == '"' {
-		if body := literal[1 : size-1]; plainASCII(body) { // nearly all
-			*text = borrowed(body)
-			return true
-		}
-	}
-	decoded, invalid, ok := s.interner.string(literal)
+	decoded, invalid, ok := s.interner.string(rest[:size])
 	if invalid {
 		s.span.Damage |= trace.InvalidUTF8
 	}
@@ -241,26 +240,38 @@ func (s *scanner) value(v *trace.Value) bool {
 	return true
 }
 
-// plainASCII says whether the body of a string literal stands for itself: it is
-// ASCII and has no backslash.
-func plainASCII(body []byte) bool {
+// plainString returns the length of the string literal that text begins with, both
+// quotes included, if what stands in it stands for itself: it has no prefix, and
+// ASCII without a backslash inside. Otherwise it returns 0.
+func plainString(text []byte) int {
+	if len(text) == 0 || !isQuote(text[0]) {
+		return 0
+	}
 	const low, high, slashes = 0x0101010101010101, 0x8080808080808080, 0x5c5c5c5c5c5c5c5c
-	for len(body) >= 8 {
-		// A byte of x is 0 where there is a backslash; then the subtraction
-		// borrows from its highest bit.
-		n := binary.LittleEndian.Uint64(body)
-		x := n ^ slashes
-		if (n|(x-low)&^x)&high != 0 {
-			return false
+	quote := text[0]
+	quotes := uint64(quote) * low
+	i := 1
+	for ; i+8 <= len(text); i += 8 {
+		// In a and b a byte is 0 where there is the quote, or a backslash; the
+		// subtraction borrows into the highest bit of the first such byte.
+		n := binary.LittleEndian.Uint64(text[i:])
+		a, b := n^quotes, n^slashes
+		if found := (n | (a-low)&^a | (b-low)&^b) & high; found != 0 {
+			i += bits.TrailingZeros64(found) / 8
+			if text[i] == quote {
+				return i + 1
+			}
+			return 0
 		}
-		body = body[8:]
 	}
-	for _, c := range body {
-		if c >= 0x80 || c == '\\' {
-			return false
+	for ; i < len(text); i++ {
+		if c := text[i]; c == quote {
+			return i + 1
+		} else if c >= 0x80 || c == '\\' {
+			return 0
 		}
 	}
-	return true
+	return 0
 }
 
 // borrowed is text as a string without a copy; it changes when text does.

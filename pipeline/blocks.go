@@ -23,8 +23,8 @@ const blockSize = 1 << 20
 // block is some whole lines of a member.
 type block struct {
 	data   []byte
-	lines  int64 // lines before it in the member
 	offset int64 // of its first byte in the member
+	lines  int64 // that it has
 	found  *finding
 }
 
@@ -105,21 +105,23 @@ func (f *finding) rebase(lines, offset int64) {
 }
 
 // inBlocks reads a member in blocks and hands them to take, in order and one at a
-// time, until that returns false. It returns what is left where a line is too
-// long for a block, and how many lines and bytes came before that.
-func (r *reading) inBlocks(name string, content io.Reader, take func(*block) bool) (rest io.Reader, lines, offset int64) {
+// time, until that returns false; lines is how many lines came before. It returns
+// what is left where a line is too long for a block, and how many lines and bytes
+// came before that.
+func (r *reading) inBlocks(name string, content io.Reader, take func(b *block, lines int64) bool) (rest io.Reader, lines, offset int64) {
 	blocks := func(yield func(*block) bool) {
-		rest, lines, offset = cut(content, r.opt.Parser.MaxRecord, yield)
+		rest, offset = cut(content, r.opt.Parser.MaxRecord, yield)
 	}
 	inorder.Each(blocks, func(b *block) *block {
 		b.found = r.newFinding(name)
-		b.found.reader.FeedBlock(b.data, 1, 0)
+		b.lines = b.found.reader.FeedBlock(b.data, 1, 0)
 		if !b.found.holding() {
 			b.found.reader.Flush()
 		}
 		return b
 	}, func(b *block) bool {
-		going := take(b)
+		going := take(b, lines)
+		lines += b.lines
 		buffers.Put(&b.data)
 		return going
 	})
@@ -131,9 +133,8 @@ var buffers = sync.Pool{New: func() any { b := make([]byte, blockSize+blockSize/
 
 // cut cuts content into blocks of whole lines and hands each to take, until that
 // returns false. Before a line that is longer than longest, which is no less than
-// blockSize, it ends and returns what is left, and how many lines and bytes came
-// before.
-func cut(content io.Reader, longest int, take func(*block) bool) (rest io.Reader, lines, offset int64) {
+// blockSize, it ends and returns what is left, and how many bytes came before.
+func cut(content io.Reader, longest int, take func(*block) bool) (rest io.Reader, offset int64) {
 	var carry []byte // the beginning of a line
 	for {
 		data := *buffers.Get().(*[]byte)
@@ -145,20 +146,20 @@ func cut(content io.Reader, longest int, take func(*block) bool) (rest io.Reader
 		n, err := io.ReadFull(content, data[copy(data, carry):])
 		data = data[:len(carry)+n]
 		if first := bytes.IndexByte(data, '\n'); first > longest || first < 0 && len(data) > longest {
-			return io.MultiReader(bytes.NewReader(data), content), lines, offset
+			return io.MultiReader(bytes.NewReader(data), content), offset
 		}
 		if err == nil {
 			end := blockEnd(data)
 			carry = bytes.Clone(data[end:])
 			data = data[:end]
 		}
-		if len(data) > 0 && !take(&block{data: data, lines: lines, offset: offset}) {
-			return nil, lines, offset
+		size := int64(len(data))
+		if size > 0 && !take(&block{data: data, offset: offset}) {
+			return nil, offset
 		}
-		lines += int64(bytes.Count(data, []byte{'\n'}))
-		offset += int64(len(data))
+		offset += size
 		if err != nil { // a member's reader has no error but its end
-			return nil, lines, offset
+			return nil, offset
 		}
 	}
 }

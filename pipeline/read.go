@@ -101,13 +101,13 @@ func (r *reading) log(m *source.Member, content io.Reader) {
 	}
 	rest, lines, offset := content, int64(0), int64(0)
 	if r.opt.Parser.MaxRecord >= blockSize {
-		rest, lines, offset = r.inBlocks(m.Name, content, func(b *block) bool {
+		rest, lines, offset = r.inBlocks(m.Name, content, func(b *block, lines int64) bool {
 			if r.held != nil { // the worker could not know
 				b.found.free()
-				r.held.reader.FeedBlock(b.data, b.lines+1, b.offset)
+				r.held.reader.FeedBlock(b.data, lines+1, b.offset)
 			} else {
 				r.held = b.found
-				r.held.rebase(b.lines, b.offset)
+				r.held.rebase(lines, b.offset)
 			}
 			r.unterminated = !bytes.HasSuffix(b.data, []byte("\n"))
 			r.settle(m.Name)
