@@ -14,6 +14,7 @@ package assemble
 import (
 	"cmp"
 	"iter"
+	"slices"
 
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -47,7 +48,11 @@ func (a *Assembler) Add(s trace.Span) (first bool) {
 		a.index[s.TraceID] = i
 		a.groups = append(a.groups, nil)
 	}
-	a.groups[i] = append(a.groups[i], s)
+	g := &a.groups[i]
+	if len(*g) == 1 { // a trace of more than one span mostly has several
+		*g = slices.Grow(*g, 3)
+	}
+	*g = append(*g, s)
 	return !known
 }
 
