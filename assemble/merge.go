@@ -72,6 +72,9 @@ func compareIDs(a, b *trace.ID) int {
 // start, the earliest first. The notes lie all over the memory: a first loop that
 // only finds the extents fetches them several at a time.
 func (r *room) merge(spans []trace.Span) {
+	r.byID = slices.Grow(r.byID, len(spans))
+	r.extents = slices.Grow(r.extents, len(spans))
+	r.vertices = slices.Grow(r.vertices, len(spans))
 	for i := range spans {
 		r.byID = append(r.byID, entry{spans[i].ID.Lo, i})
 		r.extents = append(r.extents, extentOf(&spans[i]))
