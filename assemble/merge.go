@@ -117,7 +117,10 @@ type class struct {
 
 // addMerged merges the spans at the given places, which have one id.
 func (r *room) addMerged(spans []trace.Span, same []entry) {
-	classes := absorbCut(classify(spans, same))
+	classes := []*class{copies(spans, same)}
+	if classes[0] == nil {
+		classes = absorbCut(classify(spans, same))
+	}
 	first := len(r.vertices)
 	for _, c := range classes {
 		s := withOrigins(c, spans)
@@ -131,13 +134,30 @@ func (r *room) addMerged(spans []trace.Span, same []entry) {
 	}
 }
 
+// copies is the class of spans that are all equal, as those of a log that was
+// read twice; nil if they are not. It has no key, there being no other class.
+func copies(spans []trace.Span, same []entry) *class {
+	c := &class{best: &spans[same[0].at]}
+	for _, e := range same {
+		s := &spans[e.at]
+		if !equal(s, c.best) {
+			return nil
+		}
+		if compareDamage(s.Damage, c.best.Damage) < 0 {
+			c.best = s
+		}
+		c.members = append(c.members, e.at)
+	}
+	return c
+}
+
 // classify puts spans of equal values together.
 func classify(spans []trace.Span, same []entry) []*class {
 	var classes []*class
 	byKey := make(map[string]*class)
 	var key, exactBest, exact []byte
-	for _, p := range same {
-		s := &spans[p.at]
+	for _, e := range same {
+		s := &spans[e.at]
 		key = appendKey(key[:0], s, false)
 		c := byKey[string(key)]
 		if c == nil {
@@ -145,7 +165,7 @@ func classify(spans []trace.Span, same []entry) []*class {
 			byKey[c.key] = c
 			classes = append(classes, c)
 		}
-		c.members = append(c.members, p.at)
+		c.members = append(c.members, e.at)
 		// Of equal copies the one with the least damage speaks, and of those
 		// the one whose numbers are written shortest, so that the choice does
 		// not depend on which came first.
