@@ -13,8 +13,6 @@ package assemble
 
 import (
 	"cmp"
-	"iter"
-	"slices"
 
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -25,74 +23,6 @@ type Options struct {
 	// adjustSkew for the rule. Without it such spans are only reported.
 	AdjustSkew bool
 }
-
-// Assembler collects spans in memory until they are asked for as traces.
-type Assembler struct {
-	opt               Options
-	index             map[trace.ID]int // into groups
-	groups            [][]trace.Span   // one trace each
-	spans, duplicates int64
-}
-
-// New is an Assembler that holds nothing yet.
-func New(opt Options) *Assembler {
-	return &Assembler{opt: opt, index: make(map[trace.ID]int)}
-}
-
-// Add takes one span as it was read, and says whether it is the first of its
-// trace. The assembler owns it, and what its slices refer to, from then on.
-func (a *Assembler) Add(s trace.Span) (first bool) {
-	i, known := a.index[s.TraceID]
-	if !known {
-		i = len(a.groups)
-		a.index[s.TraceID] = i
-		a.groups = append(a.groups, nil)
-	}
-	g := &a.groups[i]
-	if len(*g) == 1 { // a trace of more than one span mostly has several
-		*g = slices.Grow(*g, 3)
-	}
-	*g = append(*g, s)
-	return !known
-}
-
-// Traces assembles all that was added, trace by trace in the order in which they
-// were first heard of, and forgets each as it is handed over: the assembler is
-// empty afterwards.
-func (a *Assembler) Traces() iter.Seq[trace.Trace] {
-	return func(yield func(trace.Trace) bool) {
-		for spans := range a.Groups() {
-			t, duplicates := Trace(spans[0].TraceID, spans, a.opt)
-			a.spans += int64(len(t.Spans))
-			a.duplicates += int64(duplicates)
-			if !yield(t) {
-				return
-			}
-		}
-	}
-}
-
-// Groups hands over all that was added as it was added: the spans of one trace
-// after those of another, each in order of arrival. The assembler forgets them
-// and is empty afterwards.
-func (a *Assembler) Groups() iter.Seq[[]trace.Span] {
-	return func(yield func([]trace.Span) bool) {
-		groups := a.groups
-		a.groups = nil
-		clear(a.index)
-		for i, spans := range groups {
-			groups[i] = nil
-			if !yield(spans) {
-				return
-			}
-		}
-	}
-}
-
-// Counts says how many spans [Assembler.Traces] has handed over so far, and how
-// many of the added ones were copies of these. Once Traces has run, what was
-// added is spans + duplicates.
-func (a *Assembler) Counts() (spans, duplicates int64) { return a.spans, a.duplicates }
 
 // Order compares two traces by start, then id; those without a start come last.
 func Order(a, b trace.Trace) int {

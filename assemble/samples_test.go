@@ -10,14 +10,17 @@ import (
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-func assembled(t testing.TB, spans []truthSpan, opt assemble.Options) []trace.Trace {
-	a := assemble.New(opt)
+// plain are the spans without their truth.
+func plain(spans []truthSpan) (list []trace.Span) {
 	for _, s := range spans {
-		a.Add(s.Span)
+		list = append(list, s.Span)
 	}
-	traces := sorted(a)
+	return list
+}
+
+func assembled(t testing.TB, spans []truthSpan, opt assemble.Options) []trace.Trace {
+	traces, kept, duplicates := assembleAll(plain(spans), opt)
 	requireTrees(t, traces)
-	kept, duplicates := a.Counts()
 	require.Equal(t, int64(len(spans)), kept+duplicates)
 	return traces
 }
@@ -76,15 +79,9 @@ func TestRealCloud(t *testing.T) {
 
 func TestRealCloudSeenTwice(t *testing.T) {
 	once := realSpans(t)
-	a := assemble.New(assemble.Options{})
-	for range 2 {
-		for _, s := range once {
-			a.Add(s.Span)
-		}
-	}
-	require.Equal(t, assembled(t, once, assemble.Options{}), sorted(a))
-	spans, duplicates := a.Counts()
-	require.Equal(t, []int64{396, 396}, []int64{spans, duplicates})
+	traces, kept, duplicates := assembleAll(append(plain(once), plain(once)...), assemble.Options{})
+	require.Equal(t, assembled(t, once, assemble.Options{}), traces)
+	require.Equal(t, []int64{396, 396}, []int64{kept, duplicates})
 }
 
 func TestSamples(t *testing.T) {
