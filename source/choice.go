@@ -91,12 +91,12 @@ func (c *choice) concerns(name string) bool {
 	return false
 }
 
-// openChosen reads a file on disk, or what was chosen of it.
-func (w *walker) openChosen(p planned, in *stream, d *disk, size int64) error {
+// openChosen opens a file on disk, or what was chosen of it.
+func (w *walker) openChosen(p planned, open func() error) error {
 	w.choice = newChoice(p)
 	defer func() { w.choice = nil }()
 	before := len(w.report.Unreadable) + w.moreUnreadable
-	err := w.open(p.name, in, d, size, 0)
+	err := open()
 	if w.choice == nil || w.ctx.Err() != nil {
 		return err
 	}

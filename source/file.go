@@ -3,43 +3,41 @@ package source
 import (
 	"context"
 	"io"
-	"io/fs"
 	"os"
-	"syscall"
 )
 
 // file reads one planned file. Its error is errStop, that of the context or of
 // the visitor.
 func (w *walker) file(p planned) error {
-	if p.name == "-" {
-		return w.stdin()
-	}
-	if p.direct {
-		if info, err := os.Stat(p.name); err == nil && !info.Mode().IsRegular() {
-			return w.pipe(p.name, info)
-		}
-	}
-	// O_NONBLOCK: the file may have become a named pipe since it was listed.
-	f, err := os.OpenFile(p.name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		w.unreadable(p.name, 0, plain(err))
-		return nil
-	}
-	defer f.Close()
-	info, err := f.Stat()
 	switch {
-	case err != nil:
-		w.unreadable(p.name, 0, plain(err))
+	case p.name == "-":
+		return w.stdin()
+	case !p.regular():
+		return w.pipe(p.name)
+	}
+	o := w.opened[p.name]
+	if o == nil {
+		o = w.begin(p)
+	}
+	delete(w.opened, p.name)
+	defer o.close()
+	switch {
+	case o.err != nil:
+		w.unreadable(p.name, 0, plain(o.err))
 		return nil
-	case !info.Mode().IsRegular():
-		w.skipped(p.name, kindOf(info.Mode()))
+	case !o.info.Mode().IsRegular():
+		w.skipped(p.name, kindOf(o.info.Mode()))
 		return nil
-	case !w.firstTime(w.files, info):
+	case !w.firstTime(w.files, o.info):
 		return nil
 	}
 	w.report.Files++
-	d := &disk{f: f, w: w, left: p.size}
-	return w.openChosen(p, &stream{w: w, r: d, of: p.name}, d, info.Size())
+	return w.openChosen(p, func() error {
+		if o.layer != nil {
+			return w.open(p.name, o.layer, nil, 0, 1)
+		}
+		return w.open(p.name, o.raw, o.disk, o.info.Size(), 0)
+	})
 }
 
 func (w *walker) stdin() error {
@@ -53,7 +51,12 @@ func (w *walker) stdin() error {
 }
 
 // pipe reads a named pipe or a terminal that the user named.
-func (w *walker) pipe(name string, info fs.FileInfo) error {
+func (w *walker) pipe(name string) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		w.unreadable(name, 0, plain(err))
+		return nil
+	}
 	if !w.firstTime(w.files, info) {
 		return nil
 	}
@@ -74,11 +77,13 @@ type disk struct {
 	f    *os.File
 	w    *walker
 	left int64 // planned bytes not yet counted
+
+	ahead bool // read in a goroutine of its own, which tells no progress
 }
 
 func (d *disk) Read(p []byte) (int, error) {
 	n, err := d.f.Read(p)
-	d.count(n)
+	d.count(int64(n))
 	return n, err
 }
 
@@ -88,14 +93,17 @@ func (d *disk) ReadAt(p []byte, off int64) (int, error) {
 		return 0, err
 	}
 	n, err := d.f.ReadAt(p, off)
-	d.count(n)
+	d.count(int64(n))
 	return n, err
 }
 
-func (d *disk) count(n int) {
-	c := min(int64(n), d.left)
+func (d *disk) count(n int64) {
+	c := min(n, d.left)
 	d.left -= c
-	d.w.progress(c)
+	d.w.done.Add(c)
+	if !d.ahead {
+		d.w.tell()
+	}
 }
 
 // lazyFile opens its file with the first Read: opening a named pipe waits for

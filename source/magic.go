@@ -31,6 +31,11 @@ const (
 	stored   // inside zip archives only
 )
 
+// compressed tells what holds one thing, packed.
+func (f form) compressed() bool {
+	return f == gzipped || f == bzipped || f == xzipped || f == zstandard
+}
+
 // data names the layer in messages.
 func (f form) data() string {
 	switch f {

@@ -2,21 +2,15 @@ package source
 
 import (
 	"bufio"
-	"compress/bzip2"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"strings"
 
-	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
-
-// maxWindow bounds the memory that one zstd or xz stream may ask for. It is what
-// the zstd program accepts without being told to use more.
-const maxWindow = 128 << 20
 
 var (
 	errTrailing = errors.New("what follows is something else")
@@ -109,99 +103,6 @@ func (c *content) Read(p []byte) (int, error) {
 		err = io.EOF
 	}
 	return n, err
-}
-
-// decoder unpacks what stands at br and reads nothing beyond it. The function
-// that comes with it frees what it holds.
-func decoder(f form, br *bufio.Reader) (io.Reader, func(), error) {
-	switch f {
-	case gzipped:
-		return &gzipReader{in: br}, func() {}, nil
-	case bzipped:
-		return bzip2.NewReader(br), func() {}, nil
-	case xzipped:
-		return newXZReader(br), func() {}, nil
-	case zstandard:
-		d, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
-		if err != nil {
-			return nil, nil, err
-		}
-		return d, d.Close, nil
-	case deflated:
-		d := flate.NewReader(br)
-		return d, func() { d.Close() }, nil
-	}
-	return br, func() {}, nil
-}
-
-// gzipReader reads gzip members one after the other, and zeros behind them,
-// which tapes and block devices leave.
-type gzipReader struct {
-	in     *bufio.Reader
-	z      gzip.Reader
-	begun  bool // a member was begun
-	inside bool // and its end is still to come
-}
-
-func (g *gzipReader) Read(p []byte) (int, error) {
-	for {
-		if !g.inside {
-			if err := g.next(); err != nil {
-				return 0, err
-			}
-		}
-		n, err := g.z.Read(p)
-		if err != io.EOF {
-			return n, err
-		}
-		g.inside = false
-		if n > 0 {
-			return n, nil
-		}
-	}
-}
-
-func (g *gzipReader) next() error {
-	if g.begun {
-		err := skipZeros(g.in)
-		if err != nil {
-			return err
-		}
-		if head, _ := g.in.Peek(2); string(head) != "\x1f\x8b" {
-			return errTrailing
-		}
-	}
-	if err := g.z.Reset(g.in); err != nil {
-		return noEOF(err)
-	}
-	g.z.Multistream(false)
-	g.begun, g.inside = true, true
-	return nil
-}
-
-// skipZeros goes to the next byte that is not zero; io.EOF if there is none.
-func skipZeros(br *bufio.Reader) error {
-	for {
-		head, err := br.Peek(1)
-		if len(head) == 0 {
-			return err
-		}
-		head, _ = br.Peek(br.Buffered())
-		for i, b := range head {
-			if b != 0 {
-				br.Discard(i)
-				return nil
-			}
-		}
-		br.Discard(len(head))
-	}
-}
-
-func noEOF(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // explain says in words what is wrong with a layer.

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -123,7 +124,8 @@ func Walk(ctx context.Context, paths []string, opt Options, visit func(*Member) 
 		opt.Stdin = os.Stdin
 	}
 	w := &walker{ctx: ctx, opt: opt, visit: visit, memory: opt.Memory,
-		files: make(map[inode]bool), dirs: make(map[inode]bool), unlisted: make(map[string]bool)}
+		files: make(map[inode]bool), dirs: make(map[inode]bool), unlisted: make(map[string]bool),
+		opened: make(map[string]*opened)}
 	err := w.walk(paths)
 	w.finish()
 	return &w.report, err
@@ -148,8 +150,11 @@ type walker struct {
 	temp     string          // private directory, once it is needed
 	buffers  []*bufio.Reader // free ones
 
-	done, total int64 // of the files on disk
-	told        time.Time
+	opened map[string]*opened // files that were opened before their turn, by name
+
+	done  atomic.Int64 // of the files on disk
+	total int64
+	told  time.Time
 }
 
 // errStop ends the walk of one input without ending the walk.
@@ -163,15 +168,19 @@ func (w *walker) walk(paths []string) error {
 	for _, f := range planned {
 		w.total += f.size
 	}
-	for _, f := range planned {
+	defer func() {
+		for _, o := range w.opened {
+			o.close()
+		}
+	}()
+	for i, f := range planned {
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
-		done := w.done + f.size
+		w.beginNext(planned[i:])
 		if err := w.file(f); err != nil && !errors.Is(err, errStop) {
 			return err
 		}
-		w.done = done
 	}
 	return w.ctx.Err()
 }
@@ -188,7 +197,7 @@ func (w *walker) finish() {
 		os.RemoveAll(w.temp)
 	}
 	if w.opt.Progress != nil {
-		w.opt.Progress(w.done, w.total)
+		w.opt.Progress(w.done.Load(), w.total)
 	}
 }
 
@@ -210,12 +219,11 @@ func (w *walker) unreadable(name string, offset int64, reason string) {
 	w.report.Unreadable = append(w.report.Unreadable, Unreadable{Name: name, Offset: offset, Reason: reason})
 }
 
-// progress counts n bytes read of a file on disk.
-func (w *walker) progress(n int64) {
-	w.done += n
+// tell tells the progress now and then.
+func (w *walker) tell() {
 	if w.opt.Progress == nil || time.Since(w.told) < progressEvery {
 		return
 	}
 	w.told = time.Now()
-	w.opt.Progress(w.done, w.total)
+	w.opt.Progress(w.done.Load(), w.total)
 }

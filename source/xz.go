@@ -57,9 +57,23 @@ var (
 )
 
 func newXZReader(in *bufio.Reader) *xzReader {
-	x := &xzReader{in: in, records: crc32.NewIEEE()}
-	x.state = x.readStreamHeader
+	x := new(xzReader)
+	x.reset(in)
 	return x
+}
+
+// reset begins with other data; the memory of the decoder stays.
+func (x *xzReader) reset(in *bufio.Reader) {
+	x.in, x.begun, x.records = in, false, crc32.NewIEEE()
+	x.state = x.readStreamHeader
+}
+
+// free lets go of what was read, and of a large window.
+func (x *xzReader) free() {
+	x.in, x.counted, x.lzma.in = nil, nil, nil
+	if cap(x.lzma.win) > keptWindow {
+		x.lzma.win = nil
+	}
 }
 
 func (x *xzReader) Read(p []byte) (int, error) {
