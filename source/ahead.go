@@ -19,26 +19,36 @@ import (
 // reported is what is taken from them.
 
 const (
-	aheadBlock  = 256 << 10
-	aheadBlocks = 16 // that a file may be ahead: 4 MiB
-	aheadFiles  = 3  // that may be open before their turn
+	aheadSize   = 256 << 10 // of a block
+	aheadBlocks = 16        // that a file may be ahead: 4 MiB
+	aheadFiles  = 3         // that may be open before their turn
 )
 
 // ahead reads a layer in a goroutine of its own.
 type ahead struct {
-	blocks chan block
+	blocks chan aheadBlock
 	stop   chan struct{}
 	took   func() // called when a block was taken
 	last   []byte // the block that rest is of
 	rest   []byte
-	err    error
+	err    error // behind rest
+	with   bool  // err comes with the last bytes, not behind them
+}
+
+// aheadBlock is what was read, and how that ended.
+type aheadBlock struct {
+	data []byte
+	err  error
+	with bool
 }
 
 // blockBuffers are those of blocks that were read.
-var blockBuffers = sync.Pool{New: func() any { b := make([]byte, aheadBlock); return &b }}
+var blockBuffers = sync.Pool{New: func() any { b := make([]byte, aheadSize); return &b }}
 
-func newAhead(r io.Reader, took func()) *ahead {
-	a := &ahead{took: took, blocks: make(chan block, aheadBlocks), stop: make(chan struct{})}
+// newAhead reads up to so many blocks ahead; took is called for each that was
+// taken.
+func newAhead(r io.Reader, blocks int, took func()) *ahead {
+	a := &ahead{took: took, blocks: make(chan aheadBlock, blocks), stop: make(chan struct{})}
 	go func() {
 		defer close(a.blocks)
 		for {
@@ -57,10 +67,10 @@ func newAhead(r io.Reader, took func()) *ahead {
 }
 
 // fill reads a block, whole or up to an error.
-func fill(r io.Reader, buf []byte) block {
+func fill(r io.Reader, buf []byte) aheadBlock {
 	n, empty := 0, 0
 	for n < len(buf) {
-		k, err := r.Read(buf[n:])
+		k, err := guardedRead(r, buf[n:])
 		n += k
 		if empty++; k > 0 {
 			empty = 0
@@ -69,10 +79,10 @@ func fill(r io.Reader, buf []byte) block {
 			err = io.ErrNoProgress
 		}
 		if err != nil {
-			return block{buf[:n], err}
+			return aheadBlock{buf[:n], err, k > 0}
 		}
 	}
-	return block{buf, nil}
+	return aheadBlock{data: buf}
 }
 
 // Read implements io.Reader.
@@ -84,10 +94,12 @@ func (a *ahead) Read(p []byte) (int, error) {
 		a.release()
 		b := <-a.blocks
 		a.took()
-		a.last, a.rest, a.err = b.data, b.data, b.err
+		a.last, a.rest, a.err, a.with = b.data, b.data, b.err, b.with
 	}
 	n := copy(p, a.rest)
-	a.rest = a.rest[n:]
+	if a.rest = a.rest[n:]; len(a.rest) == 0 && a.with {
+		return n, a.err
+	}
 	return n, nil
 }
 
@@ -141,7 +153,7 @@ func (w *walker) begin(p planned) *opened {
 		return o
 	}
 	br := w.buffer(o.raw)
-	r, done, err := decoder(k, br)
+	r, done, err := decoder(k, br, true)
 	if err != nil {
 		w.release(br)
 		return o // it comes again, and is reported
@@ -149,7 +161,7 @@ func (w *walker) begin(p planned) *opened {
 	o.disk.ahead = true
 	// The lower stream is the goroutine's, and so is the file; what comes out of
 	// it is a cause already. The upper one counts what was taken.
-	a := newAhead(&stream{w: w, r: r, below: o.raw, what: k.data(), of: p.name}, w.tell)
+	a := newAhead(&stream{w: w, r: r, below: o.raw, what: k.data(), of: p.name}, aheadBlocks, w.tell)
 	o.layer = &stream{w: w, r: a, what: k.data(), of: p.name, counted: true}
 	o.finish = func() {
 		a.close()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"compress/bzip2"
 	"io"
+	"runtime"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
@@ -29,8 +30,9 @@ var (
 )
 
 // decoder unpacks what stands at br and reads nothing beyond it. The function
-// that comes with it frees what it holds.
-func decoder(f form, br *bufio.Reader) (io.Reader, func(), error) {
+// that comes with it frees what it holds. If it may, it works on several parts at
+// once.
+func decoder(f form, br *bufio.Reader, parts bool) (io.Reader, func(), error) {
 	var u used
 	switch f {
 	case gzipped:
@@ -42,7 +44,10 @@ func decoder(f form, br *bufio.Reader) (io.Reader, func(), error) {
 	case xzipped:
 		x := xzs.Get().(*xzReader)
 		x.reset(br)
-		u = used{r: x, keep: func() { x.free(); xzs.Put(x) }}
+		if parts {
+			x.most = min(runtime.GOMAXPROCS(0), xzMost)
+		}
+		u = used{r: x, stop: x.close, keep: func() { xzs.Put(x) }}
 	case zstandard:
 		d, ok := zstds.Get().(*zstd.Decoder)
 		if !ok {
@@ -73,6 +78,7 @@ func decoder(f form, br *bufio.Reader) (io.Reader, func(), error) {
 // used is a decoder that is kept for later, unless it panicked.
 type used struct {
 	r      io.Reader
+	stop   func() // or nil
 	keep   func()
 	broken bool
 }
@@ -85,6 +91,9 @@ func (u *used) Read(p []byte) (int, error) {
 }
 
 func (u *used) free() {
+	if u.stop != nil {
+		u.stop()
+	}
 	if !u.broken {
 		u.keep()
 	}

@@ -43,7 +43,7 @@ func (s *stream) Read(p []byte) (n int, err error) {
 	if s.err = s.w.ctx.Err(); s.err != nil {
 		return 0, s.err
 	}
-	n, err = s.read(p)
+	n, err = guardedRead(s.r, p)
 	if s.counted {
 		if left := s.w.opt.MaxUnpacked - s.w.unpacked; int64(n) > left {
 			n = int(left)
@@ -57,14 +57,14 @@ func (s *stream) Read(p []byte) (n int, err error) {
 	return n, s.err
 }
 
-// read is one Read of the layer, a panic of its library turned into an error.
-func (s *stream) read(p []byte) (n int, err error) {
+// guardedRead is one Read, a panic of a library turned into an error.
+func guardedRead(r io.Reader, p []byte) (n int, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			n, err = 0, fmt.Errorf("%v", v)
 		}
 	}()
-	return s.r.Read(p)
+	return r.Read(p)
 }
 
 // guard runs a library's function and turns its panic into an error.

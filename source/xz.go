@@ -3,7 +3,6 @@ package source
 import (
 	"bufio"
 	"bytes"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -24,15 +23,12 @@ type xzReader struct {
 	in    *bufio.Reader
 	begun bool // a stream was begun
 	flags [2]byte
-	lzma  lzma2
 	state func(p []byte) (int, error) // what comes next
 
-	// The block being read.
-	counted          *countingReader
-	headerSize       int64
-	packed, unpacked int64 // sizes as the header gives them, or -1
-	size             int64 // bytes unpacked so far
-	check            hash.Hash
+	most  int            // blocks that may be decoded at once
+	queue []*queuedBlock // those being decoded, in order
+	then  error          // what comes behind them, if that is known
+	free  []*xzBlock     // to be used again
 
 	// All blocks of the stream, to be compared with its index.
 	blocks  uint64
@@ -62,18 +58,10 @@ func newXZReader(in *bufio.Reader) *xzReader {
 	return x
 }
 
-// reset begins with other data; the memory of the decoder stays.
+// reset begins with other data; the memory of the decoders stays.
 func (x *xzReader) reset(in *bufio.Reader) {
-	x.in, x.begun, x.records = in, false, crc32.NewIEEE()
+	x.in, x.begun, x.most, x.then, x.records = in, false, 1, nil, crc32.NewIEEE()
 	x.state = x.readStreamHeader
-}
-
-// free lets go of what was read, and of a large window.
-func (x *xzReader) free() {
-	x.in, x.counted, x.lzma.in = nil, nil, nil
-	if cap(x.lzma.win) > keptWindow {
-		x.lzma.win = nil
-	}
 }
 
 func (x *xzReader) Read(p []byte) (int, error) {
@@ -107,139 +95,8 @@ func (x *xzReader) readStreamHeader([]byte) (int, error) {
 	}
 	x.begun, x.blocks = true, 0
 	x.records.Reset()
-	x.check = newXZCheck(h[7])
-	x.state = x.readBlockHeader
+	x.state = x.readBlocks
 	return 0, nil
-}
-
-// newXZCheck gives nil for checks that are not verified.
-func newXZCheck(id byte) hash.Hash {
-	switch id {
-	case 1:
-		return crc32.NewIEEE()
-	case 4:
-		return crc64.New(crc64ECMA)
-	case 10:
-		return sha256.New()
-	}
-	return nil
-}
-
-func (x *xzReader) readBlockHeader([]byte) (int, error) {
-	var h [1024]byte
-	first, err := x.in.ReadByte()
-	if err != nil {
-		return 0, noEOF(err)
-	}
-	if first == 0 {
-		return 0, x.readIndex()
-	}
-	h[0] = first
-	size := (int(first) + 1) * 4
-	if _, err := io.ReadFull(x.in, h[1:size]); err != nil {
-		return 0, noEOF(err)
-	}
-	fields := h[1 : size-4]
-	if crc32.ChecksumIEEE(h[:size-4]) != le.Uint32(h[size-4:]) {
-		return 0, errChecksum
-	}
-	dict, err := x.parseBlockHeader(bytes.NewReader(fields))
-	if err != nil {
-		return 0, err
-	}
-	if dict > maxWindow {
-		return 0, errWindow
-	}
-	x.headerSize, x.size = int64(size), 0
-	x.counted = &countingReader{r: x.in}
-	x.lzma.reset(x.counted, int(dict))
-	if x.check != nil {
-		x.check.Reset()
-	}
-	x.state = x.readBlock
-	return 0, nil
-}
-
-// parseBlockHeader sets the sizes of a block and gives its dictionary size.
-func (x *xzReader) parseBlockHeader(r *bytes.Reader) (dict int64, err error) {
-	flags, err := r.ReadByte()
-	if err != nil {
-		return 0, errXZ
-	}
-	x.packed, x.unpacked = -1, -1
-	for _, f := range []struct {
-		bit  byte
-		size *int64
-	}{{0x40, &x.packed}, {0x80, &x.unpacked}} {
-		if flags&f.bit != 0 {
-			v, err := readVarint(r)
-			if err != nil {
-				return 0, err
-			}
-			*f.size = int64(v)
-		}
-	}
-	id, err := readVarint(r)
-	if err != nil {
-		return 0, err
-	}
-	if flags&0x3f != 0 || id != filterLZMA2 {
-		return 0, errFilter
-	}
-	props := make([]byte, 2)
-	if _, err := io.ReadFull(r, props); err != nil || props[0] != 1 || props[1] > 40 {
-		return 0, errXZ
-	}
-	if props[1] == 40 {
-		return 1<<32 - 1, nil
-	}
-	return int64(2|props[1]&1) << (props[1]/2 + 11), nil
-}
-
-func (x *xzReader) readBlock(p []byte) (int, error) {
-	n, err := x.lzma.Read(p)
-	x.size += int64(n)
-	if x.check != nil {
-		x.check.Write(p[:n])
-	}
-	if err == io.EOF {
-		return n, x.endBlock()
-	}
-	return n, err
-}
-
-func (x *xzReader) endBlock() error {
-	packed := x.counted.n
-	if x.packed >= 0 && x.packed != packed || x.unpacked >= 0 && x.unpacked != x.size {
-		return errXZ
-	}
-	checkSize := xzCheckSizes[x.flags[1]]
-	var tail [3 + 64]byte
-	padding := int(-packed & 3)
-	if _, err := io.ReadFull(x.in, tail[:padding+checkSize]); err != nil {
-		return noEOF(err)
-	}
-	if len(bytes.Trim(tail[:padding], "\x00")) > 0 {
-		return errXZ
-	}
-	if x.check != nil && !bytes.Equal(x.checksum(), tail[padding:padding+checkSize]) {
-		return errChecksum
-	}
-	x.blocks++
-	x.record(uint64(x.headerSize+packed)+uint64(checkSize), uint64(x.size))
-	x.state = x.readBlockHeader
-	return nil
-}
-
-// checksum is in the byte order of the file: little endian for the CRCs.
-func (x *xzReader) checksum() []byte {
-	switch c := x.check.(type) {
-	case hash.Hash64:
-		return le.AppendUint64(nil, c.Sum64())
-	case hash.Hash32:
-		return le.AppendUint32(nil, c.Sum32())
-	}
-	return x.check.Sum(nil)
 }
 
 func (x *xzReader) record(unpadded, unpacked uint64) {
@@ -290,6 +147,7 @@ func (x *xzReader) readIndex() error {
 		[2]byte(footer[8:10]) != x.flags, (int64(le.Uint32(footer[4:]))+1)*4 != r.n+4:
 		return errXZ
 	}
+	x.then = nil
 	x.state = x.readStreamHeader
 	return nil
 }

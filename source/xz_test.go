@@ -101,7 +101,7 @@ func TestXZNoticesEveryChange(t *testing.T) {
 func TestXZAsksForTooMuch(t *testing.T) {
 	for _, dict := range []int{64 << 20, 128 << 20, 192 << 20, lzma.MaxDictCap} {
 		var header bytes.Buffer
-		x := newXZReader(nil)
+		x := new(xzBlock)
 		header.Write([]byte{0, filterLZMA2, 1, lzma.EncodeDictCap(int64(dict))})
 		size, err := x.parseBlockHeader(bytes.NewReader(header.Bytes()))
 		require.NoError(t, err)
