@@ -153,7 +153,7 @@ func (w *walker) begin(p planned) *opened {
 		return o
 	}
 	br := w.buffer(o.raw)
-	r, done, err := decoder(k, br, true)
+	r, done, err := decoder(k, br, w.slots)
 	if err != nil {
 		w.release(br)
 		return o // it comes again, and is reported

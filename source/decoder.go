@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"compress/bzip2"
 	"io"
-	"runtime"
 	"sync"
 
 	"github.com/klauspost/compress/flate"
@@ -30,9 +29,9 @@ var (
 )
 
 // decoder unpacks what stands at br and reads nothing beyond it. The function
-// that comes with it frees what it holds. If it may, it works on several parts at
-// once.
-func decoder(f form, br *bufio.Reader, parts bool) (io.Reader, func(), error) {
+// that comes with it frees what it holds. It works on one part more at once for
+// each of slots that is free.
+func decoder(f form, br *bufio.Reader, slots chan struct{}) (io.Reader, func(), error) {
 	var u used
 	switch f {
 	case gzipped:
@@ -44,9 +43,7 @@ func decoder(f form, br *bufio.Reader, parts bool) (io.Reader, func(), error) {
 	case xzipped:
 		x := xzs.Get().(*xzReader)
 		x.reset(br)
-		if parts {
-			x.most = min(runtime.GOMAXPROCS(0), xzMost)
-		}
+		x.slots = slots
 		u = used{r: x, stop: x.close, keep: func() { xzs.Put(x) }}
 	case zstandard:
 		d, ok := zstds.Get().(*zstd.Decoder)

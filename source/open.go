@@ -56,7 +56,7 @@ func (w *walker) open(name string, in *stream, at io.ReaderAt, size int64, depth
 
 // unpack opens what is inside compressed data.
 func (w *walker) unpack(name string, f form, in *stream, br *bufio.Reader, depth int) error {
-	r, done, err := decoder(f, br, false)
+	r, done, err := decoder(f, br, nil)
 	if err != nil {
 		return w.fault(name, 0, in.cause(err))
 	}

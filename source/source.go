@@ -7,9 +7,10 @@
 // whole is a zip archive that is not a file on disk, in memory or in a private
 // temporary directory.
 //
-//	paths -> plan (paths.go) -> open (open.go) -> member -> visit
-//	          order (family.go)  ^    |
-//	         choice (choice.go)  +----+  one layer unpacked (open.go, tar.go, zip.go, xz.go)
+//	paths -> plan (paths.go) -> begin (ahead.go) -> open (open.go) -> member -> visit
+//	          order (family.go)  packed files on     ^    |
+//	         choice (choice.go)  disk, before their  +----+  one layer unpacked
+//	                             turn                        (decoder.go, xz.go, tar.go, zip.go)
 //
 // Nothing wrong with the input is an error to the caller: what was readable is
 // delivered, the damage is named in the Report, and the rest goes on.
@@ -22,6 +23,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -126,6 +128,9 @@ func Walk(ctx context.Context, paths []string, opt Options, visit func(*Member) 
 	w := &walker{ctx: ctx, opt: opt, visit: visit, memory: opt.Memory,
 		files: make(map[inode]bool), dirs: make(map[inode]bool), unlisted: make(map[string]bool),
 		opened: make(map[string]*opened)}
+	if most := min(runtime.GOMAXPROCS(0), xzMost); most > 1 {
+		w.slots = make(chan struct{}, most)
+	}
 	err := w.walk(paths)
 	w.finish()
 	return &w.report, err
@@ -151,6 +156,7 @@ type walker struct {
 	buffers  []*bufio.Reader // free ones
 
 	opened map[string]*opened // files that were opened before their turn, by name
+	slots  chan struct{}      // for parts of them that are unpacked beside others
 
 	done  atomic.Int64 // of the files on disk
 	total int64

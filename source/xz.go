@@ -25,7 +25,7 @@ type xzReader struct {
 	flags [2]byte
 	state func(p []byte) (int, error) // what comes next
 
-	most  int            // blocks that may be decoded at once
+	slots chan struct{}  // one for each block that is decoded beside others; nil for none
 	queue []*queuedBlock // those being decoded, in order
 	then  error          // what comes behind them, if that is known
 	free  []*xzBlock     // to be used again
@@ -60,7 +60,7 @@ func newXZReader(in *bufio.Reader) *xzReader {
 
 // reset begins with other data; the memory of the decoders stays.
 func (x *xzReader) reset(in *bufio.Reader) {
-	x.in, x.begun, x.most, x.then, x.records = in, false, 1, nil, crc32.NewIEEE()
+	x.in, x.begun, x.slots, x.then, x.records = in, false, nil, nil, crc32.NewIEEE()
 	x.state = x.readStreamHeader
 }
 

@@ -12,7 +12,7 @@ import (
 
 // What may be decoded beside other blocks: those of xz -6 and of all below it.
 const (
-	xzMost     = 4 // at once
+	xzMost     = 4 // at once, in all files
 	xzUnpacked = 24 << 20
 	xzWindow   = keptWindow
 )
@@ -40,7 +40,7 @@ type queuedBlock struct {
 
 // readBlocks reads the blocks of a stream in their order.
 func (x *xzReader) readBlocks(p []byte) (int, error) {
-	for x.then == nil && (len(x.queue) == 0 || len(x.queue) < x.most && x.queue[len(x.queue)-1].ahead != nil) {
+	for x.then == nil && (len(x.queue) == 0 || len(x.queue) < cap(x.slots) && x.queue[len(x.queue)-1].ahead != nil) {
 		x.then = x.beginBlock()
 	}
 	if len(x.queue) == 0 {
@@ -69,6 +69,7 @@ func (x *xzReader) endBlock() {
 	b := x.queue[0]
 	if b.ahead != nil {
 		b.ahead.close()
+		<-x.slots
 	}
 	b.in, b.counted.r, b.lzma.in = nil, nil, nil
 	if cap(b.lzma.win) > keptWindow {
@@ -125,7 +126,7 @@ func (x *xzReader) beginBlock() error {
 	b.check, b.checkSize = newXZCheck(x.flags[1]), xzCheckSizes[x.flags[1]]
 	q := &queuedBlock{xzBlock: b}
 	b.in = x.in
-	beside := x.most > 1 && b.alone(dict)
+	beside := b.alone(dict) && x.takeSlot()
 	if beside {
 		data, err := readUpTo(x.in, b.packed+-b.packed&3+int64(b.checkSize))
 		if err == nil {
@@ -140,6 +141,16 @@ func (x *xzReader) beginBlock() error {
 	}
 	x.queue = append(x.queue, q)
 	return nil
+}
+
+// takeSlot tells whether one more block may be decoded beside others.
+func (x *xzReader) takeSlot() bool {
+	select {
+	case x.slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
 }
 
 // failure is a reader that gives an error.

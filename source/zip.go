@@ -203,7 +203,7 @@ func (w *walker) zipEntry(e zipEntry, below *stream, br *bufio.Reader, depth int
 		w.unreadable(e.name, 0, fmt.Sprintf("it is packed by a method unknown here (%d), unpack it first", e.method))
 		return nil, nil
 	}
-	r, done, err := decoder(f, br, false)
+	r, done, err := decoder(f, br, nil)
 	if err != nil {
 		return nil, w.fault(e.name, 0, &damage{of: e.name, reason: explain(zipData, err)})
 	}
