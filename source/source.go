@@ -42,7 +42,7 @@ type Options struct {
 	MaxDepth int
 	// MaxUnpacked bounds the bytes that unpacking may make during the whole
 	// walk, those of each layer counted (100 GiB). The bytes of plain files do
-	// not count.
+	// not count, and what is unpacked ahead counts when it is read.
 	MaxUnpacked int64
 	// Memory is how many bytes of what has to be held whole, a zip archive
 	// inside another one, are kept in memory before it goes to Temp (64 MiB).
