@@ -4,7 +4,7 @@
 GO ?= go
 FUZZ_RUNS ?= 20000
 
-.PHONY: build test check setup fuzz bench update
+.PHONY: build test check setup fuzz bench pgo update
 
 build:
 	$(GO) build -o tomoscrape ./cmd/tomoscrape
@@ -37,6 +37,11 @@ fuzz: setup
 bench: setup
 	@bench/setup
 	$(GO) run ./bench
+
+# The profile that the compiler optimises by (docs/bench/README.md).
+pgo:
+	$(GO) test -trimpath -run '^$$' -bench Replay -benchtime 60x -o bench.test -cpuprofile cmd/tomoscrape/default.pgo ./bench
+	rm bench.test
 
 # Rewrites what the tests of export and of the command line expect: read the
 # difference before you commit it.

@@ -169,9 +169,7 @@ func (j *job) run(ctx context.Context, t task) {
 }
 
 // garbagePercent is how much garbage may lie beside the spans, below the limit.
-// Their records hold no pointers, so to look for it costs little, and memory that
-// is used again is faster than fresh one.
-const garbagePercent = 50
+const garbagePercent = 200
 
 // collectAbove is the size of all memory above which garbage is collected at
 // every opportunity: with the spans it holds the buffers of reading, and some
