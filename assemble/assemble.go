@@ -22,6 +22,9 @@ type Options struct {
 	// AdjustSkew moves spans of another host that start before their parent; see
 	// adjustSkew for the rule. Without it such spans are only reported.
 	AdjustSkew bool
+	// Room, if it is large enough, is where the nodes of the trace are made, over
+	// whatever stands there.
+	Room []trace.Node
 }
 
 // Order compares two traces by start, then id; those without a start come last.
@@ -46,7 +49,7 @@ func Trace(id trace.ID, spans []trace.Span, opt Options) (t trace.Trace, duplica
 	r.measureSkew(opt.AdjustSkew)
 	r.sort()
 
-	t = trace.Trace{ID: id, Spans: r.nodes()}
+	t = trace.Trace{ID: id, Spans: r.nodes(opt.Room)}
 	for i := range r.vertices {
 		v := &r.vertices[i]
 		if !v.hasStart() {

@@ -147,14 +147,18 @@ func (r *room) sort() {
 }
 
 // nodes are the spans in depth-first order, once sort has run.
-func (r *room) nodes() []trace.Node {
-	nodes := make([]trace.Node, len(r.order))
+func (r *room) nodes(in []trace.Node) []trace.Node {
+	nodes := in[:0]
+	if cap(nodes) < len(r.order) {
+		nodes = make([]trace.Node, len(r.order))
+	}
+	nodes = nodes[:len(r.order):len(r.order)]
 	place := r.next // of each vertex in nodes
 	for at, i := range r.order {
 		v, n := &r.vertices[i], &nodes[at]
 		place[i] = at
 		n.Span = *v.span
-		n.Parent = -1
+		n.Depth, n.Parent, n.Problems = 0, -1, nil
 		if v.parent >= 0 {
 			n.Parent = place[v.parent]
 			n.Depth = nodes[n.Parent].Depth + 1

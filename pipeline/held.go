@@ -76,15 +76,7 @@ func (h *held) enter(k key, chunk, at int) key {
 
 // bundle is the records of a trace in the order in which they came.
 func (h *held) bundle(t *heldTrace) bundle {
-	b := bundle{id: t.id, cost: t.cost}
-	for i := t.first; i >= 0; i = h.places[i].next {
-		p := h.places[i]
-		text := h.chunks[p.chunk][p.at:]
-		text = text[:recordLength+binary.LittleEndian.Uint64(text)]
-		// Chunks are only ever appended to, so it does not change.
-		b.texts = append(b.texts, borrowed(text))
-	}
-	return b
+	return bundle{id: t.id, cost: t.cost, held: h, first: t.first}
 }
 
 // heldIn enters all records that stand in a text.
@@ -107,11 +99,32 @@ func heldIn(text []byte) (*held, error) {
 	return h, nil
 }
 
-// bundle is all records of a trace, ready to be made a trace of.
+// bundle is all records of a trace, ready to be made a trace of: those from first
+// on that are held in memory, or those of a text.
 type bundle struct {
 	id    trace.ID
-	cost  int64    // of its spans when they are decoded
-	texts []string // records behind their lengths, one or more in each
+	cost  int64 // of its spans when they are decoded
+	held  *held
+	first int
+	text  string // records behind their lengths
+}
+
+// texts gives the records behind their lengths, one or more in each text.
+func (b *bundle) texts(yield func(string) bool) {
+	if b.held == nil {
+		yield(b.text)
+		return
+	}
+	h := b.held
+	for i := b.first; i >= 0; i = h.places[i].next {
+		p := &h.places[i]
+		text := h.chunks[p.chunk][p.at:]
+		text = text[:recordLength+binary.LittleEndian.Uint64(text)]
+		// Chunks are only ever appended to, so it does not change.
+		if !yield(borrowed(text)) {
+			return
+		}
+	}
 }
 
 // recordLength is how many bytes hold the length of a record, before it.

@@ -34,6 +34,7 @@ type maker struct {
 	opt   assemble.Options
 	d     decoder
 	spans []trace.Span
+	nodes []trace.Node // of the last trace
 }
 
 func (m *making) maker() *maker {
@@ -41,10 +42,10 @@ func (m *making) maker() *maker {
 }
 
 // trace makes a trace; duplicates is how many of its spans were copies of others.
-// What the trace refers to stays as it is until [decoder.reuse].
+// What the trace refers to stays as it is until reuse.
 func (m *maker) trace(b bundle) (t trace.Trace, duplicates int, err error) {
 	m.spans = m.spans[:0]
-	for _, text := range b.texts {
+	for text := range b.texts {
 		for text != "" {
 			record, rest, ok := cutRecord(text)
 			if !ok {
@@ -58,7 +59,25 @@ func (m *maker) trace(b bundle) (t trace.Trace, duplicates int, err error) {
 		}
 	}
 	t, duplicates = assemble.Trace(b.id, m.spans, m.opt)
+	if m.opt.Room = nil; cap(t.Spans) <= maxNodes {
+		m.nodes = t.Spans
+	}
 	return t, duplicates, nil
+}
+
+// maxNodes is how many nodes are room for another trace at most.
+const maxNodes = 4096
+
+// reuse makes room for the next trace of what the ones before it took.
+func (m *maker) reuse() {
+	m.d.reuse()
+	m.opt.Room = m.nodes
+}
+
+// forget leaves to the traces what they took.
+func (m *maker) forget() {
+	m.d.forget()
+	m.nodes = nil
 }
 
 // surveyed is a trace that matches.
@@ -86,7 +105,7 @@ const surveyFew = 64
 // survey looks at some of the traces that are held.
 func (m *maker) survey(h *held, from, end int, selection *query.Selection) (found []surveyed, c tally, err error) {
 	for i := from; i < end; i++ {
-		m.d.reuse()
+		m.reuse()
 		t, duplicates, err := m.trace(h.bundle(&h.traces[i]))
 		if err != nil {
 			return nil, c, err
@@ -224,7 +243,7 @@ func (m *making) render(bundles iter.Seq2[bundle, error], work func(dst []byte, 
 		r.text, r.err = texts.Get().(*[]byte), b.err
 		*r.text = (*r.text)[:0]
 		for _, bundle := range b.bundles {
-			maker.d.reuse()
+			maker.reuse()
 			t, duplicates, err := maker.trace(bundle)
 			if err != nil {
 				r.err = m.disk.failed("read", err)
@@ -254,7 +273,7 @@ func (m *making) traces(bundles iter.Seq2[bundle, error]) iter.Seq2[*trace.Trace
 	return func(yield func(*trace.Trace, error) bool) {
 		ended := false
 		inOrder(m, bundles, func(maker *maker, b batch) (d made) {
-			maker.d.forget()
+			maker.forget()
 			for _, bundle := range b.bundles {
 				t, _, err := maker.trace(bundle)
 				if err != nil {

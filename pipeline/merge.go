@@ -120,7 +120,7 @@ func (m *merge) next(wanted bool) (b bundle, err error) {
 		return b, unexpectedEnd(err)
 	}
 	if wanted {
-		b = bundle{id: top.id, cost: top.cost, texts: []string{text}}
+		b = bundle{id: top.id, cost: top.cost, text: text}
 	}
 	if err = top.next(); err == io.EOF {
 		last := len(*m) - 1

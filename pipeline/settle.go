@@ -197,7 +197,8 @@ func (s *settling) writeRun(h *held, list []surveyed, c tally) error {
 	var text []byte
 	for i := range list {
 		size += 2*recordLength + int64(len(appendKey(text[:0], list[i].key)))
-		for _, records := range h.bundle(&h.traces[list[i].held]).texts {
+		b := h.bundle(&h.traces[list[i].held])
+		for records := range b.texts {
 			size += int64(len(records))
 		}
 	}
@@ -208,9 +209,9 @@ func (s *settling) writeRun(h *held, list []surveyed, c tally) error {
 	s.mu.Unlock()
 	out := bufio.NewWriterSize(&runWriter{s.disk, s.runs.file, from}, readBuffer)
 	for i := range list {
-		texts := h.bundle(&h.traces[list[i].held]).texts
+		b := h.bundle(&h.traces[list[i].held])
 		length := 0
-		for _, records := range texts {
+		for records := range b.texts {
 			length += len(records)
 		}
 		text = appendRecord(text[:0], appendKey(nil, list[i].key))
@@ -218,7 +219,7 @@ func (s *settling) writeRun(h *held, list []surveyed, c tally) error {
 		if _, err := out.Write(text); err != nil {
 			return err
 		}
-		for _, records := range texts {
+		for records := range b.texts {
 			if _, err := out.WriteString(records); err != nil {
 				return err
 			}
