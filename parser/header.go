@@ -45,13 +45,19 @@ type spanStart struct {
 // Everything else that holds "Span(" is a mention. from is 0 for the start of
 // a message.
 func findSpan(text []byte, from int) (spanStart, bool) {
+	i := bytes.Index(text[from:], loggerBytes)
 	if from == 0 {
+		if i >= 0 {
+			// Nearly all messages begin with a header, and these are not bare.
+			if s, ok := headedSpan(text, i, true); ok && s.header == 0 {
+				return s, true
+			}
+		}
 		if s, ok := bareSpan(text); ok {
 			return s, true
 		}
 	}
-	for at := from; ; {
-		i := bytes.Index(text[at:], loggerBytes)
+	for at := from; ; i = bytes.Index(text[at:], loggerBytes) {
 		if i < 0 {
 			return spanStart{}, false
 		}

@@ -143,6 +143,9 @@ func mayHideFrame(text []byte) bool {
 	if text[0] == '{' {
 		return !isLogObject(text)
 	}
+	if bytes.IndexByte(text, '{') < 0 {
+		return false
+	}
 	_, starts := startsRecord(text, false)
 	return !starts && timeEnd(text) == 0 && bytes.Contains(text, []byte(`{"`))
 }
