@@ -18,14 +18,15 @@ const module = "github.com/tomoscrape/tomoscrape"
 // and none of its own layer: they never import each other.
 var layers = [][]string{
 	{"trace", "internal/inorder"},
-	{"query", "tracejson", "zipkin"},
+	{"query", "tracejson", "zipkin", "monitor"},
 	{"source", "parser", "assemble", "export"},
+	{"follow"},
 	{"pipeline"},
 	{"cmd/tomoscrape"},
 }
 
 // Only tests and benchmarks use these.
-var testOnly = []string{"bench", "internal/zipkintest"}
+var testOnly = []string{"bench", "soak", "internal/faultproxy", "internal/zipkintest"}
 
 // allowed says whether a package may import another of the module.
 func allowed(from, to string) bool {

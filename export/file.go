@@ -113,9 +113,11 @@ func (f *File) Discard() {
 	}
 }
 
-// failed names the output in an error, and tells a reader that went away from
+func (f *File) failed(err error) error { return writeError(f.name, err) }
+
+// writeError names the output in an error, and tells a reader that went away from
 // what is wrong.
-func (f *File) failed(err error) error {
+func writeError(name string, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -126,5 +128,5 @@ func (f *File) failed(err error) error {
 	if errors.As(err, &path) {
 		err = path.Err
 	}
-	return fmt.Errorf("cannot write %s: %w", f.name, err)
+	return fmt.Errorf("cannot write %s: %w", name, err)
 }

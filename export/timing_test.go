@@ -8,7 +8,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -83,10 +85,15 @@ func BenchmarkJSON(b *testing.B) {
 	b.SetBytes(int64(written))
 }
 
-// BenchmarkZipkin sends spans to a server that takes everything; the bytes are
-// those of the log lines.
+// BenchmarkZipkin sends an endless stream of spans to a server that takes
+// everything; the bytes are those of the log lines.
 func BenchmarkZipkin(b *testing.B) {
 	traces, size := timingTraces(b)
+	var items []export.Item
+	for node, err := range export.Nodes(traces) {
+		require.NoError(b, err)
+		items = append(items, export.Item{Node: node})
+	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.WriteHeader(http.StatusAccepted)
@@ -95,9 +102,54 @@ func BenchmarkZipkin(b *testing.B) {
 	sender, err := export.NewZipkin(export.ZipkinOptions{URL: server.URL, Quarantine: filepath.Join(b.TempDir(), "quarantine.jsonl")})
 	require.NoError(b, err)
 	b.SetBytes(size)
+	in, result := make(chan export.Item, 64), make(chan error, 1)
+	go func() { result <- sender.Stream(b.Context(), in, func(export.Item, export.Outcome) {}) }()
+	sent := 0
 	for b.Loop() {
-		require.NoError(b, sender.Send(b.Context(), export.Nodes(traces), nil))
+		for _, item := range items {
+			in <- item
+		}
+		sent += len(items)
 	}
+	close(in)
+	require.NoError(b, <-result)
 	require.NoError(b, sender.Close())
-	require.Positive(b, sender.Report().Delivered)
+	require.EqualValues(b, sent, sender.Report().Delivered)
+}
+
+// BenchmarkZipkinLatency streams 5,000 spans a second; p99-ms is the time from
+// handing a span over to its acknowledgement.
+func BenchmarkZipkinLatency(b *testing.B) {
+	traces, _ := timingTraces(b)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusAccepted)
+	}))
+	defer server.Close()
+	sender, err := export.NewZipkin(export.ZipkinOptions{URL: server.URL, Quarantine: filepath.Join(b.TempDir(), "quarantine.jsonl")})
+	require.NoError(b, err)
+	in, result := make(chan export.Item), make(chan error, 1)
+	var took []time.Duration
+	go func() {
+		result <- sender.Stream(b.Context(), in, func(item export.Item, _ export.Outcome) {
+			took = append(took, time.Since(item.Token.(time.Time)))
+		})
+	}()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	var nodes []*trace.Node
+	for node := range export.Nodes(traces) {
+		nodes = append(nodes, node)
+	}
+	for n := 0; b.Loop(); n += 5 { // an iteration is a millisecond
+		<-tick.C
+		for i := range 5 {
+			in <- export.Item{Node: nodes[(n+i)%len(nodes)], Token: time.Now()}
+		}
+	}
+	close(in)
+	require.NoError(b, <-result)
+	slices.Sort(took)
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+	b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
 }

@@ -3,8 +3,6 @@ package export
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -34,15 +32,16 @@ type zipkinAnswer struct {
 	status     int    // 0 if err is set
 	words      string // the beginning of the body, not escaped
 	html       bool
-	location   string
+	location   string // not escaped
 	retryAfter time.Duration
-	err        error // of the network
+	login      string // that was shown, a secret
+	err        error  // of the network
 }
 
 func (a *zipkinAnswer) verdict() zipkinVerdict {
 	switch {
 	case a.err != nil:
-		if isTLSProblem(a.err) {
+		if tlsProblem(a.err) != "" {
 			return zipkinStop
 		}
 		return zipkinAgain
@@ -60,34 +59,72 @@ func (a *zipkinAnswer) verdict() zipkinVerdict {
 	return zipkinStop
 }
 
-// isTLSProblem says whether two sides that speak to each other do not agree on
-// TLS; trying again does not mend that.
-func isTLSProblem(err error) bool {
-	var certificate *tls.CertificateVerificationError
-	var record tls.RecordHeaderError
-	return errors.As(err, &certificate) || errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch)
+// locked says whether the answer is that we may not come in.
+func (a *zipkinAnswer) locked() bool {
+	switch a.status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
+		return true
+	}
+	return false
 }
 
-// post sends a body until there is a final word on it: nil for an
-// acknowledgement, or the refusal.
-func (z *Zipkin) post(ctx context.Context, wire zipkin.Wire, body []byte) (*zipkinRefusal, error) {
-	packed := pack(body)
+// kind is the same for answers that need not be told twice.
+func (a *zipkinAnswer) kind() string {
+	if a.err != nil {
+		return networkProblem(a.err)
+	}
+	return strconv.Itoa(a.status)
+}
+
+// post sends a body of so many spans until there is a final word on it: nil for
+// an acknowledgement, or the refusal. suspect says that the body is a part of one
+// that broke the server.
+func (z *Zipkin) post(ctx context.Context, wire zipkin.Wire, body []byte, spans int, suspect bool) (*zipkinRefusal, error) {
+	packed := z.pack(body)
 	pauses := &backoff.ExponentialBackOff{
 		InitialInterval:     z.opt.FirstPause,
 		MaxInterval:         z.opt.MaxPause,
 		Multiplier:          2,
 		RandomizationFactor: backoff.DefaultRandomizationFactor,
 	}
-	began, tries := time.Now(), 0
-	for {
+	holds := false // the turn of an outage
+	defer func() {
+		if holds {
+			z.health.leave()
+		}
+	}()
+	for tries := 1; ; tries++ {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
+		if !holds {
+			var err error
+			if holds, err = z.health.enter(ctx); err != nil {
+				return nil, err
+			}
+		}
+		begun := time.Now()
 		answer := z.try(ctx, wire, packed)
-		switch answer.verdict() {
+		verdict := answer.verdict()
+		if verdict == zipkinStop && answer.status == http.StatusUnauthorized && z.login.renewed(answer.login) {
+			continue
+		}
+		if verdict == zipkinStop && !answer.locked() && z.isTrusted() {
+			verdict = zipkinAgain // it was Zipkin, and will be again
+		}
+		switch {
+		case verdict == zipkinAgain && answer.status == http.StatusInternalServerError &&
+			(suspect && spans > 1 || tries >= zipkinBreaks) && z.takesOthers(ctx):
+			verdict = zipkinRefused // it breaks on this one only
+		case verdict == zipkinRefused && spans == 1 && z.isTrusted() && !z.takesOthers(ctx):
+			verdict = zipkinAgain // it refuses everything now: the span is not at fault
+		}
+		switch verdict {
 		case zipkinAcknowledged:
+			z.health.works(begun)
 			return nil, nil
 		case zipkinRefused:
+			z.health.works(begun)
 			return &zipkinRefusal{answer.status, Escape(answer.words)}, nil
 		case zipkinStop:
 			return nil, z.stopped(answer)
@@ -95,20 +132,27 @@ func (z *Zipkin) post(ctx context.Context, wire zipkin.Wire, body []byte) (*zipk
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
+		since := z.health.fails(begun, answer)
 		pause := pauses.NextBackOff()
 		asked := answer.retryAfter > pause
 		if asked {
 			pause = min(answer.retryAfter, maxRetryAfter)
 		}
-		if z.opt.GiveUp > 0 && time.Since(began)+pause > z.opt.GiveUp {
-			return nil, z.gaveUp(answer, time.Since(began), asked)
+		if tried := time.Since(since); z.opt.GiveUp > 0 && tried+pause > z.opt.GiveUp {
+			return nil, z.gaveUp(answer, tried, asked)
 		}
+		z.mu.Lock()
 		z.report.Retried++
-		warning := fmt.Sprintf("zipkin %s: %s; trying again in %v", z.endpoint.shown(), answer, pause.Round(time.Millisecond))
-		if tries++; tries == 1 && z.opt.GiveUp > 0 {
-			warning += ", and for up to " + inWords(z.opt.GiveUp)
+		z.mu.Unlock()
+		if !holds {
+			var err error
+			if holds, err = z.health.enter(ctx); err != nil {
+				return nil, err
+			}
 		}
-		z.opt.Warn(warning)
+		if !holds { // the outage was over before it came to this request
+			continue
+		}
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
@@ -118,21 +162,48 @@ func (z *Zipkin) post(ctx context.Context, wire zipkin.Wire, body []byte) (*zipk
 	}
 }
 
+// zipkinBreaks is how often a body may be answered with 500 before the server is
+// asked whether it takes others.
+const zipkinBreaks = 5
+
+// takesOthers says whether the server accepts an empty list right now.
+func (z *Zipkin) takesOthers(ctx context.Context) bool {
+	answer := z.try(ctx, zipkin.JSON, z.pack(zipkin.JSON.Join(nil)))
+	return answer.verdict() == zipkinAcknowledged
+}
+
+func newPacker() any {
+	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // fails only for an unknown level
+	return w
+}
+
 // pack compresses a body; the same body always gives the same bytes.
-func pack(body []byte) []byte {
-	var packed bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&packed, gzip.BestSpeed) // fails only for an unknown level
-	w.Write(body)                                        // to memory: cannot fail
+func (z *Zipkin) pack(body []byte) []byte {
+	packed := bytes.NewBuffer(make([]byte, 0, len(body)/4))
+	w := z.packers.Get().(*gzip.Writer)
+	w.Reset(packed)
+	w.Write(body) // to memory: cannot fail
 	w.Close()
+	z.packers.Put(w)
 	return packed.Bytes()
 }
 
 // Of an answer's body so much is read for its words, and so much at most to have
 // the connection free for the next request.
 const (
-	zipkinWords = 4 << 10
-	zipkinDrain = 256 << 10
+	zipkinWords     = 4 << 10
+	zipkinDrain     = 256 << 10
+	zipkinWordsWait = 5 * time.Second
 )
+
+// do sends a request with what every request of ours has; login may be "".
+func (z *Zipkin) do(request *http.Request, login string) (*http.Response, error) {
+	request.Header.Set("User-Agent", "tomoscrape")
+	if login != "" {
+		request.Header.Set("Authorization", login)
+	}
+	return z.client.Do(request)
+}
 
 // try makes one request.
 func (z *Zipkin) try(ctx context.Context, wire zipkin.Wire, packed []byte) (answer zipkinAnswer) {
@@ -142,10 +213,10 @@ func (z *Zipkin) try(ctx context.Context, wire zipkin.Wire, packed []byte) (answ
 	if err != nil {
 		return zipkinAnswer{err: err}
 	}
+	login := z.login.current()
 	request.Header.Set("Content-Type", wire.ContentType())
 	request.Header.Set("Content-Encoding", "gzip")
-	request.Header.Set("User-Agent", "tomoscrape")
-	response, err := z.client.Do(request)
+	response, err := z.do(request, login)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -153,12 +224,15 @@ func (z *Zipkin) try(ctx context.Context, wire zipkin.Wire, packed []byte) (answ
 		return zipkinAnswer{err: err}
 	}
 	defer response.Body.Close()
-	// The status is the answer; a body that breaks off only costs its words.
+	// The status is the answer; a body that breaks off or does not end only
+	// costs its words.
+	defer time.AfterFunc(zipkinWordsWait, cancel).Stop()
 	words, _ := io.ReadAll(io.LimitReader(response.Body, zipkinWords))
 	io.CopyN(io.Discard, response.Body, zipkinDrain)
-	text := strings.TrimSpace(string(words))
+	text := z.login.hide(strings.TrimSpace(string(words)))
 	return zipkinAnswer{
 		status:     response.StatusCode,
+		login:      login,
 		words:      text,
 		html:       strings.HasPrefix(response.Header.Get("Content-Type"), "text/html") || strings.HasPrefix(text, "<"),
 		location:   response.Header.Get("Location"),
@@ -190,50 +264,4 @@ func (a zipkinAnswer) String() string {
 		return Escape(networkProblem(a.err))
 	}
 	return "it answered " + zipkinRefusal{a.status, Escape(a.words)}.String()
-}
-
-// stopped explains an answer after which nothing would be accepted.
-func (z *Zipkin) stopped(a zipkinAnswer) error {
-	e := &ZipkinError{URL: z.endpoint.shown(), Status: a.status, Words: Escape(a.words), Err: a.err}
-	switch {
-	case a.err != nil:
-		e.Problem = "it does not agree with us on TLS"
-		e.Hint = "check http or https in the address, and the server's certificate"
-	case a.status/100 == 2:
-		e.Problem, e.Words = "a web page answered, not Zipkin", ""
-		e.Hint = "give the address of the Zipkin server itself, such as http://HOST:9411"
-	case a.status/100 == 3:
-		e.Problem, e.Words = "it redirects to "+Escape(a.location), ""
-		e.Hint = "if that is Zipkin, give its address"
-		if a.location == "" {
-			e.Problem, e.Hint = "it redirects without saying where to", "check that the address is Zipkin's"
-		}
-	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden, a.status == http.StatusProxyAuthRequired:
-		e.Problem = "it does not let us in"
-		e.Hint = "ask who runs it for access; a name and password can stand in the address: http://NAME:PASSWORD@HOST:9411"
-	case a.status == http.StatusNotFound:
-		e.Problem = "it has no /api/v2/spans there"
-		e.Hint = "check the address, such as http://HOST:9411 (Zipkin itself answers so when COLLECTOR_HTTP_ENABLED=false)"
-	case a.status == http.StatusMethodNotAllowed:
-		e.Problem = "it takes no spans there"
-		e.Hint = "give the address of the Zipkin server itself, such as http://HOST:9411"
-	default:
-		e.Problem = "it gave an answer that Zipkin would not give"
-		e.Hint = "check that the address is Zipkin's"
-	}
-	return e
-}
-
-// gaveUp is the end after an outage; asked says that the server's own word on
-// when to come again was beyond it.
-func (z *Zipkin) gaveUp(a zipkinAnswer, tried time.Duration, asked bool) error {
-	e := &ZipkinError{URL: z.endpoint.shown(), Status: a.status, Words: Escape(a.words), Err: a.err}
-	if asked {
-		e.Problem = fmt.Sprintf("it asks to wait %s; tomoscrape gives up after %s without progress",
-			inWords(a.retryAfter.Round(time.Second)), inWords(z.opt.GiveUp))
-	} else {
-		e.Problem = fmt.Sprintf("gave up after %s without progress", inWords(tried.Round(time.Second)))
-	}
-	e.Hint = "run it again when Zipkin works: what arrives twice is stored once"
-	return e
 }

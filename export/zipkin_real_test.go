@@ -3,6 +3,7 @@ package export
 import (
 	"bufio"
 	"encoding/json"
+	"maps"
 	"math/big"
 	"net/url"
 	"os"
@@ -158,11 +159,17 @@ func canonical(t *testing.T, raw []byte) string {
 func requireStored(t *testing.T, server *zipkintest.Server, want map[string]map[string]int) {
 	t.Helper()
 	for id, spans := range want {
-		var stored []json.RawMessage
-		require.NoError(t, server.Get("/api/v2/trace/"+id, &stored))
-		got := map[string]int{}
-		for _, raw := range stored {
-			got[canonical(t, raw)]++
+		var got map[string]int
+		for late := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) { // Zipkin stores behind its answer
+			var stored []json.RawMessage
+			err := server.Get("/api/v2/trace/"+id, &stored)
+			got = map[string]int{}
+			for _, raw := range stored {
+				got[canonical(t, raw)]++
+			}
+			if err == nil && maps.Equal(got, spans) || time.Now().After(late) {
+				break
+			}
 		}
 		require.Equal(t, spans, got, "trace %s", id)
 	}
@@ -300,6 +307,21 @@ func TestRealZipkin(t *testing.T) {
 		require.NoError(t, got.err)
 		require.Equal(t, zipkinRefused, got.verdict(), "it is halved like any other that is refused: %v", got)
 		require.Contains(t, got.words, "413")
+	})
+
+	t.Run("read back", func(t *testing.T) {
+		nodes := loggedNodes(t, "real-openstack.jsonl", func(line map[string]json.RawMessage) json.RawMessage { return line["span"] })
+		v, err := verify(t, server.URL, nodes, ZipkinOptions{}, 10*time.Second)
+		require.NoError(t, err)
+		require.True(t, v.OK())
+		require.Empty(t, v.Unfound, v.Lines())
+		require.Zero(t, v.Unsure)
+		require.GreaterOrEqual(t, v.Spans, 396)
+	})
+
+	t.Run("faults of the network", func(t *testing.T) {
+		nodes := sufferFaults(t, server.URL, uint64(time.Now().UnixNano()))
+		requireStored(t, server, asStored(t, nodes, zipkin.Options{}))
 	})
 
 	t.Run("wrong addresses", func(t *testing.T) {

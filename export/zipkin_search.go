@@ -74,23 +74,27 @@ func isPort(port string) bool {
 	return port == "" || err == nil && n > 0
 }
 
-// shown is the server's address without a password.
-func (e zipkinEndpoint) shown() string { return e.base.Redacted() }
+// shown is the server's address without name and password.
+func (e zipkinEndpoint) shown() string {
+	base := e.base
+	base.User = nil
+	return base.String()
+}
 
 // zipkinWindow is what delivered spans cover; microseconds.
 type zipkinWindow struct {
 	first, last int64
-	traces      int // runs of spans of one trace
-	id          trace.ID
+	traces      int // at most: runs of spans of one trace
 }
 
-func (w *zipkinWindow) add(id trace.ID, start int64) {
+// add adds a span that began at start; begins says that the span before it was
+// of another trace.
+func (w *zipkinWindow) add(start int64, begins bool) {
 	if w.traces == 0 {
 		w.first, w.last = start, start
 	}
-	if w.traces == 0 || w.id != id {
+	if begins {
 		w.traces++
-		w.id = id
 	}
 	w.first, w.last = min(w.first, start), max(w.last, start)
 }
@@ -120,7 +124,9 @@ const (
 // to endTs, in whole milliseconds and both ends included. The window here covers
 // the starts of all spans, so also that of the root.
 func (z *Zipkin) Search() (ZipkinSearch, bool) {
+	z.mu.Lock()
 	w := z.found
+	z.mu.Unlock()
 	if w.traces == 0 {
 		return ZipkinSearch{}, false
 	}
@@ -128,11 +134,10 @@ func (z *Zipkin) Search() (ZipkinSearch, bool) {
 	to := max((w.last+999)/1000, from+1) // a lookback of 0 is refused
 	limit := min(max(w.traces, minZipkinLimit), maxZipkinLimit)
 
-	base := z.endpoint.base
-	base.User = nil
+	base := z.endpoint.shown()
 	search := ZipkinSearch{
-		Page: fmt.Sprintf("%s/zipkin/?lookback=range&startTs=%d&endTs=%d&limit=%d", &base, from, to, limit),
-		API:  fmt.Sprintf("%s/api/v2/traces?endTs=%d&lookback=%d&limit=%d", &base, to, to-from, limit),
+		Page: fmt.Sprintf("%s/zipkin/?lookback=range&startTs=%d&endTs=%d&limit=%d", base, from, to, limit),
+		API:  fmt.Sprintf("%s/api/v2/traces?endTs=%d&lookback=%d&limit=%d", base, to, to-from, limit),
 	}
 	if time.Since(time.UnixMicro(w.first)) > zipkinIndexAge {
 		search.Old = "Some of these traces are older than three days: Zipkin's own search does not look that far back without this address, " +

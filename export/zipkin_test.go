@@ -51,6 +51,8 @@ func zipkinNodes(n int) []trace.Node {
 type faultyZipkin struct {
 	t     *testing.T
 	fault func(w http.ResponseWriter, r *http.Request, request int, spans []model.SpanModel, size int) bool
+	// tolerant of requests that break off
+	tolerant bool
 
 	mu       sync.Mutex
 	requests int
@@ -62,7 +64,15 @@ func (f *faultyZipkin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.requests++
-	unpacked, err := gzip.NewReader(r.Body)
+	packed, err := io.ReadAll(r.Body)
+	if err != nil && f.tolerant {
+		return
+	}
+	if err != nil {
+		f.t.Error(err)
+		return
+	}
+	unpacked, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil || r.Method != http.MethodPost || r.URL.Path != "/api/v2/spans" || r.Header.Get("Content-Encoding") != "gzip" {
 		f.t.Errorf("bad request: %v %v %v", err, r.Method, r.URL)
 		return
@@ -188,8 +198,9 @@ func TestZipkinRetries(t *testing.T) {
 			require.Len(t, server.got, 100)
 			require.Equal(t, ZipkinReport{Delivered: 100, Batches: 1, Retried: 2, Bytes: int64(server.sizes[0])}, d.report)
 			require.Len(t, d.warnings, 2)
-			require.Contains(t, d.warnings[0], "trying again in")
+			require.Contains(t, d.warnings[0], "; trying again for up to 5 min")
 			require.NotContains(t, d.warnings[0], "\x1b")
+			require.Contains(t, d.warnings[1], "it works again, after ")
 			require.Empty(t, d.records)
 		})
 	}
@@ -267,7 +278,7 @@ func TestZipkinPoison(t *testing.T) {
 				require.Equal(t, 1, times, "span %v", id)
 				require.Equal(t, Delivered, d.outcomes[uint64(id)])
 			}
-			require.LessOrEqual(t, server.requests, test.most)
+			require.LessOrEqual(t, server.requests, test.most+len(test.bad)) // for each a question whether it takes anything
 			require.EqualValues(t, len(test.bad), d.report.Quarantined)
 			require.Len(t, d.records, len(test.bad))
 			for i, record := range d.records {
@@ -293,8 +304,8 @@ func TestZipkinStops(t *testing.T) {
 		answer func(w http.ResponseWriter)
 		want   string
 	}{
-		"401": {func(w http.ResponseWriter) { w.WriteHeader(401) }, "it does not let us in (401 Unauthorized); ask who runs it"},
-		"403": {func(w http.ResponseWriter) { http.Error(w, "not\ryou", http.StatusForbidden) }, `it does not let us in (403 Forbidden, in its words: not\ryou); ask`},
+		"401": {func(w http.ResponseWriter) { w.WriteHeader(401) }, "it does not let us in (401 Unauthorized); it was given a name and password, or a token: check these, or ask who runs it"},
+		"403": {func(w http.ResponseWriter) { http.Error(w, "not\ryou", http.StatusForbidden) }, `it does not let us in (403 Forbidden, in its words: not\ryou); it was given`},
 		"404": {func(w http.ResponseWriter) { w.WriteHeader(404) }, "it has no /api/v2/spans there (404 Not Found); check the address"},
 		"405": {func(w http.ResponseWriter) { w.WriteHeader(405) }, "it takes no spans there (405 Method Not Allowed); give"},
 		"418": {func(w http.ResponseWriter) { w.WriteHeader(418) }, "it gave an answer that Zipkin would not give (418 I'm a teapot); check"},
@@ -324,7 +335,7 @@ func TestZipkinStops(t *testing.T) {
 			var stop *ZipkinError
 			require.ErrorAs(t, d.err, &stop)
 			require.Contains(t, d.err.Error(), test.want)
-			require.Contains(t, d.err.Error(), "me:xxxxx@")
+			require.NotContains(t, d.err.Error(), "me:")
 			require.NotContains(t, d.err.Error(), "secret")
 			require.Empty(t, d.outcomes, "nothing is discarded")
 			require.Empty(t, d.records)
@@ -344,7 +355,7 @@ func TestZipkinStopsLate(t *testing.T) {
 	}}
 	web := httptest.NewServer(server)
 	defer web.Close()
-	d := deliverTo(t.Context(), t, web.URL, zipkinNodes(100), ZipkinOptions{BatchBytes: 4000})
+	d := deliverTo(t.Context(), t, web.URL, zipkinNodes(100), ZipkinOptions{BatchBytes: 4000, Requests: 1})
 	require.Error(t, d.err)
 	require.Equal(t, len(server.got), d.count(Delivered))
 	require.EqualValues(t, len(server.got), d.report.Delivered)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/openzipkin/zipkin-go/model"
 	"github.com/openzipkin/zipkin-go/proto/zipkin_proto3"
+	"github.com/openzipkin/zipkin-go/reporter"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
@@ -209,6 +210,11 @@ func TestMapIsAccepted(t *testing.T) {
 
 		wire, piece, err := Encode(models)
 		require.NoError(t, err)
+		if wire == JSON {
+			reference, err := reporter.JSONSerializer{}.Serialize(models)
+			require.NoError(t, err)
+			require.Equal(t, string(reference), string(JSON.Join([][]byte{piece})))
+		}
 		again, err := Map(node, opt)
 		require.NoError(t, err)
 		wire2, piece2, err := Encode(again)

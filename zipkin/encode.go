@@ -53,12 +53,15 @@ var refusedInJSON = []byte(`yAnnotations"`)
 // [Wire.Join]: JSON if Zipkin takes it, else proto3. The same spans always give
 // the same bytes.
 func Encode(spans []*model.SpanModel) (Wire, []byte, error) {
-	list, err := reporter.JSONSerializer{}.Serialize(spans)
-	if err != nil {
-		return JSON, nil, err
+	piece := make([]byte, 0, 1024*len(spans))
+	for i, span := range spans {
+		if i > 0 {
+			piece = append(piece, ',')
+		}
+		piece = appendJSON(piece, span)
 	}
-	if !bytes.Contains(list, refusedInJSON) {
-		return JSON, list[1 : len(list)-1], nil // without the brackets of the list
+	if !bytes.Contains(piece, refusedInJSON) {
+		return JSON, piece, nil
 	}
 	piece, err := encodeProto3(spans)
 	return Proto3, piece, err

@@ -1,0 +1,433 @@
+package export
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/openzipkin/zipkin-go/model"
+)
+
+// ZipkinVerification says what of the acknowledged spans can be read back.
+type ZipkinVerification struct {
+	Accepted int64 // spans that were acknowledged, in Zipkin's model
+	Spans    int   // of them that were looked for, each once
+	Sample   bool  // not all traces were looked for
+	Traces   int   // that were looked for
+	Missing  []ZipkinMissing
+	// Unfound are traces that are stored whole, but not found by a search for
+	// their service and time; hexadecimal.
+	Unfound []string
+	// Unsure are stored traces of which a search cannot tell, for it finds too
+	// many others with them.
+	Unsure int
+	// Old says that an unfound trace is older than the index of Zipkin on
+	// Cassandra.
+	Old bool
+}
+
+// ZipkinMissing is a trace of which spans were acknowledged and are not there.
+type ZipkinMissing struct {
+	TraceID string // hexadecimal
+	Spans   int    // that are not there
+	Of      int    // that were looked for
+}
+
+// OK says that nothing is missing.
+func (v *ZipkinVerification) OK() bool { return len(v.Missing) == 0 }
+
+// Lines are the sentences for the user, without line breaks.
+func (v *ZipkinVerification) Lines() []string {
+	if v.Traces == 0 {
+		return []string{"nothing was there to be read back"}
+	}
+	whole := v.Traces - len(v.Missing)
+	head := fmt.Sprintf("read back: %d of %s stored whole", whole, plural(int64(v.Traces), "trace"))
+	if v.Sample {
+		head += fmt.Sprintf(" (a sample: %d of %s)", v.Spans, plural(v.Accepted, "acknowledged span"))
+	}
+	if found := whole - len(v.Unfound) - v.Unsure; found == v.Traces {
+		head += ", and found by search"
+	}
+	lines := []string{head}
+	if len(v.Missing) > 0 {
+		list := make([]string, len(v.Missing))
+		spans := 0
+		for i, m := range v.Missing {
+			list[i] = fmt.Sprintf("%s (%d of %d)", m.TraceID, m.Spans, m.Of)
+			spans += m.Spans
+		}
+		lines = append(lines, fmt.Sprintf("missing: %s of %s: %s. Zipkin acknowledged them and does not have them: "+
+			"its storage refused them (see its log), or made room for others (MEM_MAX_SPANS of its storage in memory)",
+			plural(int64(spans), "span"), plural(int64(len(list)), "trace"), someOf(list)))
+	}
+	if len(v.Unfound) > 0 {
+		line := fmt.Sprintf("stored, but not found by search: %s: %s. They open by trace ID", plural(int64(len(v.Unfound)), "trace"), someOf(v.Unfound))
+		if v.Old {
+			line += ". On Cassandra Zipkin's search looks no further back than its index is kept, 3 days, whatever time is asked for: --shift-to now moves traces to the present"
+		} else {
+			line += "; is search switched off there (SEARCH_ENABLED)?"
+		}
+		lines = append(lines, line)
+	}
+	if v.Unsure > 0 {
+		lines = append(lines, fmt.Sprintf("stored, but too many others at the same time to tell whether search finds it: %s", plural(int64(v.Unsure), "trace")))
+	}
+	return lines
+}
+
+// someOf lists the first few.
+func someOf(list []string) string {
+	const most = 10
+	if len(list) <= most {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
+}
+
+func plural(n int64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// Verify reads back what was acknowledged since it was last called: every trace
+// by its id, and by a search for its service and time. A server that is still
+// storing is waited for, until patience has passed without anything new coming
+// to light. Remember must be set. The error is a [*ZipkinError] if the server
+// cannot be asked, or the cause for which ctx ended; then nothing is known.
+func (z *Zipkin) Verify(ctx context.Context, patience time.Duration) (ZipkinVerification, error) {
+	z.mu.Lock()
+	memory := z.memory
+	if memory != nil {
+		z.memory = newZipkinMemory(memory.limit)
+	}
+	z.mu.Unlock()
+	if memory == nil || len(memory.traces) == 0 {
+		return ZipkinVerification{}, nil
+	}
+	r := newZipkinReader(z, memory)
+	pauses := &backoff.ExponentialBackOff{
+		InitialInterval: min(z.opt.FirstPause, zipkinVerifyPause), MaxInterval: min(z.opt.MaxPause, zipkinVerifyPause),
+		Multiplier: 2, RandomizationFactor: backoff.DefaultRandomizationFactor,
+	}
+	for progress := time.Now(); ; {
+		before := r.open()
+		err := r.round(ctx)
+		if ctx.Err() != nil {
+			return ZipkinVerification{}, context.Cause(ctx)
+		}
+		if r.open() < before {
+			progress = time.Now()
+		}
+		if stop := (*ZipkinError)(nil); errors.As(err, &stop) {
+			return ZipkinVerification{}, err
+		}
+		if r.open() == 0 && err == nil {
+			return r.result(memory), nil
+		}
+		if time.Since(progress) >= patience {
+			if err != nil {
+				return ZipkinVerification{}, &ZipkinError{URL: z.endpoint.shown(), Err: err,
+					Problem: "what was delivered could not be read back", Hint: "search for it when Zipkin works"}
+			}
+			return r.result(memory), nil
+		}
+		select {
+		case <-time.After(pauses.NextBackOff()):
+		case <-ctx.Done():
+			return ZipkinVerification{}, context.Cause(ctx)
+		}
+	}
+}
+
+// zipkinVerifyPause is the longest pause between two looks.
+const zipkinVerifyPause = 2 * time.Second
+
+// The state of a trace that is read back.
+type zipkinFinding struct {
+	*zipkinRemembered
+	id      model.TraceID
+	missing int
+	found   bool // by search
+	unsure  bool
+}
+
+// zipkinReader reads traces back.
+type zipkinReader struct {
+	z      *Zipkin
+	traces []*zipkinFinding // by service and time
+}
+
+func newZipkinReader(z *Zipkin, memory *zipkinMemory) *zipkinReader {
+	r := &zipkinReader{z: z}
+	for id, t := range memory.traces {
+		slices.SortFunc(t.spans, func(a, b zipkinKey) int {
+			return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.start, b.start), cmp.Compare(btoi(a.shared), btoi(b.shared)))
+		})
+		t.spans = slices.Compact(t.spans)
+		r.traces = append(r.traces, &zipkinFinding{zipkinRemembered: t, id: id, missing: len(t.spans)})
+	}
+	slices.SortFunc(r.traces, func(a, b *zipkinFinding) int {
+		return cmp.Or(strings.Compare(a.service, b.service), cmp.Compare(a.first, b.first),
+			cmp.Compare(a.id.High, b.id.High), cmp.Compare(a.id.Low, b.id.Low))
+	})
+	return r
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// open is the amount of what has not come to light yet.
+func (r *zipkinReader) open() (n int) {
+	for _, t := range r.traces {
+		if n += t.missing; !t.found {
+			n++
+		}
+	}
+	return n
+}
+
+// result sums up.
+func (r *zipkinReader) result(memory *zipkinMemory) ZipkinVerification {
+	v := ZipkinVerification{Accepted: memory.accepted, Traces: len(r.traces), Sample: memory.partial}
+	for _, t := range r.traces {
+		v.Spans += len(t.spans)
+		switch {
+		case t.missing > 0:
+			v.Missing = append(v.Missing, ZipkinMissing{t.id.String(), t.missing, len(t.spans)})
+		case t.unsure && !t.found:
+			v.Unsure++
+		case !t.found:
+			v.Unfound = append(v.Unfound, t.id.String())
+			v.Old = v.Old || time.Since(time.UnixMicro(t.first)) > zipkinIndexAge
+		}
+	}
+	return v
+}
+
+// round looks once for all that has not come to light yet. The error is a
+// [*ZipkinError] if asking again is of no use.
+func (r *zipkinReader) round(ctx context.Context) error {
+	// A server without the API for reading says 404 like one without a trace.
+	var services []string
+	if status, err := r.z.get(ctx, "/api/v2/services", nil, func(d *json.Decoder) error { return d.Decode(&services) }); err != nil {
+		return err
+	} else if status != http.StatusOK {
+		return &ZipkinError{URL: r.z.endpoint.shown(), Status: status,
+			Problem: "what was delivered cannot be read back: it has no /api/v2/services there",
+			Hint:    "only Zipkin itself, with QUERY_ENABLED, can be asked for what it stored"}
+	}
+	var missing []*zipkinFinding
+	for _, t := range r.traces {
+		if t.missing > 0 {
+			missing = append(missing, t)
+		}
+	}
+	if err := inParallel(ctx, r.z.opt.Requests, missing, r.byID); err != nil {
+		return err
+	}
+	var groups [][]*zipkinFinding
+	const most = 32 // traces that one search is to find
+	for _, t := range r.traces {
+		if t.missing > 0 || t.found {
+			continue
+		}
+		last := len(groups) - 1
+		if last >= 0 && len(groups[last]) < most && groups[last][0].service == t.service {
+			groups[last] = append(groups[last], t)
+		} else {
+			groups = append(groups, []*zipkinFinding{t})
+		}
+	}
+	return inParallel(ctx, r.z.opt.Requests, groups, r.bySearch)
+}
+
+// inParallel works on all things, some at once, until one fails.
+func inParallel[T any](ctx context.Context, workers int, things []T, work func(context.Context, T) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	next := make(chan T)
+	var group sync.WaitGroup
+	for range min(workers, len(things)) {
+		group.Go(func() {
+			for thing := range next {
+				if err := work(ctx, thing); err != nil {
+					stop(err)
+				}
+			}
+		})
+	}
+	for _, thing := range things {
+		if ctx.Err() != nil {
+			break
+		}
+		next <- thing
+	}
+	close(next)
+	group.Wait()
+	return context.Cause(ctx)
+}
+
+// byID asks for a trace and counts which of its spans are missing.
+func (r *zipkinReader) byID(ctx context.Context, t *zipkinFinding) error {
+	stored := map[zipkinKey]bool{}
+	_, err := r.z.get(ctx, "/api/v2/trace/"+t.id.String(), nil, func(d *json.Decoder) error {
+		return elements(d, func() error {
+			var span struct {
+				ID        string      `json:"id"`
+				Timestamp json.Number `json:"timestamp"`
+				Shared    bool        `json:"shared"`
+			}
+			if err := d.Decode(&span); err != nil {
+				return err
+			}
+			id, err := strconv.ParseUint(span.ID, 16, 64)
+			start, _ := strconv.ParseInt(span.Timestamp.String(), 10, 64)
+			if err == nil {
+				stored[zipkinKey{model.ID(id), start, span.Shared}] = true
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	t.missing = 0 // and all with 404, which is the answer to an unknown id
+	for _, key := range t.spans {
+		if !stored[key] {
+			t.missing++
+		}
+	}
+	return nil
+}
+
+// The most traces that a search is asked for.
+const maxVerifyLimit = 10_000
+
+// bySearch searches for traces of one service, which lie side by side in time.
+func (r *zipkinReader) bySearch(ctx context.Context, group []*zipkinFinding) error {
+	want := map[string]*zipkinFinding{}
+	from, to := group[0].first, group[0].last
+	for _, t := range group {
+		want[t.id.String()] = t
+		from, to = min(from, t.first), max(to, t.last)
+	}
+	from /= 1000
+	to = max((to+999)/1000, from+1) // a lookback of 0 is refused
+	for limit := 10 * len(group); ; limit *= 10 {
+		limit = min(limit, maxVerifyLimit)
+		query := url.Values{}
+		if group[0].service != "" {
+			query.Set("serviceName", group[0].service)
+		}
+		query.Set("endTs", strconv.FormatInt(to, 10))
+		query.Set("lookback", strconv.FormatInt(to-from, 10))
+		query.Set("limit", strconv.Itoa(limit))
+		found := 0
+		_, err := r.z.get(ctx, "/api/v2/traces", query, func(d *json.Decoder) error {
+			return elements(d, func() error { // traces
+				found++
+				return elements(d, func() error { // spans
+					var span struct {
+						TraceID string `json:"traceId"`
+					}
+					if err := d.Decode(&span); err != nil {
+						return err
+					}
+					if t := want[span.TraceID]; t != nil {
+						t.found = true
+						delete(want, span.TraceID)
+					}
+					return nil
+				})
+			})
+		})
+		switch {
+		case err != nil || len(want) == 0 || found < limit:
+			return err
+		case len(group) > 1: // others crowd it out
+			for _, t := range slices.Collect(maps.Values(want)) {
+				if err := r.bySearch(ctx, []*zipkinFinding{t}); err != nil {
+					return err
+				}
+			}
+			return nil
+		case limit == maxVerifyLimit:
+			group[0].unsure = true
+			return nil
+		}
+	}
+}
+
+// elements goes through a JSON list.
+func elements(d *json.Decoder, each func() error) error {
+	if open, err := d.Token(); err != nil {
+		return err
+	} else if open != json.Delim('[') {
+		return errors.New("it answered with something else than a list")
+	}
+	for d.More() {
+		if err := each(); err != nil {
+			return err
+		}
+	}
+	_, err := d.Token()
+	return err
+}
+
+// maxVerifyBody is how much of an answer is read at most.
+const maxVerifyBody = 1 << 30
+
+// get asks the API for a path and gives the answer to read if its status is 200;
+// else the status is 404 or there is an error, a [*ZipkinError] if asking again
+// is of no use.
+func (z *Zipkin) get(ctx context.Context, path string, query url.Values, read func(*json.Decoder) error) (status int, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, z.opt.Timeout, fmt.Errorf("no answer within %v", z.opt.Timeout))
+	defer cancel()
+	at := z.endpoint.base
+	at.Path += path
+	at.RawQuery = query.Encode()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+	if err != nil {
+		return 0, err
+	}
+	login := z.login.current()
+	response, err := z.do(request, login)
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return 0, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode == http.StatusOK {
+		return http.StatusOK, read(json.NewDecoder(io.LimitReader(response.Body, maxVerifyBody)))
+	}
+	words, _ := io.ReadAll(io.LimitReader(response.Body, zipkinWords))
+	answer := zipkinAnswer{status: response.StatusCode, login: login, words: z.login.hide(strings.TrimSpace(string(words)))}
+	switch {
+	case answer.status == http.StatusNotFound:
+		return answer.status, nil
+	case answer.locked() && !z.login.renewed(login):
+		return answer.status, z.stopped(answer)
+	}
+	return answer.status, errors.New(answer.String())
+}

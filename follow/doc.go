@@ -1,0 +1,47 @@
+// Package follow follows live logs and loses nothing of them: through rotations
+// of all kinds, restarts, crashes and outages of what it delivers to.
+//
+// The words. A file is a device and inode. A generation is the content of one
+// file between two truncations; it is known by device and inode while its file is
+// open, and by its head, the first 1,024 bytes, wherever its content goes. A
+// family is a log with its rotated files (X, X.1, X.2.gz, X-20260101): a stream of
+// generations.
+//
+//	           a new file, or one that was truncated
+//	                            │
+//	                            ▼       renamed, deleted, written to late:
+//	grew after all  ┌─────> following ──┐ stays so, the file is open
+//	                │        │  ▲  │ ▲──┘
+//	                │        │  │  │
+//	rotated, read,  │        │  │  │ truncated, or not where it was after a restart
+//	quiet for 5 s   │        │  │  ▼
+//	             finished <──┘ orphaned ──> finished, with an error line and a
+//	                │               │       count: lost, nobody has its content
+//	                │               └─ a copy or a packed file has its head
+//	                ▼
+//	            forgotten, when no file of the family has its head
+//
+// Two goroutines share the work, so that a consumer that blocks costs no file:
+//
+//	watcher: look ── scan (discover.go, scan.go): what files are there, and whose content is in them
+//	   │      └───── fstat of every generation, 20 ms if it grows, else 250 ms (generation.go)
+//	   ▼ ready
+//	reader: pick ── read a block, or take nxadm/tail's lines (read.go, grow.go)
+//	         verify: the file is large enough and its head unchanged, else the block is thrown away
+//	         take(Block) ── Hold … Done (ack.go) ── checkpoint, once a second (keep.go, checkpoint.go)
+//
+// Rotated remains are read by the block reader, too; packed ones first to their
+// end, to see that they are whole, then from where the generation ended (stream.go).
+//
+// What is handed out counts as acknowledged when take returns, but for what is
+// held. The checkpoint moves only over what is acknowledged: what was on disk is
+// handed out at least once, and again after a crash only as far as it was not
+// acknowledged, or acknowledged since the last checkpoint, at most a second before.
+//
+// Limits. Between the copy and the truncation of copytruncate lines can be lost
+// that nobody could read; each truncation is counted. Two files of a family with
+// the same first 1,024 bytes are taken for one content. nxadm/tail ends the
+// process when fstat of an open file fails with EIO or ESTALE, and keeps a line
+// whole in memory until its end; it is used only for a few files that are read
+// nearly to their end and grow by little, and can be turned off (Options.Tails).
+package follow

@@ -1,0 +1,141 @@
+package follow
+
+import (
+	"slices"
+	"time"
+
+	"github.com/tomoscrape/tomoscrape/source"
+)
+
+// Family is a log with its rotated files: a stream of generations.
+type Family struct {
+	log   string
+	known bool // it stood in the checkpoint
+
+	// All below is kept by Follower.mu.
+
+	generations []*Generation // in the order in which they are handed out
+	epoch       int           // changes when what its files may be matched with does
+	copy        copied        // of a generation that is still in its own file
+	last        lastBlock
+}
+
+// Name is the path of the log that is written to, links resolved.
+func (fam *Family) Name() string { return fam.log }
+
+// lastBlock is where the block that was handed out last ended.
+type lastBlock struct {
+	of    *Generation
+	end   int64
+	whole bool // with a newline
+}
+
+// family gives the family of a log.
+func (f *Follower) family(log string) *Family {
+	fam := f.families[log]
+	if fam == nil {
+		fam = &Family{log: log}
+		f.families[log] = fam
+	}
+	return fam
+}
+
+// forget drops a generation, and its family with the last one.
+func (f *Follower) forget(g *Generation) {
+	fam := g.family
+	fam.generations = slices.DeleteFunc(fam.generations, func(o *Generation) bool { return o == g })
+	for _, o := range fam.generations {
+		if o.before == g {
+			o.before = nil
+		}
+	}
+	fam.epoch++
+	if len(fam.generations) == 0 {
+		fam.copy.close()
+		delete(f.families, fam.log)
+	}
+	f.markDirty()
+}
+
+// putBack moves a generation, which is the last, in front of the one that is
+// written to and was found together with it.
+func (fam *Family) putBack(g *Generation) {
+	i := slices.IndexFunc(fam.generations, func(o *Generation) bool { return o.active && o.scan == g.scan })
+	if i >= 0 {
+		fam.generations = slices.Insert(fam.generations[:len(fam.generations)-1], i, g)
+	}
+}
+
+// continues says whether a block at the given offset of a generation goes on
+// where the last one of the family ended, with nothing in between.
+func (fam *Family) continues(g *Generation, offset int64) bool {
+	last := fam.last
+	switch {
+	case last.of == nil || !last.whole:
+		return false
+	case last.of == g:
+		return last.end == offset
+	}
+	return offset == 0 && g.before == last.of && last.end >= last.of.end
+}
+
+// link settles which generation a new one follows directly: the one whose file
+// stands right before it in a listing made after the new one was opened.
+func (f *Follower) link(g *Generation, l *listing) {
+	var members []*entry
+	for i := range l.entries {
+		if e := &l.entries[i]; e.log == g.family.log {
+			members = append(members, e)
+		}
+	}
+	slices.SortStableFunc(members, func(a, b *entry) int { return source.CompareRotated(a.path, b.path) })
+	i := slices.IndexFunc(members, func(e *entry) bool { return e.file == g.where })
+	if i < 0 {
+		return
+	}
+	g.linked = true
+	if i == 0 || !source.Succeeds(members[i].path, members[i-1].path) {
+		return
+	}
+	before := f.open[members[i-1].file]
+	if v, ok := f.verdicts[members[i-1].file]; ok && before == nil {
+		before = v.of
+	}
+	if before != nil && before != g && before.family == g.family {
+		g.before = before
+	}
+}
+
+// match is how content is related to a generation.
+type match int
+
+const (
+	foreign match = iota
+	copying       // it may be a copy that is being made of it
+	equal         // it is all the generation's
+)
+
+// matchIn finds the generation of a family that content belongs to: of those that
+// have its head the one that waits for it.
+func (fam *Family) matchIn(b []byte, st status, packed bool) (*Generation, match) {
+	var found *Generation
+	how := foreign
+	for _, g := range slices.Backward(fam.generations) {
+		switch own := g.file != nil && g.state == following; {
+		case g.head.begins(b):
+			if own && !packed && st.size > g.last.size && !g.packed && len(b) > g.head.length {
+				continue // it is longer than what it would be a copy of
+			}
+			if how != equal || found.state != orphaned && g.state == orphaned ||
+				found.state == g.state && g.head.length > found.head.length {
+				found, how = g, equal
+			}
+		case how == foreign && own && !packed && g.head.holds(b):
+			found, how = g, copying
+		}
+	}
+	return found, how
+}
+
+// seenNow notes that a file of the generation is still there.
+func (g *Generation) seenNow(now time.Time) { g.seen = now }

@@ -1,0 +1,360 @@
+package follow
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/tomoscrape/tomoscrape/source"
+)
+
+// state is where a generation is in its life; the package comment draws it.
+type state int
+
+const (
+	following state = iota // its file is open, and more may come
+	orphaned               // its content is not where it was, and looked for in other files
+	finished               // nothing more is expected of it
+)
+
+var stateNames = []string{"following", "orphaned", "finished"}
+
+func (s state) String() string { return stateNames[s] }
+
+func stateNamed(name string) (state, bool) {
+	i := slices.Index(stateNames, name)
+	return state(i), i >= 0
+}
+
+// Generation is the content of one file between two truncations.
+type Generation struct {
+	id     uint64
+	family *Family
+	path   atomic.Pointer[string] // where it is now, "" if it has no name any more
+	acks   acks
+
+	// All below is kept by Follower.mu.
+
+	state  state
+	file   *os.File // nil if it is not open
+	fd     int
+	where  file   // device and inode, as long as path or file is known
+	last   status // when it was looked at last
+	head   head
+	sniff  bool // its head has still to be judged
+	packed bool // the file is compressed
+	active bool // it has the name that is written to
+
+	offset  int64 // end of what was handed out
+	line    int64 // lines before offset; -1: not counted yet
+	scanned int64 // no newline from offset up to here
+	end     int64 // what is known to have been written, at least
+
+	grew     time.Time // last growth, or when it was opened
+	lostAt   time.Time // when it was orphaned
+	seen     time.Time // when a file with its head was last seen
+	retry    time.Time // reading failed: not before
+	failing  time.Time // reading fails since
+	grows    bool      // it grew since it was opened
+	untailed bool      // nxadm/tail cannot open it
+	final    bool      // its last line is to be handed out without a newline
+	expired  bool      // packed content that stays damaged is read as far as it goes
+	sealed   bool      // finished for good: nobody can write to it any more
+	checked  bool      // packed content was read to its end once, and is whole
+	linked   bool      // before is settled
+	scan     int       // in which it was found
+	before   *Generation
+	grower   *grower
+	stopped  *grower // the one before
+	unpacked *stream // of packed content, while it is read
+}
+
+// Name is the path by which the user can open the generation now, or could last.
+func (g *Generation) Name() string { return *g.path.Load() }
+
+// ID numbers the generations of a checkpoint.
+func (g *Generation) ID() uint64 { return g.id }
+
+// Hold keeps the bytes from start up to end, of whole lines, from being
+// acknowledged until its Done is called; line is the number of the first. It is to
+// be called before the take returns that gave the last of these lines, or while
+// another Hold keeps them.
+func (g *Generation) Hold(start, end, line int64) *Hold { return g.acks.hold(start, end, line) }
+
+// Acked tells whether an earlier process acknowledged all of the bytes from start
+// up to end: what lies in them was delivered.
+func (g *Generation) Acked(start, end int64) bool { return g.acks.acked(start, end) }
+
+// String names it in messages.
+func (g *Generation) String() string { return fmt.Sprintf("%s#%d", g.Name(), g.id) }
+
+func (g *Generation) setPath(path string) { g.path.Store(&path) }
+
+// newGeneration adds one at the end of its family.
+func (f *Follower) newGeneration(fam *Family, path string, now time.Time) *Generation {
+	g := &Generation{id: f.next, family: fam, grew: now, seen: now, linked: true, sniff: true}
+	f.next++
+	g.acks.changed = f.markDirty
+	g.setPath(path)
+	fam.generations = append(fam.generations, g)
+	fam.epoch++
+	f.counts.Generations++
+	f.markDirty()
+	return g
+}
+
+// attach gives a generation its file.
+func (f *Follower) attach(g *Generation, file *os.File, st status, packed bool, now time.Time) {
+	if g.file != nil {
+		f.detach(g)
+	}
+	g.file, g.fd, g.where, g.last, g.packed = file, int(file.Fd()), st.file, st, packed
+	g.state, g.grew, g.seen = following, now, now
+	g.final, g.grows, g.untailed, g.retry, g.scanned = false, false, false, time.Time{}, g.offset
+	f.open[st.file] = g
+	if !packed {
+		g.end = max(g.end, st.size)
+	}
+	f.ready(g.family)
+}
+
+// adopt goes on with a generation in another file that holds its content: a copy
+// or what compressing made of it.
+func (f *Follower) adopt(g *Generation, file *os.File, st status, packed bool, now time.Time) {
+	if packed || st.size > g.offset {
+		f.attach(g, file, st, packed, now)
+		return
+	}
+	file.Close()
+	f.finish(g)
+	f.verdicts[st.file] = verdict{status: st, of: g, epoch: g.family.epoch, seen: now}
+}
+
+// finish says that nothing more is expected of a generation.
+func (f *Follower) finish(g *Generation) {
+	g.state, g.final = finished, false
+	g.family.epoch++
+	f.markDirty()
+}
+
+// detach closes a generation's file.
+func (f *Follower) detach(g *Generation) {
+	f.release(g)
+	if g.file != nil {
+		f.closeLater(g.file)
+		g.file = nil
+	}
+}
+
+// release lets go of a generation's file without closing it.
+func (f *Follower) release(g *Generation) {
+	f.stopGrower(g)
+	if g.unpacked != nil {
+		g.unpacked.close()
+		g.unpacked = nil
+	}
+	if f.open[g.where] == g {
+		delete(f.open, g.where)
+	}
+}
+
+// closeLater closes a file when nxadm/tail cannot look at its descriptor any
+// more: it does so once after it was stopped.
+func (f *Follower) closeLater(file *os.File) {
+	if f.grown {
+		f.closing = append(f.closing, closing{file, f.now().Add(3 * growPoll)})
+		return
+	}
+	file.Close()
+}
+
+type closing struct {
+	file *os.File
+	at   time.Time
+}
+
+// inspect looks whether a generation's file has changed.
+func (f *Follower) inspect(g *Generation, now time.Time) {
+	st, err := statFD(g.fd)
+	if err != nil {
+		f.unstatable(g, err, now)
+		return
+	}
+	if st == g.last {
+		return
+	}
+	content := st.size != g.last.size || st.mtime != g.last.mtime
+	if content && !g.packed && !f.same(g, st, now) {
+		f.truncated(g, st, now)
+		return
+	}
+	if f.judge(g); g.file == nil {
+		return
+	}
+	if st.size != g.last.size {
+		g.grew, g.grows, g.final = now, true, false
+		if g.packed {
+			f.rewind(g)
+			g.checked, g.retry = false, time.Time{}
+		} else {
+			g.end = max(g.end, st.size)
+		}
+		if g.state == finished && (g.packed || st.size > g.offset) {
+			g.state = following
+		}
+		f.ready(g.family)
+	}
+	g.last = st
+}
+
+// unstatable gives up a file that the system knows no more.
+func (f *Follower) unstatable(g *Generation, err error, now time.Time) {
+	f.log.Error("the file cannot be looked at any more", "path", g.Name(), "offset", g.offset, "reason", plain(err))
+	f.detach(g)
+	f.orphan(g, now)
+}
+
+// same tells whether a file still holds the generation, and learns more of its
+// head. A file that cannot be read at the moment is taken to be the same: what
+// is read of it later is verified again.
+func (f *Follower) same(g *Generation, st status, now time.Time) bool {
+	if st.size < g.offset || st.size < int64(g.head.length) {
+		return false
+	}
+	b, err := readHead(g.file, f.headBuf[:])
+	if err != nil {
+		return true
+	}
+	if g.head.length > 0 && !g.head.prefixes(b) {
+		return false
+	}
+	if longer := len(b) > g.head.length; longer || g.head.bytes == nil {
+		g.head = newHead(b)
+		if longer {
+			f.markDirty()
+		}
+	}
+	return true
+}
+
+// truncated ends a generation whose content is gone from its file; the file goes
+// on as a new one.
+func (f *Follower) truncated(g *Generation, st status, now time.Time) {
+	f.counts.Truncations++
+	f.log.Info("truncated; what was written between the copy and the truncation is in no file (rotate by renaming to avoid that)", "generation", g.id,
+		"path", g.Name(), "offset", g.offset, "size_before", g.last.size)
+	f.scanNow = true
+	if !g.active {
+		// A rotated file is written to anew: perhaps with a copy of what is known.
+		f.detach(g)
+		f.orphan(g, now)
+		return
+	}
+	file := g.file
+	f.release(g)
+	g.file = nil
+	n := f.newGeneration(g.family, g.Name(), now)
+	n.active = true
+	if st.size >= headSize && g.head.length == headSize && f.headIs(file, g) {
+		// Cut in the middle: what is left was handed out already, its last line
+		// perhaps not whole.
+		n.offset = lineStart(file, st.size, f.opt.MaxLine)
+		n.line = -1
+		n.acks.taken, n.acks.lines = n.offset, -1
+	}
+	f.orphan(g, now)
+	f.attach(n, file, st, false, now)
+	f.same(n, st, now)
+	f.judge(n)
+}
+
+func (f *Follower) headIs(file *os.File, g *Generation) bool {
+	b, err := readHead(file, f.headBuf[:])
+	return err == nil && g.head.begins(b)
+}
+
+// orphan says that a generation's content is not where it was.
+func (f *Follower) orphan(g *Generation, now time.Time) {
+	g.state, g.lostAt, g.final = orphaned, now, false
+	g.family.epoch++
+	f.markDirty()
+	g.where = file{}
+	g.active = false
+	if c := g.family.copy; c.File != nil && f.headIs(c.File, g) {
+		g.family.copy = copied{}
+		if st, err := statFD(int(c.Fd())); err == nil && f.open[st.file] == nil {
+			f.adopt(g, c.File, st, false, now)
+			return
+		}
+		c.Close()
+	}
+}
+
+// judge looks at the first bytes of a generation, once there are any: what is no
+// log is not followed.
+func (f *Follower) judge(g *Generation) {
+	if !g.sniff || g.file == nil || g.head.length == 0 {
+		return
+	}
+	g.sniff = g.head.length < 512
+	packed, reason := source.Sniff(g.head.bytes)
+	switch {
+	case packed && !g.packed:
+		// Only now it turns out that the file is compressed: it is looked at anew.
+		f.detach(g)
+		f.forget(g)
+		f.scanNow = true
+	case reason != "" && g.offset == 0:
+		f.foreign(g.Name(), g.last, reason)
+		f.detach(g)
+		f.forget(g)
+	}
+}
+
+// verify says whether what was read of a generation, up to end, is its own, and
+// registers its head. Only then may it be handed out.
+func (f *Follower) verify(g *Generation, end int64, now time.Time) bool {
+	if g.file == nil || g.state == orphaned {
+		return false
+	}
+	st, err := statFD(g.fd)
+	if err != nil {
+		f.unstatable(g, err, now)
+		return false
+	}
+	if !f.same(g, st, now) || st.size < end {
+		f.truncated(g, st, now)
+		return false
+	}
+	if f.judge(g); g.file == nil {
+		return false
+	}
+	if st.size != g.last.size {
+		g.grew, g.grows = now, true
+	}
+	g.last = st
+	g.end = max(g.end, st.size)
+	return true
+}
+
+// lineStart is where the line begins that reaches up to or over offset.
+func lineStart(file *os.File, offset int64, longest int) int64 {
+	buf := make([]byte, 64<<10)
+	for at := offset; at > 0 && offset-at <= int64(longest); {
+		n := min(at, int64(len(buf)))
+		if _, err := file.ReadAt(buf[:n], at-n); err != nil {
+			return offset
+		}
+		for i := n - 1; i >= 0; i-- {
+			if buf[i] == '\n' {
+				return at - n + i + 1
+			}
+		}
+		if at -= n; at == 0 {
+			return 0
+		}
+	}
+	return offset
+}

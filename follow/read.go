@@ -1,0 +1,403 @@
+package follow
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"slices"
+	"time"
+)
+
+const (
+	blockSize = 512 << 10
+	turn      = 8 // blocks of one family before it is the next one's turn
+	retryWait = time.Second
+)
+
+// Block is some whole lines of a generation, verified to be its own.
+type Block struct {
+	Family     *Family
+	Generation *Generation
+	// Data is borrowed until take returns.
+	Data []byte
+	// Offset is that of Data in the generation, in bytes after unpacking.
+	Offset int64
+	// Line is the number of the first line, from 1.
+	Line int64
+	// Continues: Data goes on right where the family's block before this one
+	// ended, in the same generation or in the one that followed. If not, there is
+	// a gap (a truncation, a lost file, a line that was too long, a restart), or
+	// the order is not that of writing (a late writer in a rotated file), and
+	// nothing may be joined over it.
+	Continues bool
+	// Final: Data is the last line of its generation and has no newline.
+	Final bool
+}
+
+// reader is what only the goroutine of Run uses.
+type reader struct {
+	buf  []byte
+	take func(*Block) error
+}
+
+// read hands out blocks until the context ends, take fails or there is only
+// standard input and that ended.
+func (f *Follower) read(ctx context.Context, take func(*Block) error) error {
+	f.reader.take = take
+	stdin := f.readStdin(ctx)
+	for ctx.Err() == nil {
+		worked, err := f.pass(ctx)
+		if err != nil {
+			return err
+		}
+		wake := f.wake
+		if worked {
+			wake = closedChannel
+		}
+		select {
+		case <-ctx.Done():
+		case <-wake:
+		case b, ok := <-stdin:
+			if !ok {
+				if stdin = nil; !f.files() {
+					return nil
+				}
+				continue
+			}
+			err := take(&b.Block)
+			b.Generation.acks.advance(b.Offset+int64(len(b.Data)), b.Line-1+b.lines)
+			close(b.taken)
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+var closedChannel = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+
+// pass serves each family that has something, in turn.
+func (f *Follower) pass(ctx context.Context) (worked bool, err error) {
+	f.readyMu.Lock()
+	var list []*Family
+	for fam := range f.readySet {
+		list = append(list, fam)
+	}
+	clear(f.readySet)
+	f.readyMu.Unlock()
+	slices.SortFunc(list, func(a, b *Family) int { return cmp.Compare(a.log, b.log) })
+	for _, fam := range list {
+		for n := 0; ; n++ {
+			if n == turn {
+				f.ready(fam)
+				break
+			}
+			if ctx.Err() != nil {
+				return worked, nil
+			}
+			did, err := f.serve(fam)
+			if err != nil {
+				return true, err
+			}
+			if !did {
+				break
+			}
+			worked = true
+		}
+	}
+	return worked, nil
+}
+
+// job is what the reader has to know of a generation to read on without the lock.
+type job struct {
+	g               *Generation
+	file            *os.File
+	offset, scanned int64
+	size            int64
+	packed, final   bool
+	batch           []byte // from nxadm/tail
+}
+
+// pick chooses the oldest generation of a family that has something to read.
+func (f *Follower) pick(fam *Family) (job, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := f.now()
+	for _, g := range fam.generations {
+		if g.file == nil || g.state != following || now.Before(g.retry) {
+			continue
+		}
+		j := job{g: g, file: g.file, offset: g.offset, scanned: max(g.scanned, g.offset), size: g.last.size, packed: g.packed, final: g.final}
+		switch {
+		case g.packed:
+			return j, true
+		case g.grower != nil:
+			var fits bool
+			if j.batch, fits = g.grower.batch(g.offset); !fits {
+				f.stopGrower(g)
+			} else if j.batch == nil {
+				continue
+			} else {
+				return j, true
+			}
+			fallthrough
+		default:
+			if j.size > j.scanned || j.final && j.size > j.offset {
+				return j, true
+			}
+		}
+	}
+	return job{}, false
+}
+
+// serve reads and hands out one block of a family.
+func (f *Follower) serve(fam *Family) (did bool, err error) {
+	j, ok := f.pick(fam)
+	if !ok {
+		return false, nil
+	}
+	if err := f.number(&j); err != nil {
+		f.failing(j.g, err)
+		return true, nil
+	}
+	switch {
+	case j.packed:
+		return true, f.servePacked(&j)
+	case j.batch != nil:
+		return true, f.hand(&j, j.batch, false, 0)
+	}
+	err = f.servePlain(&j)
+	var read *readError
+	if errors.As(err, &read) {
+		f.failing(j.g, read.error)
+		return true, nil
+	}
+	return true, err
+}
+
+// readError is an error of a file, not of take.
+type readError struct{ error }
+
+// at reads what there is at an offset.
+func (j *job) at(buf []byte, offset int64) ([]byte, error) {
+	n, err := j.file.ReadAt(buf, offset)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, &readError{err}
+	}
+	return buf[:n], nil
+}
+
+// servePlain reads a block of a plain file. Of a line whose end is still to come
+// nothing is kept but how far it was searched.
+func (f *Follower) servePlain(j *job) error {
+	need := int64(blockSize)
+	if len(f.reader.buf) < blockSize {
+		f.reader.buf = make([]byte, blockSize)
+	}
+	final := j.final && j.scanned == j.size
+	switch {
+	case final:
+		if need = j.size - j.offset; need > int64(f.opt.MaxLine) {
+			return f.passOver(j, j.size)
+		}
+	case j.scanned > j.offset:
+		data, err := j.at(f.reader.buf[:blockSize], j.scanned)
+		if err != nil {
+			return err
+		}
+		i := bytes.IndexByte(data, '\n')
+		if i < 0 {
+			f.scannedTo(j, j.scanned+int64(len(data)), len(data) == 0)
+			return nil
+		}
+		end := j.scanned + int64(i) + 1
+		if end-1-j.offset > int64(f.opt.MaxLine) {
+			return f.passOver(j, end)
+		}
+		need = max(need, end-j.offset)
+	}
+	if int64(len(f.reader.buf)) < need {
+		f.reader.buf = make([]byte, need)
+	} else if len(f.reader.buf) > 2*blockSize && need <= blockSize {
+		f.reader.buf = f.reader.buf[:blockSize:blockSize]
+	}
+	data, err := j.at(f.reader.buf[:need], j.offset)
+	if err != nil {
+		return err
+	}
+	if final {
+		if int64(len(data)) < need || bytes.IndexByte(data, '\n') >= 0 {
+			f.scannedTo(j, j.offset, true)
+			return nil
+		}
+		return f.hand(j, data, true, 0)
+	}
+	end := bytes.LastIndexByte(data, '\n') + 1
+	if end == 0 {
+		f.scannedTo(j, j.offset+int64(len(data)), len(data) == 0)
+		return nil
+	}
+	rest := int64(len(data) - end)
+	if start, stop, ok := longLine(data[:end], f.opt.MaxLine); ok {
+		if start == 0 {
+			return f.passOver(j, j.offset+int64(stop))
+		}
+		end, rest = start, 0
+	}
+	return f.hand(j, data[:end], false, rest)
+}
+
+// longLine finds the first line that is too long.
+func longLine(data []byte, longest int) (start, stop int, ok bool) {
+	if len(data) <= longest {
+		return 0, 0, false
+	}
+	for start < len(data) {
+		stop = start + bytes.IndexByte(data[start:], '\n') + 1
+		if stop-1-start > longest {
+			return start, stop, true
+		}
+		start = stop
+	}
+	return 0, 0, false
+}
+
+// scannedTo notes how far there is no newline. If there was nothing where
+// something should have been, the file is looked at.
+func (f *Follower) scannedTo(j *job, to int64, nothing bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if j.g.offset == j.offset && j.g.file == j.file {
+		j.g.scanned = to
+		if nothing {
+			j.g.final = false
+			f.stands(j, j.size)
+		}
+	}
+}
+
+// stands tells whether what was read up to end is the generation's. If the file
+// turns out to have been truncated, all is scanned at once: what was cut off has
+// to be handed out before what came after it.
+func (f *Follower) stands(j *job, end int64) bool {
+	ok := j.g.offset == j.offset && j.g.file == j.file && f.verify(j.g, end, f.now())
+	if f.scanNow {
+		f.scan(f.now())
+	}
+	return ok
+}
+
+// hand verifies a block and hands it out; rest bytes behind it hold no newline.
+func (f *Follower) hand(j *job, data []byte, final bool, rest int64) error {
+	g := j.g
+	end := j.offset + int64(len(data))
+	lines := int64(bytes.Count(data, newline))
+	if final {
+		lines++
+	}
+	f.mu.Lock()
+	if !f.stands(j, end) {
+		f.mu.Unlock()
+		return nil
+	}
+	if final && g.last.size != end {
+		g.final = false // it goes on
+		f.mu.Unlock()
+		return nil
+	}
+	b := f.advance(g, end, lines, final, rest)
+	f.mu.Unlock()
+	b.Data = data
+	if err := f.reader.take(&b); err != nil {
+		return err
+	}
+	g.acks.advance(end, b.Line-1+lines)
+	return nil
+}
+
+var newline = []byte{'\n'}
+
+// advance moves a generation on and makes the block for it.
+func (f *Follower) advance(g *Generation, end, lines int64, final bool, rest int64) Block {
+	fam := g.family
+	b := Block{Family: fam, Generation: g, Offset: g.offset, Line: g.line + 1, Continues: fam.continues(g, g.offset), Final: final}
+	f.counts.Bytes += end - g.offset
+	f.counts.Lines += lines
+	g.offset, g.scanned, g.failing = end, end+rest, time.Time{}
+	g.line += lines
+	g.end = max(g.end, end)
+	if final {
+		g.final = false
+	}
+	fam.last = lastBlock{g, end, !final}
+	return b
+}
+
+// passOver verifies a line that is too long, up to end, and skips it.
+func (f *Follower) passOver(j *job, end int64) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stands(j, end) {
+		f.skipTo(j.g, end)
+	}
+	return nil
+}
+
+// skipTo moves a generation over a line that is too long.
+func (f *Follower) skipTo(g *Generation, end int64) {
+	f.log.Warn("a line was passed over: it is too long", "path", g.Name(), "line", g.line+1, "offset", g.offset, "bytes", end-g.offset, "longest", f.opt.MaxLine)
+	f.counts.LongLines++
+	f.advance(g, end, 1, false, 0)
+	f.counts.Lines--
+	g.family.last = lastBlock{}
+	g.acks.advance(end, g.line)
+}
+
+// number counts the lines before the first that is handed out, where that has
+// not been done.
+func (f *Follower) number(j *job) error {
+	f.mu.Lock()
+	known := j.g.line >= 0
+	f.mu.Unlock()
+	if known || j.packed {
+		return nil
+	}
+	buf := make([]byte, blockSize)
+	lines := int64(0)
+	for at := int64(0); at < j.offset; {
+		data, err := j.at(buf[:min(blockSize, j.offset-at)], at)
+		if err != nil {
+			return err
+		}
+		if len(data) == 0 {
+			break // truncated: what is read now is not verified
+		}
+		lines += int64(bytes.Count(data, newline))
+		at += int64(len(data))
+	}
+	f.mu.Lock()
+	j.g.line = lines
+	f.mu.Unlock()
+	j.g.acks.number(j.offset, lines)
+	return nil
+}
+
+// failing puts off a file that cannot be read.
+func (f *Follower) failing(g *Generation, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if errors.Is(err, os.ErrClosed) {
+		return // it was let go of meanwhile
+	}
+	now := f.now()
+	if g.failing.IsZero() {
+		g.failing = now
+		f.counts.ReadErrors++
+		f.log.Error("reading failed; it is tried again", "path", g.Name(), "offset", g.offset, "reason", plain(err))
+	}
+	g.retry = now.Add(retryWait)
+}

@@ -1,0 +1,411 @@
+package follow
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tomoscrape/tomoscrape/source"
+)
+
+// This file finds out what the files are that discovery lists: by device and
+// inode, and by their heads.
+
+// verdict is what is known of a file that is not open.
+type verdict struct {
+	status
+	of    *Generation // nil: nothing of it is followed
+	epoch int         // of the family, when it was found
+	seen  time.Time
+}
+
+// copied is an open copy of a generation that is still in its own file.
+type copied struct {
+	*os.File
+	file file
+}
+
+func (c *copied) close() {
+	if c.File != nil {
+		c.File.Close()
+	}
+	*c = copied{}
+}
+
+// scan lists all files and settles what they are.
+func (f *Follower) scan(now time.Time) {
+	f.scanNow = false
+	f.scannedAt = now
+	for range 3 {
+		f.scans++
+		l := f.list()
+		news := f.settle(l, now)
+		f.dirs = l.dirs
+		if !news {
+			break
+		}
+		// A second listing tells what follows what.
+	}
+	f.settled = true
+}
+
+// settle goes through a listing; news says that generations were found.
+func (f *Follower) settle(l *listing, now time.Time) (news bool) {
+	entries := l.entries
+	slices.SortStableFunc(entries, func(a, b entry) int {
+		if a.log != b.log {
+			return strings.Compare(a.log, b.log)
+		}
+		return source.CompareRotated(a.path, b.path)
+	})
+	f.rename(entries, l.partial, now)
+	for i := range entries {
+		if e := &entries[i]; f.open[e.file] == nil {
+			f.resume(e, now)
+		}
+	}
+	if !f.settled {
+		for _, fam := range f.families {
+			for _, g := range fam.generations {
+				if g.state == following && g.file == nil {
+					f.orphan(g, now)
+				}
+			}
+		}
+	}
+	// What is written to comes first: only then can it be told what is a copy of it.
+	for _, active := range []bool{true, false} {
+		for i := range entries {
+			if e := &entries[i]; e.active == active && f.open[e.file] == nil && f.examine(e, now) {
+				news = true
+			}
+		}
+	}
+	for _, fam := range f.families {
+		for _, g := range fam.generations {
+			if !g.linked {
+				f.link(g, l)
+			}
+		}
+	}
+	return news
+}
+
+// rename gives open generations the names that their files have now. Where a
+// listing is partial, a name that is not in it need not be gone.
+func (f *Follower) rename(entries []entry, partial bool, now time.Time) {
+	named := make(map[*Generation]bool, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		g := f.open[e.file]
+		if g == nil || named[g] {
+			continue
+		}
+		named[g] = true
+		g.seenNow(now)
+		if g.Name() != e.path {
+			f.log.Debug("renamed", "generation", g.id, "path", g.Name(), "to", e.path)
+			g.setPath(e.path)
+			f.markDirty()
+		}
+		g.active = e.active
+	}
+	for _, g := range f.open {
+		if !named[g] && !partial {
+			g.active = false
+		}
+	}
+}
+
+// resume goes on with a generation that is known by device and inode and not
+// open: after a restart, or when it was closed for being quiet.
+func (f *Follower) resume(e *entry, now time.Time) {
+	fam := f.families[e.log]
+	if fam == nil {
+		return
+	}
+	if v, ok := f.verdicts[e.file]; ok && v.size == e.size && v.mtime == e.mtime {
+		return
+	}
+	i := slices.IndexFunc(fam.generations, func(g *Generation) bool { return g.file == nil && g.where == e.file && g.state != orphaned })
+	if i < 0 {
+		return
+	}
+	g := fam.generations[i]
+	file, st, ok := f.openFile(e)
+	if !ok {
+		return
+	}
+	b, packed, err := f.content(file)
+	if err != nil || st.file != e.file {
+		file.Close()
+		return
+	}
+	if !g.head.prefixes(b) || g.head.length == 0 && packed || !packed && st.size < g.offset {
+		g.where = struct{ Device, Inode uint64 }{}
+		if g.state == following {
+			f.orphan(g, now)
+		}
+		file.Close()
+		return
+	}
+	g.setPath(e.path)
+	g.active = e.active
+	if packed && g.sealed {
+		f.verdicts[e.file] = verdict{status: st, of: g, epoch: fam.epoch, seen: now}
+		g.seenNow(now)
+		file.Close()
+		return
+	}
+	resting := g.state == finished && st.size <= max(g.end, g.offset)
+	f.attach(g, file, st, packed, now)
+	if resting {
+		g.state = finished
+	}
+	if !packed {
+		f.same(g, st, now)
+	}
+}
+
+// openFile opens what a listing found. What it is may have changed since: only
+// what the descriptor says counts.
+func (f *Follower) openFile(e *entry) (*os.File, status, bool) {
+	open := f.openPath
+	if open == nil {
+		open = func(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) }
+	}
+	file, err := open(e.path)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			f.refuse(e.path, err)
+			f.rescan = true
+		}
+		return nil, status{}, false
+	}
+	st, err := statFD(int(file.Fd()))
+	if err == nil && !st.regular() {
+		err = errors.New("it is " + st.kind() + ", not a file")
+	}
+	if err != nil {
+		f.refuse(e.path, err)
+		file.Close()
+		return nil, status{}, false
+	}
+	return file, st, true
+}
+
+// minPacked is the size of the smallest packed file, about.
+const minPacked = 18
+
+// errShort is content whose beginning is still being written.
+var errShort = errors.New("still being written")
+
+// content reads the first bytes of a file, unpacked if it is packed.
+func (f *Follower) content(file *os.File) (b []byte, packed bool, err error) {
+	if b, err = readHead(file, f.headBuf[:]); err != nil || len(b) == 0 {
+		return b, false, err
+	}
+	if packed, _ = source.Sniff(b[:min(len(b), 512)]); !packed {
+		return b, false, nil
+	}
+	r, err := source.Unpack(io.NewSectionReader(file, 0, 1<<62))
+	if err != nil {
+		return nil, true, errShort
+	}
+	defer r.Close()
+	b = make([]byte, headSize)
+	n, err := io.ReadFull(r, b)
+	if err != nil && n < headSize && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return nil, true, errShort
+	}
+	return b[:n], true, nil
+}
+
+// foreign says that a file is no log.
+func (f *Follower) foreign(path string, st status, reason string) {
+	f.refuse(path, errors.New("it is no log: "+reason))
+	f.counts.Skipped++
+	f.verdicts[st.file] = verdict{status: st, seen: f.now()}
+}
+
+// examine finds out what a file is that is not open; news says that a generation
+// was made of it.
+func (f *Follower) examine(e *entry, now time.Time) (news bool) {
+	fam := f.families[e.log]
+	if v, ok := f.verdicts[e.file]; ok && v.size == e.size && v.mtime == e.mtime && (fam == nil || v.epoch == fam.epoch) {
+		v.seen = now
+		f.verdicts[e.file] = v
+		if v.of != nil {
+			v.of.seenNow(now)
+		}
+		return false
+	}
+	if fam != nil && fam.copy.File != nil && fam.copy.file == e.file {
+		if e.size == f.verdicts[e.file].size { // the copy in progress that is open already
+			return false
+		}
+	}
+	file, st, ok := f.openFile(e)
+	if !ok {
+		return false
+	}
+	if f.open[st.file] != nil { // renamed since the listing
+		file.Close()
+		return false
+	}
+	b, packed, err := f.content(file)
+	v := verdict{status: st, seen: now}
+	if fam != nil {
+		v.epoch = fam.epoch
+	}
+	if err == nil && !e.active && len(b) < minPacked && bytes.IndexByte(b, '\n') < 0 && !f.waited(st, now) {
+		err = errShort // it may become anything
+	}
+	switch {
+	case errors.Is(err, errShort):
+		if f.waited(st, now) {
+			f.refuse(e.path, errors.New("the packed data is damaged at its beginning (offset 0)"))
+		}
+		f.rescan = true
+		file.Close()
+		return false
+	case err != nil:
+		f.refuse(e.path, err)
+		f.rescan = true
+		file.Close()
+		return false
+	}
+	if _, reason := source.Sniff(b[:min(len(b), 512)]); reason != "" || packed && isPacked(b) {
+		if reason == "" {
+			reason = "packed twice"
+		}
+		f.foreign(e.path, st, reason)
+		if fam != nil {
+			v.epoch = fam.epoch
+		}
+		f.verdicts[st.file] = v
+		file.Close()
+		return false
+	}
+	if len(b) == 0 && !e.active { // a copy that is just begun, or nothing at all
+		f.rescan = true
+		file.Close()
+		return false
+	}
+	delete(f.pending, st.file)
+	f.accept(e.path)
+	if fam != nil && len(b) > 0 {
+		// What the family's open files are now counts, not what they were: the
+		// content above was read before.
+		b = bytes.Clone(b)
+		for _, g := range slices.Clone(fam.generations) {
+			if g.file != nil && g.state == following {
+				f.inspect(g, now)
+			}
+		}
+		if f.open[st.file] != nil { // it was the copy of one that was truncated
+			file.Close()
+			return false
+		}
+		if g, how := fam.matchIn(b, st, packed); how != foreign {
+			g.seenNow(now)
+			f.matched(g, how, e, file, st, packed, v, now)
+			return false
+		}
+	}
+	f.unknown(e, file, st, b, packed, now)
+	return true
+}
+
+func isPacked(b []byte) bool {
+	packed, _ := source.Sniff(b[:min(len(b), 512)])
+	return packed
+}
+
+// waited notes content whose beginning cannot be read yet, and tells whether it
+// has been so for too long.
+func (f *Follower) waited(st status, now time.Time) bool {
+	since, ok := f.pending[st.file]
+	if !ok {
+		f.pending[st.file], since = now, now
+	}
+	return now.Sub(since) > f.patience
+}
+
+// matched deals with a file whose content is that of a known generation.
+func (f *Follower) matched(g *Generation, how match, e *entry, file *os.File, st status, packed bool, v verdict, now time.Time) {
+	v.of = g
+	switch {
+	case g.state == orphaned && how == equal:
+		g.setPath(e.path)
+		f.log.Debug("found again", "generation", g.id, "path", e.path, "offset", g.offset)
+		f.adopt(g, file, st, packed, now)
+	case g.state == finished && g.file == nil && !packed && st.size > max(g.end, g.offset) && how == equal && !g.packed:
+		// Written to after it was finished, or a copy that is longer.
+		g.setPath(e.path)
+		f.attach(g, file, st, false, now)
+	case g.state == finished && g.file == nil && packed && !g.sealed && how == equal:
+		// It was written to, and packed, when nobody looked.
+		g.setPath(e.path)
+		f.attach(g, file, st, true, now)
+	case g.file != nil && !packed:
+		// A copy in progress: it stays open, in case it is renamed, compressed or
+		// deleted before the truncation is seen.
+		g.family.copy.close()
+		g.family.copy = copied{file, st.file}
+		v.epoch = g.family.epoch
+		f.verdicts[st.file] = v
+	default:
+		if g.file == nil {
+			g.setPath(e.path)
+		}
+		v.epoch = g.family.epoch
+		f.verdicts[st.file] = v
+		file.Close()
+	}
+}
+
+// unknown makes a generation of a file nobody has seen before.
+func (f *Follower) unknown(e *entry, file *os.File, st status, b []byte, packed bool, now time.Time) {
+	fam := f.family(e.log)
+	g := f.newGeneration(fam, e.path, now)
+	g.active, g.linked, g.sniff, g.scan = e.active, false, !packed && len(b) < 512, f.scans
+	if !e.active {
+		fam.putBack(g)
+	}
+	if len(b) > 0 {
+		g.head = newHead(b)
+	}
+	f.attach(g, file, st, packed, now)
+	if f.settled || fam.known || !f.first[e.root] || f.opt.FromStart {
+		return
+	}
+	// On the very first start what is there is history.
+	g.line = -1
+	if packed {
+		f.detach(g)
+		f.finish(g)
+		g.sealed = true
+		f.verdicts[st.file] = verdict{status: st, of: g, epoch: fam.epoch, seen: now}
+		g.where = st.file
+		return
+	}
+	g.offset = lineStart(file, st.size, f.opt.MaxLine)
+	g.scanned = g.offset
+	g.acks.taken, g.acks.lines = g.offset, -1
+	if !e.active {
+		f.finishAt(g)
+	}
+}
+
+// finishAt finishes a generation but keeps its file open, to see it grow.
+func (f *Follower) finishAt(g *Generation) {
+	f.finish(g)
+	f.verdicts[g.where] = verdict{status: g.last, of: g, epoch: g.family.epoch}
+}

@@ -1,0 +1,29 @@
+//go:build !linux
+
+package follow
+
+import (
+	"errors"
+	"os"
+)
+
+// Following files needs /proc/self/fd. Standard input can be followed anywhere.
+const supported = false
+
+var errSystem = errors.New("following files works on Linux only")
+
+type file struct{ Device, Inode uint64 }
+
+type status struct {
+	file
+	size  int64
+	mtime int64
+	links uint64
+}
+
+func (s *status) regular() bool       { return false }
+func (s *status) directory() bool     { return false }
+func (s *status) kind() string        { return "a file" }
+func statPath(string) (status, error) { return status{}, errSystem }
+func statFD(int) (status, error)      { return status{}, errSystem }
+func lock(*os.File) error             { return errSystem }
