@@ -4,7 +4,7 @@
 GO ?= go
 FUZZ_RUNS ?= 20000
 
-.PHONY: build test check setup fuzz bench pgo update
+.PHONY: build test check setup fuzz bench soak pgo update
 
 build:
 	$(GO) build -o tomoscrape ./cmd/tomoscrape
@@ -37,6 +37,13 @@ fuzz: setup
 bench: setup
 	@bench/setup
 	$(GO) run ./bench
+
+# Live logs under rotation, kills and outages: SOAK_SECONDS for each kind of it, with
+# SOAK_KILLS kills and SOAK_RATE lines a second.
+SOAK_SECONDS ?= 30
+SOAK_KILLS ?= 8
+soak: setup
+	SOAK_SECONDS=$(SOAK_SECONDS) SOAK_KILLS=$(SOAK_KILLS) $(GO) test -count 1 -timeout 24h -run TestSoak -v ./soak | grep -e '^SOAK' -e FAIL -e '^ok'
 
 # The profile that the compiler optimises by (docs/bench/README.md).
 pgo:

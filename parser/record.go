@@ -215,6 +215,20 @@ func (r *Reader) Holding() (first Place, ok bool) {
 	return first, ok
 }
 
+// Held gives the place of every line of which something is held back.
+func (r *Reader) Held(yield func(Place)) {
+	for _, m := range r.partial {
+		for i := range m.parts {
+			yield(m.parts[i].place)
+		}
+	}
+	for _, o := range r.open {
+		for i := range o.parts {
+			yield(o.parts[i].place)
+		}
+	}
+}
+
 // trimLine takes off what copytruncate and Windows leave around a line: NULs, a
 // byte order mark, a carriage return. lead is what was taken off in front.
 func trimLine(line []byte) (text []byte, lead int) {

@@ -98,11 +98,16 @@ func (e *encoder) appendRecord(dst []byte, s *trace.Span) []byte {
 	if len(s.Origin) > 0 {
 		line = s.Origin[0].Line
 	}
+	return e.appendSpan(appendKey(binary.LittleEndian.AppendUint64(dst, uint64(line)), keyOf(s)), s)
+}
+
+// keyOf is the key of a span.
+func keyOf(s *trace.Span) key {
 	k := key{id: s.TraceID, cost: cost(s), moved: s.Moved != 0}
 	var timed int
 	k.start, _, timed = s.Extent()
 	k.hasStart = timed > 0
-	return e.appendSpan(appendKey(binary.LittleEndian.AppendUint64(dst, uint64(line)), k), s)
+	return k
 }
 
 // key is what a record's place goes by, without the rest of it: that of one span,
@@ -122,7 +127,7 @@ const (
 )
 
 func appendKey(dst []byte, k key) []byte {
-	dst = append(dst, flag(k.hasStart, keyHasStart)|flag(k.moved, keyMoved))
+	dst = append(dst, flagIf(k.hasStart, keyHasStart)|flagIf(k.moved, keyMoved))
 	dst = appendID(binary.AppendUvarint(dst, uint64(k.cost)), k.id)
 	if k.hasStart {
 		dst = binary.AppendVarint(dst, k.start)
@@ -150,7 +155,7 @@ func moveLine(record []byte, lines int64) {
 	binary.LittleEndian.PutUint64(at, binary.LittleEndian.Uint64(at)+uint64(lines))
 }
 
-func flag(is bool, bit byte) byte {
+func flagIf(is bool, bit byte) byte {
 	if is {
 		return bit
 	}
@@ -159,9 +164,9 @@ func flag(is bool, bit byte) byte {
 
 // appendSpan appends a span without its trace id and the line of its first origin.
 func (e *encoder) appendSpan(dst []byte, s *trace.Span) []byte {
-	dst = append(dst, flag(s.HasParent, hasParent)|flag(s.Name.Set, hasName)|flag(s.Moved != 0, hasMoved)|
-		flag(s.Notes == nil, noNotes)|flag(s.Dimensions == nil, noTags)|flag(s.Extra != nil, hasExtra)|
-		flag(len(s.Origin) == 1, oneOrigin)|flag(s.Damage != 0, isDamaged))
+	dst = append(dst, flagIf(s.HasParent, hasParent)|flagIf(s.Name.Set, hasName)|flagIf(s.Moved != 0, hasMoved)|
+		flagIf(s.Notes == nil, noNotes)|flagIf(s.Dimensions == nil, noTags)|flagIf(s.Extra != nil, hasExtra)|
+		flagIf(len(s.Origin) == 1, oneOrigin)|flagIf(s.Damage != 0, isDamaged))
 	dst = appendID(dst, s.ID)
 	if s.HasParent {
 		dst = appendID(dst, s.ParentID)
@@ -176,8 +181,8 @@ func (e *encoder) appendSpan(dst []byte, s *trace.Span) []byte {
 	time := int64(0) // the times of a span are close to each other
 	for i := range s.Notes {
 		n := &s.Notes[i]
-		flags := flag(n.HasTime, hasTime) | flag(n.Service == last.service, sameService) | flag(n.Address == last.address, sameAddress) |
-			flag(n.Port == last.port, samePort) | flag(n.Duration == last.duration, sameDuration) | flag(n.Extra != nil, hasItemExtra)
+		flags := flagIf(n.HasTime, hasTime) | flagIf(n.Service == last.service, sameService) | flagIf(n.Address == last.address, sameAddress) |
+			flagIf(n.Port == last.port, samePort) | flagIf(n.Duration == last.duration, sameDuration) | flagIf(n.Extra != nil, hasItemExtra)
 		dst = append(dst, flags)
 		if n.HasTime {
 			dst = binary.AppendVarint(dst, n.Time-time)
@@ -198,8 +203,8 @@ func (e *encoder) appendSpan(dst []byte, s *trace.Span) []byte {
 	}
 	for i := range s.Dimensions {
 		d := &s.Dimensions[i]
-		flags := flag(d.Key.Set, hasKey) | flag(d.Service == last.service, sameService) | flag(d.Address == last.address, sameAddress) |
-			flag(d.Port == last.port, samePort) | flag(d.Extra != nil, hasItemExtra)
+		flags := flagIf(d.Key.Set, hasKey) | flagIf(d.Service == last.service, sameService) | flagIf(d.Address == last.address, sameAddress) |
+			flagIf(d.Port == last.port, samePort) | flagIf(d.Extra != nil, hasItemExtra)
 		dst = append(dst, flags)
 		if d.Key.Set {
 			dst = appendString(dst, d.Key.String)

@@ -32,7 +32,7 @@ var (
 		}
 		return trace.Value{Kind: kind, Text: anyString.Draw(t, "value")}
 	})
-	anyFields = list(rapid.Custom(func(t *rapid.T) trace.Field {
+	anyFields = listOf(rapid.Custom(func(t *rapid.T) trace.Field {
 		return trace.Field{Name: anyString.Draw(t, "name"), Value: anyValue.Draw(t, "value")}
 	}))
 	anyID = rapid.OneOf(
@@ -45,7 +45,7 @@ var (
 		if s.HasParent {
 			s.ParentID = anyID.Draw(t, "parent id")
 		}
-		s.Notes = list(rapid.Custom(func(t *rapid.T) trace.Note {
+		s.Notes = listOf(rapid.Custom(func(t *rapid.T) trace.Note {
 			n := trace.Note{HasTime: rapid.Bool().Draw(t, "has time"), Value: anyValue.Draw(t, "value"), Service: anyText.Draw(t, "service"),
 				Address: anyText.Draw(t, "address"), Port: anyValue.Draw(t, "port"), Duration: anyValue.Draw(t, "duration"), Extra: anyFields.Draw(t, "extra")}
 			if n.HasTime {
@@ -53,11 +53,11 @@ var (
 			}
 			return n
 		})).Draw(t, "notes")
-		s.Dimensions = list(rapid.Custom(func(t *rapid.T) trace.Dimension {
+		s.Dimensions = listOf(rapid.Custom(func(t *rapid.T) trace.Dimension {
 			return trace.Dimension{Key: anyText.Draw(t, "key"), Value: anyValue.Draw(t, "value"), Service: anyText.Draw(t, "service"),
 				Address: anyText.Draw(t, "address"), Port: anyValue.Draw(t, "port"), Extra: anyFields.Draw(t, "extra")}
 		})).Draw(t, "dimensions")
-		s.Origin = list(rapid.Custom(func(t *rapid.T) trace.Origin {
+		s.Origin = listOf(rapid.Custom(func(t *rapid.T) trace.Origin {
 			return trace.Origin{File: anyString.Draw(t, "file"), Line: rapid.Int64().Draw(t, "line"), RequestID: anyString.Draw(t, "request"),
 				GlobalRequestID: anyString.Draw(t, "global request"), PID: rapid.Int64().Draw(t, "pid"), LogHost: anyString.Draw(t, "host"), LogTime: anyTime.Draw(t, "log time")}
 		})).Draw(t, "origin")
@@ -65,8 +65,8 @@ var (
 	})
 )
 
-// list is nil, empty or short.
-func list[T any](element *rapid.Generator[T]) *rapid.Generator[[]T] {
+// listOf is nil, empty or short.
+func listOf[T any](element *rapid.Generator[T]) *rapid.Generator[[]T] {
 	return rapid.OneOf(rapid.Just([]T(nil)), rapid.SliceOfN(element, 0, 3))
 }
 

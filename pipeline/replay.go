@@ -187,7 +187,7 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 	return result, err
 }
 
-func setDefault[T int | int64 | string](option *T, value T) {
+func setDefault[T int | ~int64 | string](option *T, value T) {
 	var none T
 	if *option == none {
 		*option = value

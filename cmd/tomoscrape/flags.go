@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/tomoscrape/tomoscrape/export"
 	"github.com/tomoscrape/tomoscrape/pipeline"
 	"github.com/tomoscrape/tomoscrape/query"
 	"github.com/tomoscrape/tomoscrape/zipkin"
@@ -42,13 +43,25 @@ type options struct {
 	noInfer       bool
 	maxValue      int64
 	hostAddresses zipkin.Hosts // what hosts says
+	zipkinAccess  export.ZipkinAccess
+	verify        bool
+
+	checkpoint      string
+	resetCheckpoint bool
+	from            string
+	settle          time.Duration
+	idle            time.Duration
+	metrics         string
+	logFormat       string
 }
+
+const configUsage = "YAML `FILE` with flags, such as \"max-line: 1MiB\""
 
 // readFlags are those of every command that reads.
 func (o *options) readFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.SortFlags = false
-	f.StringVar(&o.config, "config", "", "YAML `FILE` with flags, such as \"max-line: 1MiB\"")
+	f.StringVar(&o.config, "config", "", configUsage)
 	f.BoolVar(&o.noProgress, "no-progress", false, "no progress bar, also on a terminal")
 	f.StringVar(&o.summary, "summary", "", "write what was read, and what became of it, to `FILE` as JSON")
 	f.StringVar(&o.errors, "errors", "", "write every span line that did not parse whole to `FILE`, one JSON object a line")
@@ -68,9 +81,8 @@ var leastMemory int64 = 64 << 20
 
 // assembleFlags are those of the commands that make traces.
 func (o *options) assembleFlags(c *cobra.Command) {
+	o.skewFlag(c)
 	f := c.Flags()
-	o.skew = "report"
-	choose(c, &o.skew, "skew", []string{"report", "adjust"}, "clocks that differ: say so, or move spans as Zipkin does")
 	f.StringArrayVar(&o.filter.TraceIDs, "trace", nil, "only the trace with this `ID`, decimal as in the log or hexadecimal as in Zipkin (repeatable)")
 	f.StringVar(&o.filter.RequestID, "request-id", "", "only traces of this request, `req-…`")
 	f.StringVar(&o.filter.Contains, "contains", "", "only traces with `TEXT` in a name, value or key")
@@ -82,6 +94,11 @@ func (o *options) assembleFlags(c *cobra.Command) {
 	f.Var(&moment{at: &o.filter.Since}, "since", "only traces that started at this `TIME` (RFC 3339, or 2h for two hours ago) or later")
 	f.Var(&moment{at: &o.filter.Until}, "until", "only traces that started at this `TIME` or earlier")
 	f.Var(&number{&o.limit, 0}, "limit", "only the newest so many traces")
+}
+
+func (o *options) skewFlag(c *cobra.Command) {
+	o.skew = "report"
+	choose(c, &o.skew, "skew", []string{"report", "adjust"}, "clocks that differ: say so, or move spans as Zipkin does")
 }
 
 // filterFlags are the flags that choose traces.

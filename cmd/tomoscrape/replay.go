@@ -33,28 +33,35 @@ Zipkin. Without an output it writes JSON to standard output.`,
 	}
 	o.readFlags(c)
 	o.assembleFlags(c)
-	o.deliverFlags(c)
+	o.outputFlags(c)
+	choose(c, &o.shiftTo, "shift-to", []string{"now"}, "Zipkin: move all times so that the last trace ends now")
 	c.RunE = p.runs(o, task{outputs: o.outputs, prepare: prepareZipkin, present: deliver})
 	return c
 }
 
-// deliverFlags are those of the outputs.
-func (o *options) deliverFlags(c *cobra.Command) {
+// outputFlags are those of the outputs.
+func (o *options) outputFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.json, "json", "", "write the traces to `FILE`, one JSON document a line; - is standard output")
 	f.StringVar(&o.zipkin, "zipkin", "", "deliver the spans to the Zipkin at `URL`, such as http://localhost:9411")
 	f.StringVar(&o.quarantine, "quarantine", "", "`FILE` for spans that Zipkin cannot take (default "+export.DefaultQuarantine+")")
-	choose(c, &o.shiftTo, "shift-to", []string{"now"}, "Zipkin: move all times so that the last trace ends now")
 	f.StringVar(&o.hosts, "hosts", "", "Zipkin: IP addresses of host names, a `FILE` like /etc/hosts")
 	o.splitServices = "on"
 	choose(c, &o.splitServices, "split-services", []string{"on", "off"}, "Zipkin: a span for each service of a span; off for Jaeger and OpenTelemetry")
 	f.BoolVar(&o.compact, "compact", false, "Zipkin: without the notes start and stop where the duration says the same")
 	f.BoolVar(&o.noInfer, "no-infer", false, "Zipkin: nothing concluded from names and texts (kind, database, error)")
 	f.Var(&number{&o.maxValue, 0}, "max-value", "Zipkin: cut values to so many bytes, 0 for never")
+	a := &o.zipkinAccess
+	f.StringVar(&a.CA, "zipkin-ca", "", "Zipkin: trust the authorities in this PEM `FILE`, in place of this machine's")
+	f.StringVar(&a.Cert, "zipkin-cert", "", "Zipkin: show the certificate in this PEM `FILE`")
+	f.StringVar(&a.Key, "zipkin-key", "", "Zipkin: `FILE` with the key of that certificate (default the same file)")
+	f.StringVar(&a.AuthFile, "zipkin-auth-file", "", "Zipkin: `FILE` with NAME:PASSWORD or Bearer TOKEN (default $"+export.ZipkinAuthVariable+")")
+	f.BoolVar(&o.verify, "verify", false, "Zipkin: read back what it took, and say what is missing")
 }
 
 // zipkinFlags mean nothing without --zipkin.
-var zipkinFlags = []string{"quarantine", "shift-to", "hosts", "split-services", "compact", "no-infer", "max-value"}
+var zipkinFlags = []string{"quarantine", "shift-to", "hosts", "split-services", "compact", "no-infer", "max-value",
+	"zipkin-ca", "zipkin-cert", "zipkin-key", "zipkin-auth-file", "verify"}
 
 // outputs are the files that replay writes.
 func (o *options) outputs() []output {
@@ -125,16 +132,27 @@ func deliver(ctx context.Context, j *job, r *pipeline.Result) {
 	}
 }
 
+// zipkinOptions are what the flags say; giveUp is as in [export.ZipkinOptions].
+func (j *job) zipkinOptions(giveUp time.Duration) export.ZipkinOptions {
+	opt := export.ZipkinOptions{URL: j.zipkin, Access: j.zipkinAccess, Quarantine: j.quarantine, GiveUp: giveUp, Warn: j.message,
+		Mapping: zipkin.Options{NoSplit: j.splitServices == "off", Compact: j.compact, NoInfer: j.noInfer,
+			MaxValue: int(j.maxValue), Hosts: j.hostAddresses}}
+	opt.Access.Auth = j.lookup(export.ZipkinAuthVariable)
+	if j.verify {
+		opt.Remember = -1
+	}
+	return opt
+}
+
 func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace, error]) error {
-	mapping := zipkin.Options{NoSplit: j.splitServices == "off", Compact: j.compact, NoInfer: j.noInfer,
-		MaxValue: int(j.maxValue), Hosts: j.hostAddresses}
+	opt := j.zipkinOptions(0)
 	if j.shiftTo == "now" {
 		var err error
-		if mapping.Shift, err = export.ShiftToNow(traces, time.Now()); err != nil {
+		if opt.Mapping.Shift, err = export.ShiftToNow(traces, time.Now()); err != nil {
 			return err
 		}
 	}
-	z, err := export.NewZipkin(export.ZipkinOptions{URL: j.zipkin, Mapping: mapping, Quarantine: j.quarantine, Warn: j.message})
+	z, err := export.NewZipkin(opt)
 	if err != nil {
 		return err
 	}
@@ -148,6 +166,9 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 	if report.Refused > 0 {
 		err = errors.Join(err, fmt.Errorf("refused by Zipkin: %s, kept with its words in %s", spans(report.Refused), report.QuarantineFile))
 	}
+	if j.verify && err == nil {
+		err = j.readBack(ctx, z)
+	}
 	if search, ok := z.Search(); ok {
 		fmt.Fprintf(j.err, "to be found at %s\n", export.Escape(search.Page))
 		if search.Old != "" {
@@ -155,6 +176,24 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 		}
 	}
 	return err
+}
+
+// verifyPatience is how long a server may take to store and index what it took.
+const verifyPatience = 15 * time.Second
+
+// readBack says what Zipkin has of the spans that it took.
+func (j *job) readBack(ctx context.Context, z *export.Zipkin) error {
+	v, err := z.Verify(ctx, verifyPatience)
+	if err != nil {
+		return err
+	}
+	for _, line := range v.Lines() {
+		fmt.Fprintln(j.err, line)
+	}
+	if !v.OK() {
+		return errors.New("spans that Zipkin took are not there")
+	}
+	return nil
 }
 
 // spans is a number of spans.

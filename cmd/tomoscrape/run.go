@@ -146,7 +146,7 @@ salvaged.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usageError{err, c.CommandPath() + " --help lists the flags"}
 	})
-	root.AddCommand(p.replay(), p.list(), p.show(), p.check())
+	root.AddCommand(p.replay(), p.tail(), p.list(), p.show(), p.check())
 	return root
 }
 

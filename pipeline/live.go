@@ -1,0 +1,265 @@
+package pipeline
+
+import (
+	"container/heap"
+	"container/list"
+	"slices"
+	"time"
+
+	"github.com/tomoscrape/tomoscrape/follow"
+	"github.com/tomoscrape/tomoscrape/trace"
+)
+
+// This file decides when a trace that is being logged is given out:
+//
+//	          a span            quiet for Settle, and complete;
+//	             │              quiet for Idle; open for Longest
+//	             v                          │
+//	           open ────────────────────────┴──> given out, kept for Longest
+//	             ^                                     │
+//	             └──────── a span that is late ────────┘ all of it is given out again
+//
+// Time is that of the clock, and where old lines are read that of the log, too: a
+// trace of last week is quiet when the log is two seconds further.
+
+// LiveOptions say when traces are given out. The zero value is the default.
+type LiveOptions struct {
+	Settle  time.Duration // a complete trace is quiet for so long; default 2 s
+	Idle    time.Duration // any other trace is; default 60 s
+	Longest time.Duration // that a trace stays open, and is kept for late spans afterwards; default 10 minutes
+	Memory  int64         // what traces may take, in bytes; default DefaultMemory
+}
+
+// live holds the traces that are open, and those that were given out of late.
+type live struct {
+	opt     LiveOptions
+	maker   *maker
+	write   func(*trace.Trace)   // a trace that is given out
+	settled func([]*follow.Hold) // the lines of its spans
+	clock   func() time.Time
+
+	traces map[trace.ID]*liveTrace
+	due    liveHeap   // open ones
+	kept   *list.List // of *liveTrace, the longest kept first
+	size   int64
+	early  int64 // given out for want of memory
+
+	ahead  time.Duration // by how much the time of the log ran ahead of the clock
+	newest int64         // time in the log, µs; 0 for none
+}
+
+// liveTrace is a trace that is open or kept.
+type liveTrace struct {
+	id          trace.ID
+	text        []byte // records behind their lengths
+	size        int64
+	holds       []*follow.Hold
+	first, last time.Time // of its spans since it was opened
+	asked       bool      // whether it is complete, since its last span
+	due         time.Time
+	index       int           // in the heap, -1 if it is kept
+	kept        *list.Element // nil if it is open
+	until       time.Time     // it is kept
+}
+
+// liveCost is what a span takes beside its record, about.
+const liveCost = 160
+
+func newLive(opt LiveOptions, m *making, write func(*trace.Trace), settled func([]*follow.Hold)) *live {
+	setDefault(&opt.Settle, 2*time.Second)
+	setDefault(&opt.Idle, time.Minute)
+	setDefault(&opt.Longest, 10*time.Minute)
+	setDefault(&opt.Memory, DefaultMemory)
+	return &live{opt: opt, maker: m.maker(), write: write, settled: settled, clock: time.Now, traces: map[trace.ID]*liveTrace{}, kept: list.New()}
+}
+
+// now is the clock and what the log is ahead of it.
+func (l *live) now() time.Time { return l.clock().Add(l.ahead) }
+
+// add adds the record of a span.
+func (l *live) add(k key, record []byte, holds []*follow.Hold) error {
+	l.logTime(k)
+	now := l.now()
+	t := l.traces[k.id]
+	if t == nil {
+		t = &liveTrace{id: k.id, index: -1, first: now}
+		l.traces[k.id] = t
+	} else if t.kept != nil {
+		l.kept.Remove(t.kept)
+		t.kept, t.first = nil, now
+	}
+	t.text = appendRecord(t.text, record)
+	size := int64(recordLength+len(record)) + liveCost
+	t.size += size
+	l.size += size
+	t.holds = append(t.holds, holds...)
+	t.last, t.asked = now, false
+	l.schedule(t, now.Add(l.opt.Settle))
+	return l.bound()
+}
+
+// logTime moves the clock ahead where old lines are read.
+func (l *live) logTime(k key) {
+	if !k.hasStart {
+		return
+	}
+	now := l.clock()
+	if at := time.UnixMicro(k.start); at.Before(now.Add(-l.opt.Idle)) {
+		if l.newest != 0 && k.start > l.newest {
+			l.ahead += min(time.Duration(k.start-l.newest)*time.Microsecond, l.opt.Longest)
+		}
+		l.newest = max(l.newest, k.start)
+	}
+}
+
+// schedule makes a trace due at a time, or sooner if it was open for long enough.
+func (l *live) schedule(t *liveTrace, at time.Time) {
+	if longest := t.first.Add(l.opt.Longest); longest.Before(at) {
+		at = longest
+	}
+	t.due = at
+	if t.index < 0 {
+		heap.Push(&l.due, t)
+	} else {
+		heap.Fix(&l.due, t.index)
+	}
+}
+
+// tick gives out what is due.
+func (l *live) tick() error {
+	now := l.now()
+	for len(l.due) > 0 && !now.Before(l.due[0].due) {
+		if err := l.isDue(l.due[0], now); err != nil {
+			return err
+		}
+	}
+	for e := l.kept.Front(); e != nil && !now.Before(e.Value.(*liveTrace).until); e = l.kept.Front() {
+		l.forget(e.Value.(*liveTrace))
+	}
+	return nil
+}
+
+func (l *live) isDue(t *liveTrace, now time.Time) error {
+	idle := t.last.Add(l.opt.Idle)
+	must := !now.Before(idle) || !now.Before(t.first.Add(l.opt.Longest))
+	if t.asked && !must {
+		l.schedule(t, idle)
+		return nil
+	}
+	made, err := l.make(t)
+	if err != nil {
+		return err
+	}
+	if !must && !made.Complete() {
+		t.asked = true
+		l.schedule(t, idle)
+		return nil
+	}
+	l.give(t, &made, now)
+	return nil
+}
+
+func (l *live) make(t *liveTrace) (trace.Trace, error) {
+	l.maker.d.reuse()
+	made, _, err := l.maker.trace(bundle{id: t.id, text: borrowed(t.text)})
+	return made, err
+}
+
+// give gives a trace out, and keeps it for spans that are late.
+func (l *live) give(t *liveTrace, made *trace.Trace, now time.Time) {
+	l.write(made)
+	l.settled(t.holds)
+	t.holds = nil
+	if t.index >= 0 {
+		heap.Remove(&l.due, t.index)
+	}
+	t.until = now.Add(l.opt.Longest)
+	t.kept = l.kept.PushBack(t)
+}
+
+// forget forgets a trace that was given out.
+func (l *live) forget(t *liveTrace) {
+	l.kept.Remove(t.kept)
+	delete(l.traces, t.id)
+	l.size -= t.size
+}
+
+// bound keeps the traces within memory: those that were given out are forgotten,
+// then those that are open are given out, the ones that are due first.
+func (l *live) bound() error {
+	for l.size > l.opt.Memory && len(l.traces) > 0 {
+		if l.kept.Len() == 0 {
+			if err := l.giveEarly(l.due[0]); err != nil {
+				return err
+			}
+		}
+		l.forget(l.kept.Front().Value.(*liveTrace))
+	}
+	return nil
+}
+
+func (l *live) giveEarly(t *liveTrace) error {
+	made, err := l.make(t)
+	if err != nil {
+		return err
+	}
+	l.early++
+	l.give(t, &made, l.now())
+	return nil
+}
+
+// giveHolders gives out the traces that have some of these holds.
+func (l *live) giveHolders(holds []*follow.Hold) error {
+	if len(holds) == 0 {
+		return nil
+	}
+	wanted := make(map[*follow.Hold]bool, len(holds))
+	for _, h := range holds {
+		wanted[h] = true
+	}
+	for _, t := range slices.Clone(l.due) {
+		if slices.ContainsFunc(t.holds, func(h *follow.Hold) bool { return wanted[h] }) {
+			if err := l.giveEarly(t); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// giveAll gives out all that is open.
+func (l *live) giveAll() error {
+	for len(l.due) > 0 {
+		t := l.due[0]
+		made, err := l.make(t)
+		if err != nil {
+			return err
+		}
+		l.give(t, &made, l.now())
+	}
+	return nil
+}
+
+// liveHeap is open traces, the one that is due first on top.
+type liveHeap []*liveTrace
+
+func (h liveHeap) Len() int           { return len(h) }
+func (h liveHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h liveHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].index, h[j].index = i, j
+}
+
+func (h *liveHeap) Push(t any) {
+	t.(*liveTrace).index = len(*h)
+	*h = append(*h, t.(*liveTrace))
+}
+
+func (h *liveHeap) Pop() any {
+	last := len(*h) - 1
+	t := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	t.index = -1
+	return t
+}

@@ -1,0 +1,391 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"hash/maphash"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/tomoscrape/tomoscrape/follow"
+	"github.com/tomoscrape/tomoscrape/parser"
+	"github.com/tomoscrape/tomoscrape/trace"
+)
+
+// This file follows live logs for one output:
+//
+//	follow.Follower ── Block ──> parser.Reader of its family ── span ──> seen before? ──> sink
+//	     ^                            │ lines that it holds back                            │
+//	     └──────────── Hold … Done ───┴─────────────────────────────── delivered ───────────┘
+//
+// A line is acknowledged when nothing of it is held back and every span that was
+// read from it was delivered. Each output has a Tail of its own, so that an outage
+// of one does not stall another: reading and parsing are cheap.
+
+const (
+	tickEvery  = 100 * time.Millisecond
+	lineAge    = 10 * time.Second // a record whose rest does not come for so long is taken as it is
+	remembered = 100_000          // spans that are known again when another file has them, too
+	drainTime  = 2 * time.Second  // for the output to take what it has, in the end
+)
+
+// TailOptions say what is followed.
+type TailOptions struct {
+	Follow follow.Options
+	Parser parser.Options // MaxRecord bounds a line, too
+	Logger *slog.Logger
+}
+
+// sink is an output of a Tail. Its methods are called one at a time.
+type sink interface {
+	// add takes the record of a span; it does not keep it. The holds are done when
+	// the span was delivered. It may block: then nothing more is read.
+	add(ctx context.Context, k key, record []byte, holds []*follow.Hold) error
+	// tick is called about ten times a second, unless add blocks.
+	tick(ctx context.Context) error
+	// end delivers what was taken, as far as that is possible until ctx ends.
+	end(ctx context.Context) error
+	// stats enters what became of the spans. It may be called at any time.
+	stats(*TailStats)
+}
+
+// Tail follows logs for one output.
+type Tail struct {
+	opt      TailOptions
+	sink     sink
+	follower *follow.Follower
+
+	mu      sync.Mutex // of what follows
+	streams map[*follow.Family]*stream
+	names   *names
+	encoder encoder
+	record  []byte
+	plain   []byte
+	known   known
+	failed  error
+
+	counted parser.Counts
+	counts  atomic.Pointer[parser.Counts] // a copy of counted
+	again   atomic.Int64                  // spans that came a second time
+	turned  atomic.Int64                  // Unix nanoseconds
+}
+
+// stream is the lines of one family, in the order in which they were written.
+// Offsets in its Reader go on and on: they are those in the generation plus base.
+type stream struct {
+	reader     *parser.Reader
+	counts     parser.Counts // those that were counted already
+	generation *follow.Generation
+	block      *follow.Block
+	base       int64
+	end        int64 // of all that was fed
+	fed        time.Time
+	held       map[int64]heldLine // by the offset for the Reader
+}
+
+// heldLine is a line that the Reader holds back.
+type heldLine struct {
+	lineRange
+	hold *follow.Hold
+}
+
+// lineRange is where a line stands.
+type lineRange struct {
+	generation       *follow.Generation
+	start, end, line int64
+}
+
+func (l lineRange) hold() *follow.Hold { return l.generation.Hold(l.start, l.end, l.line) }
+
+func newTail(opt TailOptions, sink sink, n *names) (*Tail, error) {
+	setDefault(&opt.Parser.MaxRecord, DefaultMaxLine)
+	opt.Follow.MaxLine, opt.Follow.Logger = opt.Parser.MaxRecord, opt.Logger
+	t := &Tail{opt: opt, sink: sink, streams: map[*follow.Family]*stream{}, names: n, encoder: encoder{names: n}, known: newKnown(remembered)}
+	t.counts.Store(&parser.Counts{})
+	var err error
+	t.follower, err = follow.Open(opt.Follow)
+	return t, err
+}
+
+// Run follows the logs until ctx ends, or standard input ends and nothing else is
+// followed, or the output fails for good. What was read is delivered in the end,
+// as far as the output takes it within two seconds; the rest stays where it is, in
+// the logs, and is read again by the next run.
+func (t *Tail) Run(ctx context.Context) error {
+	running, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var ticking sync.WaitGroup
+	ticking.Go(func() {
+		ticker := time.NewTicker(tickEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-running.Done():
+				return
+			case <-ticker.C:
+				if err := t.tick(running); err != nil {
+					stop(err)
+				}
+			}
+		}
+	})
+	err := t.follower.Run(running, func(b *follow.Block) error { return t.take(running, b) })
+	ended := err == nil && running.Err() == nil // of standard input
+	if cause := context.Cause(running); cause != nil {
+		err = cause
+	}
+	if ctx.Err() != nil {
+		err = nil
+	}
+	stop(nil)
+	ticking.Wait()
+
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if ended {
+		for _, s := range t.streams {
+			if err == nil {
+				err = t.flush(ctx, s)
+			}
+		}
+	}
+	if err == nil {
+		last := ctx
+		if !ended {
+			var cancel context.CancelFunc
+			last, cancel = context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+			defer cancel()
+		}
+		if err = t.sink.end(last); last.Err() != nil && errors.Is(err, context.Cause(last)) {
+			err = nil // it is still in the logs
+		}
+	}
+	return errors.Join(err, t.follower.Close())
+}
+
+// Rescan looks for new files now.
+func (t *Tail) Rescan() { t.follower.Rescan() }
+
+// Turning says when the Tail last did something, or waited for its output.
+func (t *Tail) Turning() time.Time { return time.Unix(0, t.turned.Load()) }
+
+func (t *Tail) turn() { t.turned.Store(time.Now().UnixNano()) }
+
+// take reads a block.
+func (t *Tail) take(ctx context.Context, b *follow.Block) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.turn()
+	s := t.streams[b.Family]
+	if s != nil && !b.Continues {
+		if err := t.flush(ctx, s); err != nil {
+			return err
+		}
+		s = nil
+	}
+	if s == nil {
+		s = &stream{held: map[int64]heldLine{}}
+		s.reader = parser.NewReader(b.Generation.Name(), t.opt.Parser, t.output(ctx, s))
+		t.streams[b.Family] = s
+	}
+	if s.generation != b.Generation {
+		s.generation, s.base = b.Generation, s.end-b.Offset
+	}
+	s.reader.Continue(b.Generation.Name())
+	s.block = b
+	s.reader.FeedBlock(b.Data, b.Line, s.base+b.Offset)
+	s.end = s.base + b.Offset + int64(len(b.Data))
+	t.hold(s)
+	s.block = nil
+	s.fed = time.Now()
+	t.count(s)
+	return t.failed
+}
+
+// hold keeps the lines from being acknowledged that the Reader holds back.
+func (t *Tail) hold(s *stream) {
+	held := make(map[int64]heldLine, len(s.held))
+	s.reader.Held(func(p parser.Place) {
+		if _, known := held[p.Offset]; known {
+			return
+		}
+		line, known := s.held[p.Offset]
+		if !known {
+			line = heldLine{lineRange: s.rangeOf(p)}
+			line.hold = line.lineRange.hold()
+		}
+		held[p.Offset] = line
+	})
+	for offset, line := range s.held {
+		if _, still := held[offset]; !still {
+			line.hold.Done()
+		}
+	}
+	s.held = held
+}
+
+// rangeOf says where the line of a place stands: it is in the block at hand, or
+// was held back.
+func (s *stream) rangeOf(p parser.Place) lineRange {
+	if line, held := s.held[p.Offset]; held {
+		return line.lineRange
+	}
+	start := p.Offset - s.base
+	text := s.block.Data[start-s.block.Offset:]
+	size := bytes.IndexByte(text, '\n') + 1
+	if size == 0 {
+		size = len(text)
+	}
+	return lineRange{s.generation, start, start + int64(size), p.Line}
+}
+
+// output is what a Reader tells what it finds.
+func (t *Tail) output(ctx context.Context, s *stream) parser.Output {
+	return parser.Output{
+		Record: func(r parser.Result) {
+			if t.failed == nil {
+				t.failed = t.span(ctx, s, &r)
+			}
+		},
+		Lost: func(at parser.Place, reason string) {
+			t.opt.Logger.Warn("a line could not be read", "file", at.File, "line", at.Line, "reason", reason)
+		},
+	}
+}
+
+// span takes what became of a record.
+func (t *Tail) span(ctx context.Context, s *stream, r *parser.Result) error {
+	ranges := make([]lineRange, len(r.Places))
+	delivered := true // by an earlier process
+	for i, p := range r.Places {
+		ranges[i] = s.rangeOf(p)
+		delivered = delivered && ranges[i].generation.Acked(ranges[i].start, ranges[i].end)
+	}
+	if delivered {
+		return nil
+	}
+	if c := r.Complaint; c != nil {
+		t.opt.Logger.Warn("a span line did not parse whole", "kind", string(c.Kind), "file", c.File, "line", c.Line, "column", c.Column,
+			"reason", c.Reason, "expected", c.Expected, "cause", c.Reason)
+	}
+	if !r.HasSpan {
+		return nil
+	}
+	t.plain = t.encoder.appendContent(t.plain[:0], &r.Span)
+	if t.known.add(t.plain) {
+		t.again.Add(1)
+		return nil
+	}
+	holds := make([]*follow.Hold, len(ranges))
+	for i := range ranges {
+		holds[i] = ranges[i].hold()
+	}
+	k := keyOf(&r.Span)
+	t.record = t.encoder.appendRecord(t.record[:0], &r.Span)
+	return t.sink.add(ctx, k, t.record, holds)
+}
+
+// tick does what is due.
+func (t *Tail) tick(ctx context.Context) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := time.Now()
+	// While the output blocked, nobody read what may have come.
+	blocked := now.Sub(t.Turning()) > 10*tickEvery
+	t.turn()
+	for _, s := range t.streams {
+		switch {
+		case len(s.held) == 0:
+		case blocked:
+			s.fed = now
+		case now.Sub(s.fed) > lineAge:
+			if err := t.flush(ctx, s); err != nil {
+				return err
+			}
+		}
+	}
+	return t.sink.tick(ctx)
+}
+
+// flush takes what a Reader holds back as it is.
+func (t *Tail) flush(_ context.Context, s *stream) error {
+	s.reader.Flush()
+	t.hold(s)
+	t.count(s)
+	return t.failed
+}
+
+// count adds what a Reader has counted since.
+func (t *Tail) count(s *stream) {
+	now, before, all := s.reader.Counts, s.counts, &t.counted
+	all.Lines += now.Lines - before.Lines
+	all.Parsed += now.Parsed - before.Parsed
+	all.Salvaged += now.Salvaged - before.Salvaged
+	all.Rejected += now.Rejected - before.Rejected
+	all.Mentions += now.Mentions - before.Mentions
+	s.counts = now
+	copied := *all
+	t.counts.Store(&copied)
+}
+
+// TailStats is what a Tail did.
+type TailStats struct {
+	follow.Stats
+	parser.Counts
+	Repeated    int64 // spans that came again from another file
+	Delivered   int64 // spans
+	Quarantined int64 // spans
+	Batches     int64
+	Retries     int64
+	OpenTraces  int64
+	OpenBytes   int64  // of these, about
+	Early       int64  // traces that were let go for want of memory
+	Down        string // why the output takes nothing at the moment, "" if it does
+	DownSince   time.Time
+}
+
+// Stats says what was done so far. It may be called at any time.
+func (t *Tail) Stats() TailStats {
+	s := TailStats{Stats: t.follower.Stats(), Counts: *t.counts.Load(), Repeated: t.again.Load()}
+	t.sink.stats(&s)
+	return s
+}
+
+// known remembers spans by their content.
+type known struct {
+	seed  maphash.Seed
+	order []uint64 // a ring
+	next  int
+	set   map[uint64]struct{}
+}
+
+func newKnown(size int) known {
+	return known{seed: maphash.MakeSeed(), order: make([]uint64, 0, size), set: map[uint64]struct{}{}}
+}
+
+// add says whether the content was there before, and remembers it.
+func (k *known) add(content []byte) bool {
+	hash := maphash.Bytes(k.seed, content)
+	if _, there := k.set[hash]; there {
+		return true
+	}
+	k.set[hash] = struct{}{}
+	if len(k.order) < cap(k.order) {
+		k.order = append(k.order, hash)
+		return false
+	}
+	delete(k.set, k.order[k.next])
+	k.order[k.next] = hash
+	k.next = (k.next + 1) % len(k.order)
+	return false
+}
+
+// appendContent appends what makes a span itself: all but where it was read.
+func (e *encoder) appendContent(dst []byte, s *trace.Span) []byte {
+	content := *s
+	content.Origin = nil
+	return e.appendSpan(appendID(dst, s.TraceID), &content)
+}

@@ -1,0 +1,197 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tomoscrape/tomoscrape/assemble"
+	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/follow"
+	"github.com/tomoscrape/tomoscrape/trace"
+	"github.com/tomoscrape/tomoscrape/tracejson"
+)
+
+const (
+	jsonBuffer = 1 << 20     // bytes that are written at once
+	syncEvery  = time.Second // for what was written to be on the disk
+	retryEvery = time.Second // to write what could not be written
+)
+
+// jsonSink appends the documents of traces to a file. What is in the file, and on
+// its disk, was delivered.
+type jsonSink struct {
+	live   *live
+	crowd  crowd
+	out    *export.Appender
+	logger *slog.Logger
+	turn   func()
+
+	text    []byte         // not written yet
+	waiting []*follow.Hold // of text
+	written []*follow.Hold // not on the disk yet
+	spans   int64          // of text
+	synced  time.Time
+
+	mu     sync.Mutex
+	counts TailStats // what stats enters
+}
+
+// NewJSONTail makes a Tail that appends the documents of traces to out. Its errors
+// are those of [follow.Open].
+func NewJSONTail(opt TailOptions, out *export.Appender, how LiveOptions, a assemble.Options) (*Tail, error) {
+	n := &names{}
+	s := &jsonSink{out: out, logger: opt.Logger, synced: time.Now()}
+	s.live = newLive(how, &making{opt: a, names: n}, s.write, func(holds []*follow.Hold) { s.waiting = append(s.waiting, holds...) })
+	opt.Follow.Crowded = s.crowd.set
+	t, err := newTail(opt, s, n)
+	if err == nil {
+		s.turn = t.turn
+	}
+	return t, err
+}
+
+func (s *jsonSink) write(t *trace.Trace) {
+	s.text = append(tracejson.Append(s.text, t), '\n')
+	s.spans += int64(len(t.Spans))
+}
+
+func (s *jsonSink) add(ctx context.Context, k key, record []byte, holds []*follow.Hold) error {
+	if err := s.live.add(k, record, holds); err != nil {
+		return err
+	}
+	if len(s.text) < jsonBuffer {
+		return nil
+	}
+	return s.flush(ctx)
+}
+
+func (s *jsonSink) tick(ctx context.Context) error {
+	if err := s.live.giveHolders(s.crowd.take()); err != nil {
+		return err
+	}
+	if err := s.live.tick(); err != nil {
+		return err
+	}
+	return s.flush(ctx)
+}
+
+// flush writes what is due, and waits for room if there is none.
+func (s *jsonSink) flush(ctx context.Context) error {
+	defer s.note()
+	if len(s.text) > 0 {
+		if err := s.insist(ctx, func() error { return s.out.Write(s.text) }); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.counts.Delivered += s.spans
+		s.counts.Batches++
+		s.mu.Unlock()
+		s.written = append(s.written, s.waiting...)
+		s.text, s.waiting, s.spans = s.text[:0], s.waiting[:0], 0
+	}
+	if len(s.written) == 0 || time.Since(s.synced) < syncEvery {
+		return nil
+	}
+	return s.sync(ctx)
+}
+
+// sync acknowledges what was written, once it is on the disk.
+func (s *jsonSink) sync(ctx context.Context) error {
+	s.synced = time.Now()
+	if err := s.insist(ctx, s.out.Sync); err != nil {
+		return err
+	}
+	for _, h := range s.written {
+		h.Done()
+	}
+	clear(s.written)
+	s.written = s.written[:0]
+	return nil
+}
+
+// insist does something until it succeeds, the reader is gone or ctx ends.
+func (s *jsonSink) insist(ctx context.Context, do func() error) error {
+	for {
+		err := do()
+		if err == nil || errors.Is(err, export.ErrReaderGone) {
+			s.down("")
+			return err
+		}
+		s.down(err.Error())
+		s.logger.Error("the output takes nothing; it is tried again", "error", err)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(retryEvery):
+			s.turn()
+		}
+	}
+}
+
+func (s *jsonSink) down(why string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case why == "":
+		s.counts.DownSince = time.Time{}
+	case s.counts.Down == "":
+		s.counts.DownSince = time.Now()
+	}
+	if s.counts.Down = why; why != "" {
+		s.counts.Retries++
+	}
+}
+
+func (s *jsonSink) end(ctx context.Context) error {
+	if err := s.live.giveAll(); err != nil {
+		return err
+	}
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	return s.sync(ctx)
+}
+
+// note notes what is open.
+func (s *jsonSink) note() {
+	early := s.live.early
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if early > s.counts.Early {
+		s.logger.Warn("traces were given out early, for --memory holds no more", "traces", early-s.counts.Early)
+	}
+	s.counts.OpenTraces, s.counts.OpenBytes, s.counts.Early = int64(len(s.live.due)), s.live.size, early
+}
+
+func (s *jsonSink) stats(t *TailStats) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := &s.counts
+	t.Delivered, t.Batches, t.Retries = c.Delivered, c.Batches, c.Retries
+	t.OpenTraces, t.OpenBytes, t.Early = c.OpenTraces, c.OpenBytes, c.Early
+	t.Down, t.DownSince = c.Down, c.DownSince
+}
+
+// crowd is holds that keep the checkpoint back.
+type crowd struct {
+	mu    sync.Mutex
+	holds []*follow.Hold
+}
+
+// set is for [follow.Options.Crowded].
+func (c *crowd) set(holds []*follow.Hold) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.holds = holds
+}
+
+func (c *crowd) take() []*follow.Hold {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	holds := c.holds
+	c.holds = nil
+	return holds
+}

@@ -1,0 +1,223 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/tomoscrape/tomoscrape/assemble"
+	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/follow"
+	"github.com/tomoscrape/tomoscrape/trace"
+)
+
+// tailed is logs that are written, and a Tail that follows them into a file.
+type tailed struct {
+	t    require.TestingT
+	dir  string // of the logs
+	out  string
+	opt  TailOptions
+	live LiveOptions
+	tail *Tail
+	stop func()
+}
+
+func newTailed(t require.TestingT, dir string) *tailed {
+	l := &tailed{t: t, dir: filepath.Join(dir, "logs"), out: filepath.Join(dir, "traces.jsonl")}
+	require.NoError(t, os.MkdirAll(l.dir, 0o755))
+	l.opt = TailOptions{Logger: slog.New(slog.DiscardHandler),
+		Follow: follow.Options{Paths: []string{l.dir}, Checkpoint: filepath.Join(dir, "checkpoint"), FromStart: true}}
+	return l
+}
+
+// start starts the Tail, or starts it again.
+func (l *tailed) start() {
+	out, err := export.Append(l.out, nil)
+	require.NoError(l.t, err)
+	l.tail, err = NewJSONTail(l.opt, out, l.live, assemble.Options{})
+	require.NoError(l.t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- l.tail.Run(ctx) }()
+	l.stop = func() {
+		cancel()
+		require.NoError(l.t, <-ended)
+		require.NoError(l.t, out.Close())
+	}
+}
+
+func (l *tailed) write(name string, text []byte) {
+	f, err := os.OpenFile(filepath.Join(l.dir, name), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	require.NoError(l.t, err)
+	_, err = f.Write(text)
+	require.NoError(l.t, err)
+	require.NoError(l.t, f.Close())
+}
+
+// wait waits for something that comes.
+func (l *tailed) wait(what string, there func() bool) {
+	for deadline := time.Now().Add(time.Minute); !there(); time.Sleep(5 * time.Millisecond) {
+		require.False(l.t, time.Now().After(deadline), "waited for %s", what)
+	}
+}
+
+// caughtUp waits until all lines of the logs were read.
+func (l *tailed) caughtUp(bytes int64) {
+	l.wait("all to be read", func() bool { return l.tail.Stats().Bytes >= bytes })
+}
+
+// merged are the traces of files, merged by id, without where they were read.
+func merged(t require.TestingT, paths ...string) (list []trace.Trace) {
+	result, err := Replay(context.Background(), Options{Paths: paths})
+	require.NoError(t, err)
+	defer result.Close()
+	require.Empty(t, ledger(t, result).Unreadable)
+	for tr, err := range result.Traces() {
+		require.NoError(t, err)
+		spans := make([]trace.Span, len(tr.Spans))
+		for i := range tr.Spans {
+			spans[i] = tr.Spans[i].Span
+			spans[i].Origin = nil
+		}
+		bare, _ := assemble.Trace(tr.ID, spans, assemble.Options{})
+		list = append(list, bare)
+	}
+	return list
+}
+
+func spansOf(traces []trace.Trace) (n int) {
+	for i := range traces {
+		n += len(traces[i].Spans)
+	}
+	return n
+}
+
+// Replay is the specification of tail: the same bytes give the same traces, in
+// whatever chunks they come and whatever is rotated and restarted meanwhile.
+func TestTailGivesWhatReplayGives(t *testing.T) {
+	var texts [][]byte
+	folders := []string{"havana", "real-openstack"}
+	for _, folder := range folders {
+		paths, err := filepath.Glob(filepath.Join(logs, folder, "*", "*.log"))
+		require.NoError(t, err)
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			require.NoError(t, err)
+			texts = append(texts, text)
+		}
+	}
+	require.Greater(t, len(texts), 4)
+	checks := flag.Lookup("rapid.checks")
+	if before := checks.Value.String(); before == checks.DefValue { // each takes half a second
+		require.NoError(t, checks.Value.Set("12"))
+		defer func() { require.NoError(t, checks.Value.Set(before)) }()
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		dir, err := os.MkdirTemp("", "tail")
+		require.NoError(t, err)
+		defer os.RemoveAll(dir)
+		l := newTailed(t, dir)
+		l.live = LiveOptions{Settle: time.Millisecond, Idle: time.Duration(rapid.IntRange(1, 500).Draw(t, "idle ms")) * time.Millisecond}
+		chosen := rapid.SliceOfNDistinct(rapid.IntRange(0, len(texts)-1), 2, 4, rapid.ID).Draw(t, "files")
+		whole := filepath.Join(dir, "whole")
+		require.NoError(t, os.Mkdir(whole, 0o755))
+		left := map[int][]byte{}
+		for _, i := range chosen {
+			require.NoError(t, os.WriteFile(filepath.Join(whole, fmt.Sprint(i)+".log"), texts[i], 0o644))
+			left[i] = texts[i]
+		}
+		rotated := map[int]int{}
+		l.start()
+		for n := 0; len(left) > 0; n++ {
+			i := rapid.SampledFrom(chosen).Draw(t, "file")
+			name := fmt.Sprint(i) + ".log"
+			switch what := rapid.IntRange(0, 9).Draw(t, "what"); {
+			case what == 0:
+				l.stop()
+				l.start()
+			case what == 1 && bytes.HasSuffix(texts[i][:len(texts[i])-len(left[i])], []byte("\n")): // who rotates, writes whole lines
+				for k := rotated[i]; k > 0; k-- {
+					require.NoError(t, os.Rename(filepath.Join(l.dir, fmt.Sprint(name, ".", k)), filepath.Join(l.dir, fmt.Sprint(name, ".", k+1))))
+				}
+				require.NoError(t, os.Rename(filepath.Join(l.dir, name), filepath.Join(l.dir, name+".1")))
+				rotated[i]++
+				l.write(name, nil)
+			case left[i] != nil:
+				size := min(len(left[i]), rapid.IntRange(1, 100_000).Draw(t, "bytes"))
+				l.write(name, left[i][:size])
+				if left[i] = left[i][size:]; len(left[i]) == 0 {
+					delete(left, i)
+				}
+			}
+		}
+		want := merged(t, whole)
+		for deadline := time.Now().Add(20 * time.Second); spansOf(merged(t, l.out)) < spansOf(want) && time.Now().Before(deadline); {
+			time.Sleep(20 * time.Millisecond)
+		}
+		l.stop()
+		got := merged(t, l.out)
+		for i := range min(len(want), len(got)) {
+			require.Equal(t, want[i], got[i])
+		}
+		require.Len(t, got, len(want))
+	})
+}
+
+// A record whose pieces stand in two files of a rotation is put together, also
+// over a restart, and nothing of it is acknowledged before.
+func TestTailKeepsPiecesTogether(t *testing.T) {
+	for _, restart := range []bool{false, true} {
+		t.Run(fmt.Sprint("restart ", restart), func(t *testing.T) {
+			l := newTailed(t, t.TempDir())
+			l.live = LiveOptions{Settle: time.Millisecond, Idle: time.Millisecond}
+			line := "2013-04-18 02:02:08.797 1234 INFO tomograph.backends.log [-] Span(trace_id=7, parent_id=None, id=1, name='x', notes=[])"
+			first := "2026-03-01T07:59:59.6Z stdout P " + line[:90] + "\n"
+			second := "2026-03-01T07:59:59.6Z stdout F " + line[90:] + "\n"
+			l.write("x.log", []byte(first))
+			l.start()
+			l.caughtUp(int64(len(first)))
+			require.Zero(t, l.tail.Stats().Families[0].Mark)
+			if restart {
+				l.stop()
+			}
+			require.NoError(t, os.Rename(filepath.Join(l.dir, "x.log"), filepath.Join(l.dir, "x.log.1")))
+			l.write("x.log", []byte(second))
+			if restart {
+				l.start()
+			}
+			l.wait("the trace", func() bool { return l.tail.Stats().Delivered == 1 })
+			l.stop()
+			text, err := os.ReadFile(l.out)
+			require.NoError(t, err)
+			require.Equal(t, 1, bytes.Count(text, []byte("\n")))
+			require.NotContains(t, string(text), "truncated")
+			require.Contains(t, string(text), `"name":"x"`)
+		})
+	}
+}
+
+// The same span in two logs goes out once.
+func TestTailKnowsASpanAgain(t *testing.T) {
+	l := newTailed(t, t.TempDir())
+	l.live = LiveOptions{Settle: time.Millisecond, Idle: time.Millisecond}
+	line := "2013-04-18 02:02:08.797 1234 INFO tomograph.backends.log [-] Span(trace_id=7, parent_id=None, id=1, name='x', notes=[])\n"
+	l.write("a.log", []byte(line))
+	l.write("b.log", []byte(strings.Replace(line, "1234", "4321", 1)))
+	l.start()
+	l.caughtUp(int64(2 * len(line)))
+	l.stop()
+	s := l.tail.Stats()
+	require.EqualValues(t, 2, s.Parsed)
+	require.EqualValues(t, 1, s.Repeated)
+	require.EqualValues(t, 1, s.Delivered)
+}

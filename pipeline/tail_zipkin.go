@@ -1,0 +1,112 @@
+package pipeline
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/follow"
+	"github.com/tomoscrape/tomoscrape/trace"
+)
+
+// zipkinSink delivers each span at once.
+type zipkinSink struct {
+	zipkin  *export.Zipkin
+	decoder decoder
+	in      chan export.Item
+	stop    context.CancelCauseFunc
+	ended   chan struct{}
+	err     error // why it ended, once it has
+	turn    func()
+
+	delivered, quarantined atomic.Int64
+}
+
+// NewZipkinTail makes a Tail that delivers to Zipkin. Its errors are those of
+// [follow.Open].
+func NewZipkinTail(opt TailOptions, z *export.Zipkin) (*Tail, error) {
+	n := &names{}
+	s := &zipkinSink{zipkin: z, decoder: decoder{names: n}, in: make(chan export.Item, 256), ended: make(chan struct{})}
+	t, err := newTail(opt, s, n)
+	if err != nil {
+		return nil, err
+	}
+	s.turn = t.turn
+	var ctx context.Context
+	ctx, s.stop = context.WithCancelCause(context.Background())
+	go func() {
+		defer close(s.ended)
+		s.err = z.Stream(ctx, s.in, s.done)
+	}()
+	return t, nil
+}
+
+// done is told what became of a span.
+func (s *zipkinSink) done(item export.Item, o export.Outcome) {
+	if o == export.Delivered {
+		s.delivered.Add(1)
+	} else {
+		s.quarantined.Add(1)
+	}
+	for _, h := range item.Token.([]*follow.Hold) {
+		h.Done()
+	}
+}
+
+func (s *zipkinSink) add(ctx context.Context, _ key, record []byte, holds []*follow.Hold) error {
+	node := &trace.Node{Parent: -1}
+	if err := s.decoder.record(string(record), &node.Span); err != nil {
+		return err
+	}
+	item := export.Item{Node: node, Token: holds}
+	for {
+		select {
+		case s.in <- item:
+			return nil
+		default:
+		}
+		wait, cancel := context.WithTimeout(ctx, tickEvery)
+		select {
+		case s.in <- item:
+			cancel()
+			return nil
+		case <-s.ended:
+			cancel()
+			return s.err
+		case <-wait.Done():
+			cancel()
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			s.turn()
+		}
+	}
+}
+
+func (s *zipkinSink) tick(context.Context) error {
+	select {
+	case <-s.ended:
+		return s.err
+	default:
+		return nil
+	}
+}
+
+func (s *zipkinSink) end(ctx context.Context) error {
+	close(s.in)
+	select {
+	case <-s.ended:
+	case <-ctx.Done():
+		s.stop(context.Cause(ctx))
+		<-s.ended
+	}
+	return s.err
+}
+
+func (s *zipkinSink) stats(t *TailStats) {
+	r := s.zipkin.Report()
+	t.Delivered, t.Quarantined, t.Batches, t.Retries = s.delivered.Load(), s.quarantined.Load(), r.Batches, r.Retried
+	if outage, out := s.zipkin.Outage(); out {
+		t.Down, t.DownSince = outage.Cause, outage.Since
+	}
+}
