@@ -85,7 +85,7 @@ func bench() error {
 		return err
 	}
 	results.Machine = thisMachine()
-	for _, step := range []func() error{w.goBenchmarks, w.comparisons, w.growth, w.memory} {
+	for _, step := range []func() error{w.goBenchmarks, w.comparisons, w.growth, w.memory, w.tail} {
 		if err := step(); err != nil {
 			return err
 		}

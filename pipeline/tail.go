@@ -82,6 +82,7 @@ type stream struct {
 	block      *follow.Block
 	base       int64
 	end        int64 // of all that was fed
+	final      bool  // its last line has no newline, and will get none
 	fed        time.Time
 	held       map[int64]heldLine // by the offset for the Reader
 }
@@ -180,7 +181,7 @@ func (t *Tail) take(ctx context.Context, b *follow.Block) error {
 	defer t.mu.Unlock()
 	t.turn()
 	s := t.streams[b.Family]
-	if s != nil && !b.Continues {
+	if s != nil && (!b.Continues || s.final) { // nobody knows the end of a line without one
 		if err := t.flush(ctx, s); err != nil {
 			return err
 		}
@@ -198,6 +199,7 @@ func (t *Tail) take(ctx context.Context, b *follow.Block) error {
 	s.block = b
 	s.reader.FeedBlock(b.Data, b.Line, s.base+b.Offset)
 	s.end = s.base + b.Offset + int64(len(b.Data))
+	s.final = b.Final
 	t.hold(s)
 	s.block = nil
 	s.fed = time.Now()
