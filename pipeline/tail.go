@@ -26,10 +26,11 @@ import (
 // of one does not stall another: reading and parsing are cheap.
 
 const (
-	tickEvery  = 100 * time.Millisecond
-	lineAge    = 10 * time.Second // a record whose rest does not come for so long is taken as it is
-	remembered = 100_000          // spans that are known again when another file has them, too
-	drainTime  = 2 * time.Second  // for the output to take what it has, in the end
+	tickEvery   = 100 * time.Millisecond
+	lineAge     = 10 * time.Second // a record whose rest does not come for so long is taken as it is
+	forgetAfter = 10 * time.Minute // a Reader that nothing was fed to
+	remembered  = 100_000          // spans that are known again when another file has them, too
+	drainTime   = 2 * time.Second  // for the output to take what it has, in the end
 )
 
 // TailOptions say what is followed.
@@ -298,9 +299,12 @@ func (t *Tail) tick(ctx context.Context) error {
 	// While the output blocked, nobody read what may have come.
 	blocked := now.Sub(t.Turning()) > 10*tickEvery
 	t.turn()
-	for _, s := range t.streams {
+	for family, s := range t.streams {
 		switch {
 		case len(s.held) == 0:
+			if now.Sub(s.fed) > forgetAfter {
+				delete(t.streams, family) // it is back with its next line
+			}
 		case blocked:
 			s.fed = now
 		case now.Sub(s.fed) > lineAge:
