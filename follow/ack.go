@@ -123,7 +123,7 @@ func (a *acks) position() position {
 	}
 	p.ranges = union(p.ranges, a.old, p.mark)
 	if n := len(p.ranges); n > maxRanges {
-		end := p.ranges[n-maxRanges].start
+		end := p.ranges[n-maxRanges-1].start
 		for _, h := range a.holds {
 			if h.start < end {
 				p.crowded = append(p.crowded, h)
