@@ -58,6 +58,7 @@ func (f *Follower) save() error {
 		f.counts.CheckpointErrors++
 	} else {
 		f.counts.Checkpoints++
+		f.counts.LastCheckpoint = f.now()
 	}
 	f.mu.Unlock()
 	if len(crowded) > 0 && f.opt.Crowded != nil {

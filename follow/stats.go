@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"time"
 )
 
 const maxLosses = 100 // that are kept by name
@@ -22,6 +23,7 @@ type Counts struct {
 	LostBytes        int64
 	Checkpoints      int64 // written
 	CheckpointErrors int64
+	LastCheckpoint   time.Time // when it was written, zero if it was not
 	Losses           []Loss // the last 100
 }
 

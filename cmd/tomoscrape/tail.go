@@ -395,7 +395,7 @@ func (j *tailJob) outputs() []monitor.Output {
 			Delivered: s.Delivered, Quarantined: s.Quarantined, Batches: s.Batches, Retries: s.Retries,
 			OpenTraces: s.OpenTraces, OpenTraceBytes: s.OpenBytes, EarlyTraces: s.Early,
 			Truncations: s.Truncations, LostGenerations: s.Lost, LostBytes: s.LostBytes, LongLines: s.LongLines,
-			Checkpoints: s.Checkpoints, CheckpointErrors: s.CheckpointErrors,
+			Checkpoints: s.Checkpoints, CheckpointErrors: s.CheckpointErrors, LastCheckpoint: s.LastCheckpoint,
 			Up: s.Down == "", Reason: s.Down, Since: s.DownSince}
 		for _, f := range s.Families {
 			o.Files = append(o.Files, monitor.File{Path: f.Path, Offset: f.Offset, Lag: f.Lag, Unacked: f.Unacked,
