@@ -24,7 +24,7 @@ type Counts struct {
 	Checkpoints      int64 // written
 	CheckpointErrors int64
 	LastCheckpoint   time.Time // when it was written, zero if it was not
-	Losses           []Loss // the last 100
+	Losses           []Loss    // the last 100
 }
 
 // Loss is what is lost for certain of a generation.
