@@ -271,8 +271,8 @@ func (t *Tail) span(ctx context.Context, s *stream, r *parser.Result) error {
 		return nil
 	}
 	if c := r.Complaint; c != nil {
-		t.opt.Logger.Warn("a span line did not parse whole", "kind", string(c.Kind), "file", c.File, "line", c.Line, "column", c.Column,
-			"reason", c.Reason, "expected", c.Expected, "cause", c.Reason)
+		t.opt.Logger.Warn("a span line did not parse whole: "+c.Reason, "kind", string(c.Kind), "file", c.File, "line", c.Line, "column", c.Column,
+			"expected", c.Expected)
 	}
 	if !r.HasSpan {
 		return nil

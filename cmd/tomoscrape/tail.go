@@ -307,6 +307,9 @@ func (j *tailJob) runAll(ctx context.Context, listener net.Listener) error {
 	go func() { group.Wait(); close(ended) }()
 	following := fmt.Sprintf("following %d logs", len(j.tails[0].Stats().Families))
 	j.tell(monitor.NotifyReady(following))
+	for _, t := range j.tails {
+		j.logger.Info("following", "output", t.name, "logs", len(t.Stats().Families))
+	}
 	stopping := ctx.Done()
 	for {
 		select {
@@ -320,6 +323,11 @@ func (j *tailJob) runAll(ctx context.Context, listener net.Listener) error {
 			stopping = nil
 			j.tell(monitor.NotifyStopping("delivering what was read"))
 		case <-ended:
+			for _, t := range j.tails {
+				s := t.Stats()
+				j.logger.Info("ended", "output", t.name, "lines", s.Counts.Lines, "spans", s.Parsed+s.Salvaged-s.Repeated, "delivered", s.Delivered,
+					"quarantined", s.Quarantined, "salvaged", s.Salvaged, "rejected", s.Rejected, "lost_logs", s.Lost)
+			}
 			if j.verify && j.zipkin != nil {
 				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 				j.readBack(last)
