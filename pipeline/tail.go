@@ -71,7 +71,9 @@ type Tail struct {
 	counted parser.Counts
 	counts  atomic.Pointer[parser.Counts] // a copy of counted
 	again   atomic.Int64                  // spans that came a second time
-	turned  atomic.Int64                  // Unix nanoseconds
+
+	unreadable atomic.Int64 // lines
+	turned     atomic.Int64 // Unix nanoseconds
 }
 
 // stream is the lines of one family, in the order in which they were written.
@@ -254,6 +256,7 @@ func (t *Tail) output(ctx context.Context, s *stream) parser.Output {
 			}
 		},
 		Lost: func(at parser.Place, reason string) {
+			t.unreadable.Add(1)
 			t.opt.Logger.Warn("a line could not be read", "file", at.File, "line", at.Line, "reason", reason)
 		},
 	}
@@ -341,6 +344,7 @@ func (t *Tail) count(s *stream) {
 type TailStats struct {
 	follow.Stats
 	parser.Counts
+	Unreadable  int64 // lines whose text is not there, such as the journal's null
 	Repeated    int64 // spans that came again from another file
 	Delivered   int64 // spans
 	Quarantined int64 // spans
@@ -355,7 +359,7 @@ type TailStats struct {
 
 // Stats says what was done so far. It may be called at any time.
 func (t *Tail) Stats() TailStats {
-	s := TailStats{Stats: t.follower.Stats(), Counts: *t.counts.Load(), Repeated: t.again.Load()}
+	s := TailStats{Stats: t.follower.Stats(), Counts: *t.counts.Load(), Repeated: t.again.Load(), Unreadable: t.unreadable.Load()}
 	t.sink.stats(&s)
 	return s
 }

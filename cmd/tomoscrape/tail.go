@@ -326,7 +326,7 @@ func (j *tailJob) runAll(ctx context.Context, listener net.Listener) error {
 			for _, t := range j.tails {
 				s := t.Stats()
 				j.logger.Info("ended", "output", t.name, "lines", s.Counts.Lines, "spans", s.Parsed+s.Salvaged-s.Repeated, "delivered", s.Delivered,
-					"quarantined", s.Quarantined, "salvaged", s.Salvaged, "rejected", s.Rejected, "lost_logs", s.Lost)
+					"quarantined", s.Quarantined, "salvaged", s.Salvaged, "rejected", s.Rejected, "unreadable", s.Unreadable, "lost_logs", s.Lost)
 			}
 			if j.verify && j.zipkin != nil {
 				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -380,7 +380,7 @@ func (j *tailJob) readBack(ctx context.Context) {
 func (j *tailJob) partlyRead() bool {
 	return slices.ContainsFunc(j.tails, func(t namedTail) bool {
 		s := t.Stats()
-		return s.Salvaged+s.Rejected+s.Lost+s.LongLines > 0
+		return s.Salvaged+s.Rejected+s.Unreadable+s.Lost+s.LongLines > 0
 	})
 }
 
@@ -398,7 +398,7 @@ func (j *tailJob) outputs() []monitor.Output {
 	for i, t := range j.tails {
 		s := t.Stats()
 		o := monitor.Output{Name: t.name,
-			Bytes: s.Bytes, Lines: s.Counts.Lines, ReadErrors: s.ReadErrors, Refused: s.Refused,
+			Bytes: s.Bytes, Lines: s.Counts.Lines, ReadErrors: s.ReadErrors + s.Unreadable, Refused: s.Refused,
 			Spans: s.Parsed + s.Salvaged - s.Repeated, Salvaged: s.Salvaged, Rejected: s.Rejected, Mentions: s.Mentions, Duplicates: s.Repeated,
 			Delivered: s.Delivered, Quarantined: s.Quarantined, Batches: s.Batches, Retries: s.Retries,
 			OpenTraces: s.OpenTraces, OpenTraceBytes: s.OpenBytes, EarlyTraces: s.Early,
