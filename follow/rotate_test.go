@@ -117,6 +117,27 @@ func TestTheOldFileIsWrittenToLate(t *testing.T) {
 	require.Equal(t, []string{"x.log@0 line 1", "x.log@0 line 1 continues", "x.log.1@4 line 2", "x.log.1@9 line 3 continues"}, b.out.blocks)
 }
 
+// A day of nothing, then a line: it arrives, also after a rotation in the night.
+func TestADayOfNothing(t *testing.T) {
+	b := newBench(t, Options{FromStart: true})
+	b.write("x.log", "one\n")
+	b.open()
+	b.step(time.Second)
+	for range 24 * 60 {
+		b.step(time.Minute)
+	}
+	b.write("x.log", "two\n")
+	b.step(time.Second)
+	b.rename("x.log", "x.log.1")
+	b.write("x.log", "")
+	for range 24 * 60 {
+		b.step(time.Minute)
+	}
+	b.write("x.log", "three\n")
+	b.step(time.Second)
+	b.want("one", "two", "three")
+}
+
 func TestGrownOverTheOldOffsetAfterCopytruncate(t *testing.T) {
 	b := newBench(t, Options{FromStart: true})
 	text, want := lines(0, 100)

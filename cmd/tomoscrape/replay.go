@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"net/url"
 	"os"
 	"time"
 
@@ -94,15 +95,21 @@ func prepareZipkin(j *job) error {
 	if j.quarantine == "-" {
 		return &usageError{err: errors.New("--quarantine needs a file: standard output is for traces")}
 	}
-	if j.hosts == "" {
-		return nil
+	if j.hosts != "" {
+		hosts, err := readHosts(j.hosts)
+		if err != nil {
+			return &usageError{err: fmt.Errorf("--hosts %s: %w", j.hosts, err)}
+		}
+		j.hostAddresses = hosts
 	}
-	hosts, err := readHosts(j.hosts)
+	if address, err := url.Parse(j.zipkin); err == nil && address.User != nil && j.given["zipkin"] {
+		j.message("what stands before the @ of --zipkin can be seen in the list of processes; $" + export.ZipkinAuthVariable + " and --zipkin-auth-file keep it to themselves")
+	}
+	z, err := export.NewZipkin(j.zipkinOptions(0)) // are certificates and credentials there?
 	if err != nil {
-		return &usageError{err: fmt.Errorf("--hosts %s: %w", j.hosts, err)}
+		return &usageError{err: err}
 	}
-	j.hostAddresses = hosts
-	return nil
+	return z.Close()
 }
 
 func readHosts(path string) (zipkin.Hosts, error) {
