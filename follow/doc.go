@@ -41,7 +41,8 @@
 // Limits. Between the copy and the truncation of copytruncate lines can be lost
 // that nobody could read; each truncation is counted. Two files of a family with
 // the same first 1,024 bytes are taken for one content. nxadm/tail ends the
-// process when fstat of an open file fails with EIO or ESTALE, and keeps a line
-// whole in memory until its end; it is used only for a few files that are read
-// nearly to their end and grow by little, and can be turned off (Options.Tails).
+// process when fstat of an open file fails with EIO or ESTALE. It is used only for
+// a few files that are read nearly to their end and grow by little, and its file is
+// closed under it when one grows by more, since it keeps a line of any length in
+// memory; it can be turned off (Options.Tails).
 package follow

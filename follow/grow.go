@@ -3,6 +3,8 @@ package follow
 import (
 	"fmt"
 	"log/slog"
+	"os"
+	"reflect"
 	"sync"
 	"time"
 
@@ -25,6 +27,7 @@ var setPoll = sync.OnceFunc(func() { watch.POLL_DURATION = growPoll })
 // block reader goes on at the generation's offset.
 type grower struct {
 	tail *tail.Tail
+	file *os.File // the tail's own, nil if it is not known
 	stop chan struct{}
 	room chan struct{} // a batch was taken
 	gone chan struct{} // the tail has ended
@@ -62,7 +65,7 @@ func (f *Follower) startGrower(g *Generation) {
 		g.untailed = true
 		return
 	}
-	w := &grower{tail: t, stop: make(chan struct{}), room: make(chan struct{}, 1), gone: make(chan struct{}), start: g.offset, end: g.offset}
+	w := &grower{tail: t, file: fileOf(t), stop: make(chan struct{}), room: make(chan struct{}, 1), gone: make(chan struct{}), start: g.offset, end: g.offset}
 	g.grower = w
 	f.growers++
 	f.tails.Go(func() {
@@ -70,6 +73,16 @@ func (f *Follower) startGrower(g *Generation) {
 		w.pump(f.opt.MaxLine, func() { f.ready(g.family) })
 		w.tail.Wait()
 	})
+}
+
+// fileOf is the file that a tail reads. The library has no other way to end a read
+// in the middle of a line, and would keep a line of any length in memory.
+func fileOf(t *tail.Tail) *os.File {
+	field := reflect.ValueOf(t).Elem().FieldByName("file")
+	if !field.IsValid() || field.Type() != reflect.TypeFor[*os.File]() {
+		return nil
+	}
+	return *(**os.File)(field.Addr().UnsafePointer())
 }
 
 // ended tells whether a grower that was stopped has ended: one at a time may have
@@ -94,6 +107,9 @@ func (f *Follower) stopGrower(g *Generation) {
 	}
 	close(g.grower.stop)
 	g.grower.tail.Kill(nil)
+	if g.grower.file != nil {
+		g.grower.file.Close() // also in the middle of a line it reads no further
+	}
 	g.stopped, g.grower = g.grower, nil
 	f.growers--
 	g.scanned = g.offset

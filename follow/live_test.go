@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nxadm/tail"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tomoscrape/tomoscrape/source"
@@ -290,4 +291,20 @@ func wantAll(t *testing.T, b *bench, n int) {
 		case <-time.After(100 * time.Millisecond):
 		}
 	}
+}
+
+// The file that nxadm/tail reads is known, so that it can be ended in the middle
+// of a line.
+func TestFileOfATail(t *testing.T) {
+	setPoll()
+	path := filepath.Join(t.TempDir(), "x.log")
+	require.NoError(t, os.WriteFile(path, []byte("one\n"), 0o600))
+	follower, err := tail.TailFile(path, tail.Config{Follow: true, Poll: true, MustExist: true, CompleteLines: true, Logger: tail.DiscardingLogger})
+	require.NoError(t, err)
+	file := fileOf(follower)
+	require.NotNil(t, file)
+	require.Equal(t, "one", (<-follower.Lines).Text)
+	follower.Kill(nil)
+	require.NoError(t, file.Close())
+	_ = follower.Wait()
 }
