@@ -10,7 +10,7 @@ build:
 	$(GO) build -o tomoscrape ./cmd/tomoscrape
 
 test: check fuzz
-	$(GO) test -race -timeout 30m ./...
+	$(GO) test -race -count=1 -timeout 30m ./...
 
 check: setup
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then \
