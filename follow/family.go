@@ -116,11 +116,15 @@ const (
 )
 
 // matchIn finds the generation of a family that content belongs to: of those that
-// have its head the one that waits for it.
-func (fam *Family) matchIn(b []byte, st status, packed bool) (*Generation, match) {
+// have its head the one that waits for it. What has the log's own name is no copy
+// of a file that is open: services may begin every file with the same banner.
+func (fam *Family) matchIn(b []byte, st status, packed, active bool) (*Generation, match) {
 	var found *Generation
 	how := foreign
 	for _, g := range slices.Backward(fam.generations) {
+		if active && g.file != nil {
+			continue
+		}
 		switch own := g.file != nil && g.state == following; {
 		case g.head.begins(b):
 			if own && !packed && st.size > g.last.size && !g.packed && len(b) > g.head.length {

@@ -117,6 +117,26 @@ func TestTheOldFileIsWrittenToLate(t *testing.T) {
 	require.Equal(t, []string{"x.log@0 line 1", "x.log@0 line 1 continues", "x.log.1@4 line 2", "x.log.1@9 line 3 continues"}, b.out.blocks)
 }
 
+// Services may begin every file with the same lines.
+func TestTheSameBannerInEveryFile(t *testing.T) {
+	b := newBench(t, Options{FromStart: true})
+	banner := strings.Repeat("=", 2000) + "\n"
+	b.write("x.log", banner+"one\n")
+	b.open()
+	b.step(time.Second)
+	want := []string{banner[:2000], "one"}
+	for i, line := range []string{"two", "three"} {
+		if i > 0 {
+			b.rename("x.log.1", "x.log.2")
+		}
+		b.rename("x.log", "x.log.1")
+		b.write("x.log", banner+line+"\n")
+		b.step(time.Second)
+		want = append(want, banner[:2000], line)
+	}
+	b.want(want...)
+}
+
 // A day of nothing, then a line: it arrives, also after a rotation in the night.
 func TestADayOfNothing(t *testing.T) {
 	b := newBench(t, Options{FromStart: true})

@@ -313,7 +313,7 @@ func (f *Follower) examine(e *entry, now time.Time) (news bool) {
 			file.Close()
 			return false
 		}
-		if g, how := fam.matchIn(b, st, packed); how != foreign {
+		if g, how := fam.matchIn(b, st, packed, e.active); how != foreign {
 			g.seenNow(now)
 			f.matched(g, how, e, file, st, packed, v, now)
 			return false

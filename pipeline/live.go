@@ -32,11 +32,10 @@ type LiveOptions struct {
 
 // live holds the traces that are open, and those that were given out of late.
 type live struct {
-	opt     LiveOptions
-	maker   *maker
-	write   func(*trace.Trace)   // a trace that is given out
-	settled func([]*follow.Hold) // the lines of its spans
-	clock   func() time.Time
+	opt   LiveOptions
+	maker *maker
+	out   func(*trace.Trace, []*follow.Hold) error // takes a trace that is given out, and the lines of its spans
+	clock func() time.Time
 
 	traces map[trace.ID]*liveTrace
 	due    liveHeap   // open ones
@@ -62,15 +61,18 @@ type liveTrace struct {
 	until       time.Time     // it is kept
 }
 
-// liveCost is what a span takes beside its record, about.
-const liveCost = 160
+// What a span takes beside its record, and a trace beside its spans, about.
+const (
+	liveSpanCost  = 200
+	liveTraceCost = 700
+)
 
-func newLive(opt LiveOptions, m *making, write func(*trace.Trace), settled func([]*follow.Hold)) *live {
+func newLive(opt LiveOptions, m *making, out func(*trace.Trace, []*follow.Hold) error) *live {
 	setDefault(&opt.Settle, 2*time.Second)
 	setDefault(&opt.Idle, time.Minute)
 	setDefault(&opt.Longest, 10*time.Minute)
 	setDefault(&opt.Memory, DefaultMemory)
-	return &live{opt: opt, maker: m.maker(), write: write, settled: settled, clock: time.Now, traces: map[trace.ID]*liveTrace{}, kept: list.New()}
+	return &live{opt: opt, maker: m.maker(), out: out, clock: time.Now, traces: map[trace.ID]*liveTrace{}, kept: list.New()}
 }
 
 // now is the clock and what the log is ahead of it.
@@ -82,14 +84,15 @@ func (l *live) add(k key, record []byte, holds []*follow.Hold) error {
 	now := l.now()
 	t := l.traces[k.id]
 	if t == nil {
-		t = &liveTrace{id: k.id, index: -1, first: now}
+		t = &liveTrace{id: k.id, index: -1, first: now, size: liveTraceCost}
+		l.size += t.size
 		l.traces[k.id] = t
 	} else if t.kept != nil {
 		l.kept.Remove(t.kept)
 		t.kept, t.first = nil, now
 	}
 	t.text = appendRecord(t.text, record)
-	size := int64(recordLength+len(record)) + liveCost
+	size := int64(recordLength+len(record)) + liveSpanCost
 	t.size += size
 	l.size += size
 	t.holds = append(t.holds, holds...)
@@ -155,8 +158,7 @@ func (l *live) isDue(t *liveTrace, now time.Time) error {
 		l.schedule(t, idle)
 		return nil
 	}
-	l.give(t, &made, now)
-	return nil
+	return l.give(t, &made, now)
 }
 
 func (l *live) make(t *liveTrace) (trace.Trace, error) {
@@ -166,15 +168,15 @@ func (l *live) make(t *liveTrace) (trace.Trace, error) {
 }
 
 // give gives a trace out, and keeps it for spans that are late.
-func (l *live) give(t *liveTrace, made *trace.Trace, now time.Time) {
-	l.write(made)
-	l.settled(t.holds)
+func (l *live) give(t *liveTrace, made *trace.Trace, now time.Time) error {
+	holds := t.holds
 	t.holds = nil
 	if t.index >= 0 {
 		heap.Remove(&l.due, t.index)
 	}
 	t.until = now.Add(l.opt.Longest)
 	t.kept = l.kept.PushBack(t)
+	return l.out(made, holds)
 }
 
 // forget forgets a trace that was given out.
@@ -204,8 +206,7 @@ func (l *live) giveEarly(t *liveTrace) error {
 		return err
 	}
 	l.early++
-	l.give(t, &made, l.now())
-	return nil
+	return l.give(t, &made, l.now())
 }
 
 // giveHolders gives out the traces that have some of these holds.
@@ -235,7 +236,9 @@ func (l *live) giveAll() error {
 		if err != nil {
 			return err
 		}
-		l.give(t, &made, l.now())
+		if err := l.give(t, &made, l.now()); err != nil {
+			return err
+		}
 	}
 	return nil
 }

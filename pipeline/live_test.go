@@ -23,13 +23,14 @@ func newLiveTest(t *testing.T, opt LiveOptions) *liveTest {
 	l := &liveTest{t: t, at: time.Unix(1_700_000_000, 0)}
 	n := &names{}
 	l.e = encoder{names: n}
-	l.live = newLive(opt, &making{names: n}, func(made *trace.Trace) {
+	l.live = newLive(opt, &making{names: n}, func(made *trace.Trace, _ []*follow.Hold) error {
 		spans := make([]trace.Node, len(made.Spans))
 		for i := range spans {
 			spans[i] = trace.Node{Span: made.Spans[i].Span.Clone(), Parent: made.Spans[i].Parent}
 		}
 		l.given = append(l.given, trace.Trace{ID: made.ID, Spans: spans, Problems: made.Problems})
-	}, func([]*follow.Hold) {})
+		return nil
+	})
 	l.clock = func() time.Time { return l.at }
 	return l
 }
@@ -114,10 +115,10 @@ func TestLiveTraces(t *testing.T) {
 		require.Equal(t, [][2]int{{3, 2}, {4, 1}}, l.after(2*time.Second))
 	})
 	t.Run("memory", func(t *testing.T) {
-		l := newLiveTest(t, LiveOptions{Memory: 2000})
+		l := newLiveTest(t, LiveOptions{Memory: 5000})
 		for id := range uint64(100) {
 			l.span(id+1, 2, 1, 0)
-			require.LessOrEqual(t, l.size, int64(2000))
+			require.LessOrEqual(t, l.size, int64(5000))
 		}
 		require.EqualValues(t, 100-len(l.due), l.early)
 		require.Equal(t, [2]int{1, 1}, l.after(0)[0])

@@ -29,6 +29,8 @@ type jsonSink struct {
 	logger *slog.Logger
 	turn   func()
 
+	ctx context.Context // of the call that is under way
+
 	text    []byte         // not written yet
 	waiting []*follow.Hold // of text
 	written []*follow.Hold // not on the disk yet
@@ -44,7 +46,7 @@ type jsonSink struct {
 func NewJSONTail(opt TailOptions, out *export.Appender, how LiveOptions, a assemble.Options) (*Tail, error) {
 	n := &names{}
 	s := &jsonSink{out: out, logger: opt.Logger, synced: time.Now()}
-	s.live = newLive(how, &making{opt: a, names: n}, s.write, func(holds []*follow.Hold) { s.waiting = append(s.waiting, holds...) })
+	s.live = newLive(how, &making{opt: a, names: n}, s.write)
 	opt.Follow.Crowded = s.crowd.set
 	t, err := newTail(opt, s, n)
 	if err == nil {
@@ -53,22 +55,23 @@ func NewJSONTail(opt TailOptions, out *export.Appender, how LiveOptions, a assem
 	return t, err
 }
 
-func (s *jsonSink) write(t *trace.Trace) {
+// write takes a trace that is given out.
+func (s *jsonSink) write(t *trace.Trace, holds []*follow.Hold) error {
 	s.text = append(tracejson.Append(s.text, t), '\n')
-	s.spans += int64(len(t.Spans))
+	s.waiting = append(s.waiting, holds...)
+	if s.spans += int64(len(t.Spans)); len(s.text) < jsonBuffer {
+		return nil
+	}
+	return s.flush(s.ctx)
 }
 
 func (s *jsonSink) add(ctx context.Context, k key, record []byte, holds []*follow.Hold) error {
-	if err := s.live.add(k, record, holds); err != nil {
-		return err
-	}
-	if len(s.text) < jsonBuffer {
-		return nil
-	}
-	return s.flush(ctx)
+	s.ctx = ctx
+	return s.live.add(k, record, holds)
 }
 
 func (s *jsonSink) tick(ctx context.Context) error {
+	s.ctx = ctx
 	if err := s.live.giveHolders(s.crowd.take()); err != nil {
 		return err
 	}
@@ -81,6 +84,9 @@ func (s *jsonSink) tick(ctx context.Context) error {
 // flush writes what is due, and waits for room if there is none.
 func (s *jsonSink) flush(ctx context.Context) error {
 	defer s.note()
+	if err := context.Cause(ctx); err != nil {
+		return err
+	}
 	if len(s.text) > 0 {
 		if err := s.insist(ctx, func() error { return s.out.Write(s.text) }); err != nil {
 			return err
@@ -146,6 +152,7 @@ func (s *jsonSink) down(why string) {
 }
 
 func (s *jsonSink) end(ctx context.Context) error {
+	s.ctx = ctx
 	if err := s.live.giveAll(); err != nil {
 		return err
 	}

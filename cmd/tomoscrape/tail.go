@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -108,6 +109,9 @@ func (j *tailJob) follow(ctx context.Context) error {
 			return &usageError{err: err}
 		}
 	}
+	before := debug.SetMemoryLimit(-1)
+	debug.SetMemoryLimit(min(before, collectAbove(j.memory)))
+	defer debug.SetMemoryLimit(before)
 	if err = j.open(); err == nil {
 		err = j.runAll(ctx, listener)
 	} else if listener != nil {
