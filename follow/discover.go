@@ -260,7 +260,7 @@ func (f *Follower) refuse(path string, err error) {
 		return
 	}
 	f.counts.Refused++
-	f.log.Warn("cannot be followed; it is tried again", "path", path, "reason", reason)
+	f.log.Warn("cannot be followed, it is tried again: "+path, "path", path, "reason", reason)
 }
 
 // accept says that a path that was refused is followed.

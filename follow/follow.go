@@ -355,7 +355,7 @@ func (f *Follower) lose(g *Generation, bytes int64, reason string) {
 	f.counts.Lost++
 	f.counts.LostBytes += bytes
 	f.counts.noteLoss(Loss{Path: g.Name(), Head: g.head.String(), Offset: g.offset, Bytes: bytes, Reason: reason})
-	f.log.Error("lines were lost", "path", g.Name(), "head", g.head.String(), "offset", g.offset, "bytes", bytes, "reason", reason)
+	f.log.Error("lines were lost: "+g.Name(), "path", g.Name(), "head", g.head.String(), "offset", g.offset, "bytes", bytes, "reason", reason)
 }
 
 // tidyFinished closes and forgets a finished generation whose file is gone; idle

@@ -349,7 +349,7 @@ func (f *Follower) passOver(j *job, end int64) error {
 
 // skipTo moves a generation over a line that is too long.
 func (f *Follower) skipTo(g *Generation, end int64) {
-	f.log.Warn("a line was passed over: it is too long", "path", g.Name(), "line", g.line+1, "offset", g.offset, "bytes", end-g.offset, "longest", f.opt.MaxLine)
+	f.log.Warn("a line was passed over, it is too long: "+g.Name(), "path", g.Name(), "line", g.line+1, "offset", g.offset, "bytes", end-g.offset, "longest", f.opt.MaxLine)
 	f.counts.LongLines++
 	f.advance(g, end, 1, false, 0)
 	f.counts.Lines--
@@ -397,7 +397,7 @@ func (f *Follower) failing(g *Generation, err error) {
 	if g.failing.IsZero() {
 		g.failing = now
 		f.counts.ReadErrors++
-		f.log.Error("reading failed; it is tried again", "path", g.Name(), "offset", g.offset, "reason", plain(err))
+		f.log.Error("reading failed, it is tried again: "+g.Name(), "path", g.Name(), "offset", g.offset, "reason", plain(err))
 	}
 	g.retry = now.Add(retryWait)
 }
