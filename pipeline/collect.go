@@ -31,7 +31,7 @@ func (c *collector) add(record []byte) {
 	k, _ := c.d.keyOf(borrowed(record)) // it was just made
 	c.moved = c.moved || k.moved
 	if c.spill != nil {
-		c.check(c.spill.add(k, record))
+		c.check(c.spill.add(k, borrowed(record)))
 		return
 	}
 	// A trace that takes much of the limit when it is made is no matter for
@@ -49,7 +49,7 @@ func (c *collector) empty() error {
 		for text := borrowed(chunk); text != ""; {
 			record, rest, _ := cutRecord(text) // it was put there just so
 			k, _ := c.d.keyOf(record)
-			if err := c.spill.add(k, unsafe.Slice(unsafe.StringData(record), len(record))); err != nil {
+			if err := c.spill.add(k, record); err != nil {
 				return err
 			}
 			text = rest

@@ -131,7 +131,7 @@ func (b *bundle) texts(yield func(string) bool) {
 const recordLength = 8
 
 // appendRecord appends a record behind its length.
-func appendRecord(dst, record []byte) []byte {
+func appendRecord[T string | []byte](dst []byte, record T) []byte {
 	return append(binary.LittleEndian.AppendUint64(dst, uint64(len(record))), record...)
 }
 

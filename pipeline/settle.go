@@ -8,7 +8,6 @@ import (
 	"runtime"
 	"runtime/debug"
 	"sync"
-	"unsafe"
 
 	"github.com/tomoscrape/tomoscrape/query"
 )
@@ -152,7 +151,7 @@ func (s *settling) split(p *partition) (*spill, error) {
 		if err != nil {
 			return smaller, s.disk.failed("read", err)
 		}
-		if err := smaller.add(k, unsafe.Slice(unsafe.StringData(record), len(record))); err != nil {
+		if err := smaller.add(k, record); err != nil {
 			return smaller, err
 		}
 	}

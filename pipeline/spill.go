@@ -32,7 +32,7 @@ func newSpill(d *disk, parts int) *spill {
 }
 
 // add writes a record behind all others of its partition.
-func (s *spill) add(k key, record []byte) error {
+func (s *spill) add(k key, record string) error {
 	p := &s.parts[maphash.Comparable(s.seed, k.id)%uint64(len(s.parts))]
 	if p.cost == 0 {
 		p.id = k.id
