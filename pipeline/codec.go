@@ -16,7 +16,8 @@ import (
 //
 // A record is
 //
-//	the line of the first origin, 8 bytes, so that it can be changed in place
+//	the line of the first origin, 8 bytes, and where the next record of its trace
+//	stands in memory, 8 bytes, so that both can be changed in place
 //	its key
 //	the span: flags, then its fields in the order of the struct
 //
@@ -65,8 +66,12 @@ const (
 	isDamaged // Damage is not 0
 )
 
-// lineSize is what the line takes at the beginning of a record.
-const lineSize = 8
+// What the line, and with it the place of the next record, take at the beginning of
+// a record.
+const (
+	lineSize = 8
+	headSize = lineSize + 8
+)
 
 // What a note's or dimension's flags say.
 const (
@@ -98,7 +103,9 @@ func (e *encoder) appendRecord(dst []byte, s *trace.Span) []byte {
 	if len(s.Origin) > 0 {
 		line = s.Origin[0].Line
 	}
-	return e.appendSpan(appendKey(binary.LittleEndian.AppendUint64(dst, uint64(line)), keyOf(s)), s)
+	dst = binary.LittleEndian.AppendUint64(dst, uint64(line))
+	dst = binary.LittleEndian.AppendUint64(dst, 0)
+	return e.appendSpan(appendKey(dst, keyOf(s)), s)
 }
 
 // keyOf is the key of a span.
@@ -153,6 +160,16 @@ func (k key) compare(l key) int {
 func moveLine(record []byte, lines int64) {
 	at := record[:lineSize]
 	binary.LittleEndian.PutUint64(at, binary.LittleEndian.Uint64(at)+uint64(lines))
+}
+
+// setNext says where the next record of the trace stands.
+func setNext(record []byte, next place) {
+	binary.LittleEndian.PutUint64(record[lineSize:headSize], uint64(next))
+}
+
+// nextOf is what setNext said, or 0.
+func nextOf(record []byte) place {
+	return place(binary.LittleEndian.Uint64(record[lineSize:headSize]))
 }
 
 func flagIf(is bool, bit byte) byte {

@@ -43,7 +43,7 @@ func (d *decoder) forget() {
 // keyOf reads the key of a record.
 func (d *decoder) keyOf(record string) (key, error) {
 	d.begin(record)
-	d.part(lineSize)
+	d.part(headSize)
 	k := d.key()
 	if d.bad {
 		return k, errCodec
@@ -66,6 +66,7 @@ func (d *decoder) key() (k key) {
 func (d *decoder) record(record string, s *trace.Span) error {
 	d.begin(record)
 	line := d.fixed()
+	d.part(headSize - lineSize)
 	*s = trace.Span{TraceID: d.key().id}
 	d.span(s, int64(line))
 	return d.end()

@@ -10,32 +10,28 @@ import (
 // held is records in memory, by their traces.
 type held struct {
 	chunks [][]byte         // records behind their lengths
-	places []place          // of all records, in the order in which they came
 	traces []heldTrace      // in the order in which they were first heard of
 	index  map[trace.ID]int // into traces
 	size   int64            // about what all this takes, in bytes
 }
 
-// place is where a record stands, and which one of its trace comes next.
-type place struct {
-	chunk, at int
-	next      int // index, -1 for the last
-}
+// place is where a record stands: one more than the offset of its length in a
+// chunk, and above placeBits the number of that chunk. 0 is none.
+type place uint64
 
-// heldTrace is the records of a trace.
+const placeBits = 40
+
+// heldTrace is the records of a trace; each one knows the next.
 type heldTrace struct {
 	key
-	first, last int // indexes of its records
+	first, last place
 }
 
 // chunkSize is the size of a chunk of many records, in bytes.
 const chunkSize = 1 << 20
 
-// What a record takes in memory beside its text, and a trace beside its records.
-const (
-	recordCost = int64(unsafe.Sizeof(place{})) * 3 / 2
-	traceCost  = int64(unsafe.Sizeof(heldTrace{}))*3/2 + 128
-)
+// traceCost is what a trace takes in memory beside its records.
+const traceCost = int64(unsafe.Sizeof(heldTrace{}))*3/2 + 128
 
 // add copies a record, of which k is the key, to those of its trace. It returns
 // the key of the trace.
@@ -54,9 +50,7 @@ func (h *held) add(k key, record []byte) key {
 
 // enter enters a record that stands in a chunk.
 func (h *held) enter(k key, chunk, at int) key {
-	record := len(h.places)
-	h.places = append(h.places, place{chunk, at, -1})
-	h.size += recordCost
+	record := place(chunk)<<placeBits | place(at+1)
 	i, known := h.index[k.id]
 	if !known {
 		if h.index == nil {
@@ -69,9 +63,15 @@ func (h *held) enter(k key, chunk, at int) key {
 	}
 	t := &h.traces[i]
 	t.key.add(k)
-	h.places[t.last].next = record
+	setNext(h.text(t.last)[recordLength:], record)
 	t.last = record
 	return t.key
+}
+
+// text is the record at a place, behind its length.
+func (h *held) text(p place) []byte {
+	text := h.chunks[p>>placeBits][p&(1<<placeBits-1)-1:]
+	return text[:recordLength+binary.LittleEndian.Uint64(text)]
 }
 
 // bundle is the records of a trace in the order in which they came.
@@ -105,7 +105,7 @@ type bundle struct {
 	id    trace.ID
 	cost  int64 // of its spans when they are decoded
 	held  *held
-	first int
+	first place
 	text  string // records behind their lengths
 }
 
@@ -115,12 +115,10 @@ func (b *bundle) texts(yield func(string) bool) {
 		yield(b.text)
 		return
 	}
-	h := b.held
-	for i := b.first; i >= 0; i = h.places[i].next {
-		p := &h.places[i]
-		text := h.chunks[p.chunk][p.at:]
-		text = text[:recordLength+binary.LittleEndian.Uint64(text)]
-		// Chunks are only ever appended to, so it does not change.
+	for p := b.first; p != 0; {
+		text := b.held.text(p)
+		p = nextOf(text[recordLength:])
+		// Nothing is entered any more, so it does not change.
 		if !yield(borrowed(text)) {
 			return
 		}

@@ -34,7 +34,7 @@ type maker struct {
 	opt   assemble.Options
 	d     decoder
 	spans []trace.Span
-	nodes []trace.Node // of the last trace
+	nodes []trace.Node // of the largest trace so far
 }
 
 func (m *making) maker() *maker {
@@ -59,7 +59,7 @@ func (m *maker) trace(b bundle) (t trace.Trace, duplicates int, err error) {
 		}
 	}
 	t, duplicates = assemble.Trace(b.id, m.spans, m.opt)
-	if m.opt.Room = nil; cap(t.Spans) <= maxNodes {
+	if m.opt.Room = nil; cap(t.Spans) > cap(m.nodes) && cap(t.Spans) <= maxNodes {
 		m.nodes = t.Spans
 	}
 	return t, duplicates, nil
