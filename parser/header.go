@@ -3,6 +3,7 @@ package parser
 import (
 	"bytes"
 	"strconv"
+	"strings"
 )
 
 // This file knows the headers of log records: how OpenStack, keystone and
@@ -18,11 +19,16 @@ var (
 	markerBytes = []byte(spanMarker)
 )
 
-// header is what the front of a record says about it.
+// header is what the front of a record says about it, borrowed from its text.
 type header struct {
 	requestID       string
 	globalRequestID string
 	pid             int64
+}
+
+// own makes copies of what a header borrows.
+func (h *header) own() {
+	h.requestID, h.globalRequestID = strings.Clone(h.requestID), strings.Clone(h.globalRequestID)
 }
 
 // spanStart is a place in a text where a span record begins.
@@ -281,12 +287,12 @@ func (h *header) request(group []byte) {
 	isRequest := func(w []byte) bool { return bytes.HasPrefix(w, []byte("req-")) }
 	switch {
 	case isRequest(words[1]):
-		h.requestID = string(words[1])
+		h.requestID = borrowed(words[1])
 		if isRequest(words[0]) {
-			h.globalRequestID = string(words[0])
+			h.globalRequestID = borrowed(words[0])
 		}
 	case isRequest(words[0]):
-		h.requestID = string(words[0])
+		h.requestID = borrowed(words[0])
 	}
 }
 

@@ -64,13 +64,13 @@ const maxTornObjects = 16
 
 // logObject reads a message that is such an object; false if it is none. Behind
 // it, or instead of its rest, another writer's may stand in the same line.
-func (r *Reader) logObject(m *message, key string) bool {
+func (r *Reader) logObject(m *message) bool {
 	o := readLogObject(m.text)
 	if !o.known {
 		return false
 	}
 	if o.end < 0 && m.isPiece() && !m.cut && !m.frame.cut { // the journal cut it
-		r.hold(m, spanStart{}, key, decoded{})
+		r.hold(m, spanStart{}, decoded{})
 		r.open[len(r.open)-1].object = true
 		return true
 	}
@@ -90,7 +90,7 @@ func (r *Reader) logObject(m *message, key string) bool {
 		if next = jsonBlank(m.text, next); next < len(m.text) {
 			rest := *m
 			rest.text, rest.base = m.text[next:], m.base+next
-			r.records(&rest, key)
+			r.records(&rest)
 		}
 	}
 	return true

@@ -28,6 +28,9 @@ type part struct {
 	array   bool   // the text is an array of bytes, whose places are not told apart
 }
 
+// stream tells the streams of a file apart.
+func (m *message) stream() string { return string('0'+rune(m.frame.kind)) + m.frame.stream }
+
 // held is how many bytes a message that is held back takes, about.
 func (m *message) held() int { return m.size }
 

@@ -45,10 +45,11 @@ func (r *Reader) mayGoOn(m *message, d decoded) bool {
 }
 
 // hold keeps an open record; d is what it gave so far.
-func (r *Reader) hold(m *message, start spanStart, key string, d decoded) {
-	o := &openRecord{message: *m, key: key, start: start, pid: start.head.pid, first: len(m.text), tried: len(m.text), last: d,
+func (r *Reader) hold(m *message, start spanStart, d decoded) {
+	o := &openRecord{message: *m, key: m.stream(), start: start, pid: start.head.pid, first: len(m.text), tried: len(m.text), last: d,
 		timed: timeEnd(m.text[skipBlank(m.text, min(start.header, len(m.text))):]) > 0}
 	o.own()
+	o.start.head.own()
 	r.open = append(r.open, o)
 	r.bytes += o.held()
 	r.bound()
@@ -118,7 +119,7 @@ func (r *Reader) finish(o *openRecord) {
 	r.bytes -= o.held()
 	if o.object { // whole or not, it is what there is
 		o.cut = true
-		r.records(&o.message, o.key)
+		r.records(&o.message)
 		return
 	}
 	if o.tried < len(o.text) {

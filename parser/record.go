@@ -143,11 +143,11 @@ func mayHideFrame(text []byte) bool {
 	if text[0] == '{' {
 		return !isLogObject(text)
 	}
-	if bytes.IndexByte(text, '{') < 0 {
+	if timeEnd(text) > 0 || bytes.IndexByte(text, '{') < 0 {
 		return false
 	}
 	_, starts := startsRecord(text, false)
-	return !starts && timeEnd(text) == 0 && bytes.Contains(text, []byte(`{"`))
+	return !starts && bytes.Contains(text, []byte(`{"`))
 }
 
 // take takes what one line holds of a message.
@@ -322,7 +322,7 @@ func isBlob(text []byte) bool {
 // join puts docker's and CRI's pieces together. It returns nil while more is to
 // come.
 func (r *Reader) join(m *message) *message {
-	key := string('0'+rune(m.frame.kind)) + m.frame.stream
+	key := m.stream()
 	before := r.partial[key]
 	if before == nil && !m.frame.more {
 		return m
@@ -356,8 +356,8 @@ func (r *Reader) join(m *message) *message {
 // message takes the next message of a stream: it goes on with an open record, or
 // is looked at for records of its own.
 func (r *Reader) message(m *message) {
-	key := string('0'+rune(m.frame.kind)) + m.frame.stream
 	if len(r.open) > 0 {
+		key := m.stream()
 		pid, starts := startsRecord(m.text, r.open[len(r.open)-1].timed)
 		starts = starts || len(m.text) > 0 && m.text[0] == '{' && isLogObject(m.text)
 		// To finish a record may open another one, of lines it swallowed.
@@ -369,12 +369,12 @@ func (r *Reader) message(m *message) {
 			r.finish(o)
 		}
 	}
-	r.records(m, key)
+	r.records(m)
 }
 
 // records finds the records of a message.
-func (r *Reader) records(m *message, key string) {
-	if len(m.text) > 0 && m.text[0] == '{' && r.logObject(m, key) {
+func (r *Reader) records(m *message) {
+	if len(m.text) > 0 && m.text[0] == '{' && r.logObject(m) {
 		return
 	}
 	start, found := r.first(m)
@@ -414,7 +414,7 @@ func (r *Reader) records(m *message, key string) {
 				return
 			}
 			if !ok && r.mayGoOn(m, d) {
-				r.hold(m, start, key, d)
+				r.hold(m, start, d)
 				return
 			}
 		}

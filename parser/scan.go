@@ -24,14 +24,24 @@ type scanner struct {
 	text []byte
 	at   int
 	left int // notes and dimensions that may still come
+	last endpoint
 	span trace.Span
+}
+
+// endpoint is what notes and dimensions have in common, and nearly always share
+// with the one before.
+type endpoint struct {
+	text    []byte // from ", service_name=" on
+	service trace.Text
+	address trace.Text
+	port    trace.Value
 }
 
 func newScanner() *scanner { return &scanner{interner: newInterner()} }
 
 // scan decodes the span that text begins with; end is the offset behind it.
 func (s *scanner) scan(text []byte, limit Options) (span trace.Span, end int, ok bool) {
-	s.text, s.at, s.left, s.span = text, 0, limit.maxNotes(), trace.Span{}
+	s.text, s.at, s.left, s.last, s.span = text, 0, limit.maxNotes(), endpoint{}, trace.Span{}
 	s.notes, s.dimensions = s.notes[:0], s.dimensions[:0]
 	if !s.run() {
 		return trace.Span{}, s.at, false
@@ -84,11 +94,10 @@ func (s *scanner) noteList() bool {
 		}
 		s.notes = append(s.notes, trace.Note{})
 		n := &s.notes[len(s.notes)-1]
-		if !s.skip("Note(time=") || !s.time(n) || !s.skip(", value=") || !s.value(&n.Value) ||
-			!s.skip(", service_name=") || !s.name(&n.Service) || !s.skip(", address=") || !s.name(&n.Address) ||
-			!s.skip(", port=") || !s.value(&n.Port) {
+		if !s.skip("Note(time=") || !s.time(n) || !s.skip(", value=") || !s.value(&n.Value) || !s.endpoint() {
 			return false
 		}
+		n.Service, n.Address, n.Port = s.last.service, s.last.address, s.last.port
 		if !s.is(')') && !(s.skip(", duration=") && s.value(&n.Duration) && s.is(')')) {
 			return false
 		}
@@ -106,11 +115,10 @@ func (s *scanner) dimensionList() bool {
 		}
 		s.dimensions = append(s.dimensions, trace.Dimension{})
 		d := &s.dimensions[len(s.dimensions)-1]
-		if !s.skip("Tag(key=") || !s.name(&d.Key) || !s.skip(", value=") || !s.value(&d.Value) ||
-			!s.skip(", service_name=") || !s.name(&d.Service) || !s.skip(", address=") || !s.name(&d.Address) ||
-			!s.skip(", port=") || !s.value(&d.Port) || !s.is(')') {
+		if !s.skip("Tag(key=") || !s.name(&d.Key) || !s.skip(", value=") || !s.value(&d.Value) || !s.endpoint() || !s.is(')') {
 			return false
 		}
+		d.Service, d.Address, d.Port = s.last.service, s.last.address, s.last.port
 	}
 	if s.span.Dimensions = []trace.Dimension{}; len(s.dimensions) > 0 {
 		s.span.Dimensions = slices.Clip(s.dimensions)
@@ -118,12 +126,28 @@ func (s *scanner) dimensionList() bool {
 	return true
 }
 
+// endpoint reads what becomes the last endpoint.
+func (s *scanner) endpoint() bool {
+	rest, e := s.text[s.at:], &s.last
+	if n := len(e.text); n > 0 && n < len(rest) && (rest[n] == ',' || rest[n] == ')') && string(rest[:n]) == string(e.text) {
+		s.at += n
+		return true
+	}
+	from := s.at
+	*e = endpoint{}
+	if !s.skip(", service_name=") || !s.name(&e.service) || !s.skip(", address=") || !s.name(&e.address) || !s.skip(", port=") || !s.value(&e.port) {
+		return false
+	}
+	e.text = s.text[from:s.at]
+	return true
+}
+
 // id reads a trace or span id.
 func (s *scanner) id(id *trace.ID) bool {
 	rest := s.text[s.at:]
-	size := digitsEnd(rest[:min(len(rest), 20)])
-	if size > 0 && size < 19 && size < len(rest) && rest[size] == ',' && (rest[0] != '0' || size == 1) { // nearly all
-		*id = trace.IDFromUint64(decimal(rest[:size]))
+	n, size := decimal(rest)
+	if size > 0 && size < 20 && size < len(rest) && rest[size] == ',' && (rest[0] != '0' || size == 1) { // nearly all
+		*id = trace.IDFromUint64(n)
 		s.at += size
 		return true
 	}
@@ -131,36 +155,62 @@ func (s *scanner) id(id *trace.ID) bool {
 	if size == 0 || float {
 		return false
 	}
-	n, err := trace.ParseID(string(rest[:size]))
-	*id = n
+	var err error
+	*id, err = trace.ParseID(string(rest[:size]))
 	s.at += size
 	return err == nil
 }
 
-// decimal is the number of up to 19 digits.
-func decimal(digits []byte) (n uint64) {
-	for _, c := range digits {
-		n = n*10 + uint64(c-'0')
+// decimal is the number that text begins with, of so many digits. It is right up to
+// 19 of them.
+func decimal(text []byte) (n uint64, digits int) {
+	for ; len(text) >= digits+8; digits += 8 {
+		eight, size := eightDigits(text[digits:])
+		if n = n*powers[size] + eight; size < 8 || digits == 16 {
+			return n, digits + size
+		}
 	}
-	return n
+	for ; digits < len(text) && text[digits]-'0' < 10; digits++ {
+		n = n*10 + uint64(text[digits]-'0')
+	}
+	return n, digits
+}
+
+// powers are those of ten.
+var powers = [...]uint64{1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000}
+
+// eightDigits is the number that eight bytes of text begin with, and how many of
+// them are its digits. All bytes are looked at at once: each becomes its digit's
+// value, then neighbours become numbers of two digits, of four, and of eight.
+func eightDigits(text []byte) (n uint64, digits int) {
+	n = binary.LittleEndian.Uint64(text) ^ 0x3030303030303030
+	digits = 8
+	// The highest bit of each byte that is no digit, or above one that is none.
+	if others := (n | (n + 0x7676767676767676)) & 0x8080808080808080; others != 0 {
+		digits = bits.TrailingZeros64(others) / 8
+		n <<= 64 - 8*digits // zeros in front
+	}
+	n = n * (10<<8 + 1) >> 8 & 0x00ff00ff00ff00ff
+	n = n * (100<<16 + 1) >> 16 & 0x0000ffff0000ffff
+	n = n * (10_000<<32 + 1) >> 32
+	return n, digits
 }
 
 func (s *scanner) time(n *trace.Note) bool {
 	rest := s.text[s.at:]
 	// Nearly all times have ten digits, a point, and up to seven more.
-	if len(rest) > 19 && digitsEnd(rest[:11]) == 10 && rest[0] != '0' && rest[10] == '.' {
-		if size := digitsEnd(rest[11:19]); size > 0 && size < 8 && rest[11+size] == ',' {
-			us := decimal(rest[11 : 11+size])
-			for range 6 - size {
-				us *= 10
-			}
-			if size == 7 { // half to even
+	if len(rest) > 19 && rest[10] == '.' && rest[0] != '0' {
+		seconds, whole := decimal(rest[:10])
+		if us, size := eightDigits(rest[11:]); whole == 10 && size > 0 && size < 8 && rest[11+size] == ',' {
+			if size < 7 {
+				us *= powers[6-size]
+			} else { // half to even
 				tenth := us % 10
 				if us /= 10; tenth > 5 || tenth == 5 && us&1 == 1 {
 					us++
 				}
 			}
-			n.Time, n.HasTime = int64(decimal(rest[:10])*1_000_000+us), true
+			n.Time, n.HasTime = int64(seconds*1_000_000+us), true
 			s.at += 11 + size
 			return true
 		}

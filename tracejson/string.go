@@ -61,6 +61,9 @@ func plain(s string) int {
 			return i + bits.TrailingZeros64(special)/8
 		}
 	}
+	if i < len(s) && i > 0 && specials(load(s[len(s)-8:])) == 0 {
+		return len(s)
+	}
 	for ; i < len(s); i++ {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
 			break
