@@ -28,7 +28,7 @@ type heldTrace struct {
 }
 
 // chunkSize is the size of a chunk of many records, in bytes.
-const chunkSize = 1 << 20
+const chunkSize = 8 << 20
 
 // traceCost is what a trace takes in memory beside its records.
 const traceCost = int64(unsafe.Sizeof(heldTrace{}))*3/2 + 128
@@ -39,7 +39,9 @@ func (h *held) add(k key, record []byte) key {
 	length := recordLength + len(record)
 	chunk := len(h.chunks) - 1
 	if chunk < 0 || length > cap(h.chunks[chunk])-len(h.chunks[chunk]) {
-		h.chunks = append(h.chunks, make([]byte, 0, max(chunkSize, length)))
+		room := make([]byte, 0, max(chunkSize, length))
+		preferLargePages(room)
+		h.chunks = append(h.chunks, room)
 		chunk++
 	}
 	at := len(h.chunks[chunk])
