@@ -23,7 +23,7 @@ func timingSpans(b *testing.B) (traces map[trace.ID][]trace.Span, size int64) {
 		text, err := os.ReadFile(path)
 		require.NoError(b, err)
 		var line []byte
-		reader := parser.NewReader(path, parser.Options{}, parser.Output{Record: func(r parser.Result) {
+		reader := parser.NewReader(path, parser.Options{}, parser.Output{Record: func(r *parser.Result) {
 			traces[r.Span.TraceID] = append(traces[r.Span.TraceID], r.Span.Clone())
 			size += int64(len(line))
 		}})

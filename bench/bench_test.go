@@ -92,7 +92,7 @@ func TestTruthIsTrue(t *testing.T) {
 // read makes traces of a log.
 func read(t *testing.T, log []byte) (traces []trace.Trace, counts parser.Counts) {
 	spans := map[trace.ID][]trace.Span{}
-	reader := parser.NewReader("made.log", parser.Options{}, parser.Output{Record: func(r parser.Result) {
+	reader := parser.NewReader("made.log", parser.Options{}, parser.Output{Record: func(r *parser.Result) {
 		require.Nil(t, r.Complaint)
 		spans[r.Span.TraceID] = append(spans[r.Span.TraceID], r.Span.Clone())
 	}})

@@ -27,7 +27,7 @@ func TestBlocksGiveWhatLinesGive(t *testing.T) {
 	require.Greater(t, len(files), 30)
 	all := func(feed func(*Reader)) (results []Result, counts Counts) {
 		r := NewReader("x.log", Options{}, Output{
-			Record: func(r Result) { results = append(results, r.clone()) },
+			Record: func(r *Result) { results = append(results, r.clone()) },
 			Lost:   func(at Place, reason string) { results = append(results, Result{Places: []Place{at}}) },
 		})
 		feed(r)
@@ -63,7 +63,7 @@ func TestBlocksGiveWhatLinesGive(t *testing.T) {
 }
 
 func TestBlockOfOneUnterminatedLine(t *testing.T) {
-	r := NewReader("x.log", Options{}, Output{Record: func(Result) {}})
+	r := NewReader("x.log", Options{}, Output{Record: func(*Result) {}})
 	require.EqualValues(t, 1, r.FeedBlock([]byte("x"), 1, 0))
 	require.EqualValues(t, 0, r.FeedBlock(nil, 1, 0))
 	require.EqualValues(t, 3, r.FeedBlock([]byte(strings.Repeat("\n", 3)), 1, 0))
@@ -88,7 +88,7 @@ func TestIndentedLineOfAnotherProcess(t *testing.T) {
 	}
 	for name, feed := range feeds {
 		var hosts []string
-		r := NewReader("x.log", Options{}, Output{Record: func(r Result) { hosts = append(hosts, r.Span.Origin[0].LogHost) }})
+		r := NewReader("x.log", Options{}, Output{Record: func(r *Result) { hosts = append(hosts, r.Span.Origin[0].LogHost) }})
 		feed(r)
 		r.Flush()
 		require.Equal(t, []string{"hostA", "hostB", ""}, hosts, name)

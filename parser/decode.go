@@ -8,16 +8,21 @@ import (
 // span is not looked at. A NUL ends the text: whatever follows it is not what the
 // service wrote; nul is the offset of the first, -1 if there is none. syslog says
 // that control characters outside string literals stand as #ooo.
-func (s *scanner) decodeSpan(text []byte, limit Options, syslog bool, nul int) decoded {
+func (s *scanner) decodeSpan(text []byte, limit Options, syslog bool, nul int) (d decoded) {
 	if nul >= 0 {
 		text = text[:nul]
 	}
-	if span, end, ok := s.scan(text, limit); ok {
-		return whole(decoded{span: span, has: true, end: end}, text)
+	if end, ok := s.scan(text, limit); ok {
+		d.span, d.has, d.end = s.span, true, end
+	} else {
+		d = grammarSpan(text, limit, syslog)
 	}
-	d := grammarSpan(text, limit, syslog)
 	if d.damage == nil {
-		return whole(d, text)
+		// A log header in a string of a whole span: anywhere else it would be damage.
+		if recordHeader(text[:d.end]) >= 0 {
+			d.span.Damage |= trace.Torn
+		}
+		return d
 	}
 	d.span.Damage |= trace.Truncated
 	switch at := d.damage.at; {
@@ -28,15 +33,6 @@ func (s *scanner) decodeSpan(text []byte, limit Options, syslog bool, nul int) d
 		if h := recordHeader(text[near:min(len(text), near+100)]); h >= 0 && near+h <= at {
 			d.damage = &damage{at: near + h, reason: "another record begins here", expected: d.damage.expected, torn: true}
 		}
-	}
-	return d
-}
-
-// whole marks a whole span one of whose strings holds a log header: anywhere else
-// that would be damage.
-func whole(d decoded, text []byte) decoded {
-	if recordHeader(text[:d.end]) >= 0 {
-		d.span.Damage |= trace.Torn
 	}
 	return d
 }

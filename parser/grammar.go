@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"strings"
+	"sync"
 
 	"github.com/alecthomas/participle/v2"
 	"github.com/alecthomas/participle/v2/lexer"
@@ -116,12 +117,21 @@ type restField struct {
 }
 
 var (
-	spanGrammar     = participle.MustBuild[spanNode](participle.Lexer(definition{}), participle.UseLookahead(0))
-	noteTailGrammar = participle.MustBuild[noteTail](participle.Lexer(definition{}), participle.UseLookahead(0))
-	tagTailGrammar  = participle.MustBuild[tagTail](participle.Lexer(definition{}), participle.UseLookahead(0))
-	nextItemGrammar = participle.MustBuild[nextItem](participle.Lexer(definition{}), participle.UseLookahead(0))
-	listTailGrammar = participle.MustBuild[listTail](participle.Lexer(definition{}), participle.UseLookahead(0))
+	spanGrammar     = newGrammar[spanNode]()
+	noteTailGrammar = newGrammar[noteTail]()
+	tagTailGrammar  = newGrammar[tagTail]()
+	nextItemGrammar = newGrammar[nextItem]()
+	listTailGrammar = newGrammar[listTail]()
 )
+
+// grammar is one that is built when it is first asked: most logs need none.
+type grammar[G any] func() *participle.Parser[G]
+
+func newGrammar[G any]() grammar[G] {
+	return sync.OnceValue(func() *participle.Parser[G] {
+		return participle.MustBuild[G](participle.Lexer(definition{}), participle.UseLookahead(0))
+	})
+}
 
 // grammarSpan reads the text of a span, which begins with "Span(", by the
 // grammar. What is whole before any damage is in the span all the same.
@@ -157,12 +167,12 @@ func readTokens(tokens *tokens, syslog bool) decoded {
 	return d
 }
 
-func parse[G any](grammar *participle.Parser[G], t *tokens) (*G, error) {
+func parse[G any](grammar grammar[G], t *tokens) (*G, error) {
 	peeking, err := lexer.Upgrade(&tokenReader{tokens: t})
 	if err != nil {
 		return nil, err
 	}
-	return grammar.ParseFromLexer(peeking)
+	return grammar().ParseFromLexer(peeking)
 }
 
 // describe says in words what is wrong where the grammar could not go on.

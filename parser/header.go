@@ -79,7 +79,9 @@ func findSpan(text []byte, from int) (spanStart, bool) {
 // blanks there: behind a whole span, or where another record tore one, a header
 // needs no time.
 func spanRightAt(text []byte, at int) (spanStart, bool) {
-	at = skipBlank(text, at)
+	if at = skipBlank(text, at); at == len(text) {
+		return spanStart{}, false
+	}
 	s, ok := findSpan(text[at:], 0)
 	if !ok || s.header > 0 {
 		return spanStart{}, false

@@ -67,7 +67,7 @@ func TestHostileStreams(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			results := 0
-			r := NewReader("x.log", opt, Output{Record: func(Result) { results++ }, Lost: func(Place, string) {}})
+			r := NewReader("x.log", opt, Output{Record: func(*Result) { results++ }, Lost: func(Place, string) {}})
 			for i := range 3000 {
 				r.Feed(Line{Text: []byte(lines(i)), Number: int64(i + 1)})
 				require.LessOrEqual(t, r.bytes, 6*opt.MaxRecord)

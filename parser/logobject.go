@@ -123,7 +123,8 @@ func (r *Reader) object(m *message, o *logObject, at int) (found bool) {
 	located.at += at
 	if text.value[0] == '[' && name == loggerName {
 		inner.text, inner.base = text.value, m.base+located.at
-		r.emit(inner, spanStart{head: o.head}, jsonSpan(text.value, r.opt))
+		d := jsonSpan(text.value, r.opt)
+		r.emit(inner, &spanStart{head: o.head}, &d)
 		return true
 	}
 	if text.value[0] != '"' {
@@ -139,7 +140,8 @@ func (r *Reader) object(m *message, o *logObject, at int) (found bool) {
 		return false
 	}
 	start.head = start.head.or(o.head)
-	r.emit(inner, start, r.decode(inner.text[start.span:], false, bytes.IndexByte(inner.text[start.span:], 0)))
+	d := r.decode(inner.text[start.span:], false, bytes.IndexByte(inner.text[start.span:], 0))
+	r.emit(inner, &start, &d)
 	return true
 }
 

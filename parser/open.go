@@ -37,7 +37,7 @@ func (r *Reader) openIn(key string, pid int64) *openRecord {
 
 // mayGoOn says whether a damaged record at the end of a message may be whole
 // once the next line of its stream is there.
-func (r *Reader) mayGoOn(m *message, d decoded) bool {
+func (r *Reader) mayGoOn(m *message, d *decoded) bool {
 	if m.cut || m.json != nil || m.frame.cut || !d.damage.cut || len(m.text) >= r.opt.maxRecord() {
 		return false
 	}
@@ -98,7 +98,7 @@ func (r *Reader) goOn(o *openRecord, m *message) {
 		return
 	}
 	o.tries++
-	if r.try(o); o.cut || o.last.damage == nil || !r.mayGoOn(&o.message, o.last) {
+	if r.try(o); o.cut || o.last.damage == nil || !r.mayGoOn(&o.message, &o.last) {
 		r.finish(o)
 	}
 }
@@ -143,7 +143,7 @@ func (r *Reader) finish(o *openRecord) {
 	}
 	first := o.message
 	first.parts = o.parts[:mine]
-	r.emit(&first, o.start, d)
+	r.emit(&first, &o.start, &d)
 	for i := 1; i < len(o.parts); i++ {
 		p := o.parts[i]
 		begin, stop := p.at, len(o.text)

@@ -45,7 +45,7 @@ func (r Result) clone() Result {
 
 func readResults(t testing.TB, lines ...string) (results []Result, counts Counts) {
 	r := NewReader("nova.log", Options{}, Output{
-		Record: func(r Result) {
+		Record: func(r *Result) {
 			results = append(results, r.clone())
 		},
 		Lost: func(at Place, reason string) {
@@ -283,9 +283,10 @@ func TestScannedTimes(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		number := rapid.StringMatching(`[1-9][0-9]{8,10}\.[0-9]{1,9}`).Draw(rt, "number")
 		want, _ := microseconds([]byte(number))
-		span, _, ok := newScanner().scan([]byte("Span(trace_id=1, parent_id=None, id=2, name='x', notes=[Note(time="+number+
+		s := newScanner()
+		_, ok := s.scan([]byte("Span(trace_id=1, parent_id=None, id=2, name='x', notes=[Note(time="+number+
 			", value=1, service_name='s', address='h', port=1)])"), Options{})
 		require.True(t, ok)
-		require.Equal(t, want, span.Notes[0].Time, number)
+		require.Equal(t, want, s.span.Notes[0].Time, number)
 	})
 }

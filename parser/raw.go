@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 
-	"github.com/alecthomas/participle/v2"
 )
 
 // A raw value is the repr of an object that is neither a string nor a number nor
@@ -227,7 +226,7 @@ func oneService[F any](fields []*F, is func(*F) bool) bool {
 // or tag, or, for the rest behind a list's bracket, of the span; scope is N in a
 // note, T in a tag, S between them, ] at the bracket. It returns the offset behind
 // what was read.
-func readPiece[G any](l *spanLexer, grammar *participle.Parser[G], at int, scope byte) (read *G, end int, ok bool) {
+func readPiece[G any](l *spanLexer, grammar grammar[G], at int, scope byte) (read *G, end int, ok bool) {
 	within := scope
 	if scope == ']' {
 		within = 'S'

@@ -37,7 +37,7 @@ type Result struct {
 // Output takes what a Reader finds. Its functions are called within Feed and
 // Flush, and must not keep what is borrowed.
 type Output struct {
-	Record func(Result)
+	Record func(*Result)
 	// Lost tells of a line whose text is not there though it may have been a span.
 	Lost func(at Place, reason string)
 	// Document takes a line that is a trace written as JSON; the text is borrowed.
@@ -77,6 +77,7 @@ type Reader struct {
 	part   [1]part
 	places []Place
 	origin [1]trace.Origin
+	result Result
 }
 
 // Continue goes on with another file in which the content of the one before goes
@@ -402,23 +403,24 @@ func (r *Reader) records(m *message) {
 				next, ok = findSpan(m.text, end)
 			}
 			if object = m.hidden(object, end); object < len(m.text) && (!ok || object < next.header) {
-				r.emit(m, start, d)
+				r.emit(m, &start, &d)
 				r.within(m, object)
 				return
 			}
 		} else {
 			next, ok = nextSpan(m.text, start.span, d.damage)
 			if object = m.hidden(object, start.span+len(spanMarker)); object < len(m.text) && (!ok || object < next.header) {
-				r.emit(m, start, r.decode(m.text[start.span:min(object, nul)], m.frame.kind == syslog, -1))
+				d = r.decode(m.text[start.span:min(object, nul)], m.frame.kind == syslog, -1)
+				r.emit(m, &start, &d)
 				r.within(m, object)
 				return
 			}
-			if !ok && r.mayGoOn(m, d) {
+			if !ok && r.mayGoOn(m, &d) {
 				r.hold(m, start, d)
 				return
 			}
 		}
-		r.emit(m, start, d)
+		r.emit(m, &start, &d)
 		start = next
 	}
 }
@@ -465,12 +467,13 @@ func (r *Reader) mention(text []byte) {
 }
 
 // emit hands out what became of a record.
-func (r *Reader) emit(m *message, start spanStart, d decoded) {
+func (r *Reader) emit(m *message, start *spanStart, d *decoded) {
 	r.places = r.places[:0]
 	for i := range m.parts {
 		r.places = append(r.places, m.parts[i].place)
 	}
-	result := Result{Span: d.span, HasSpan: d.has, Places: r.places}
+	result := &r.result
+	*result = Result{Span: d.span, HasSpan: d.has, Places: r.places}
 	if d.damage != nil {
 		result.Complaint = r.complaint(m, start.span+d.damage.at, d)
 	}
@@ -493,7 +496,7 @@ func (r *Reader) emit(m *message, start spanStart, d decoded) {
 	r.out.Record(result)
 }
 
-func (r *Reader) complaint(m *message, at int, d decoded) *Complaint {
+func (r *Reader) complaint(m *message, at int, d *decoded) *Complaint {
 	place, column, raw := m.locate(at)
 	c := &Complaint{Kind: Rejected, File: place.File, Line: place.Line, Column: column + 1, Offset: place.Offset + int64(column),
 		Reason: d.damage.reason, Expected: d.damage.expected, Text: raw}

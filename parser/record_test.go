@@ -295,7 +295,7 @@ func TestRecordOverRotation(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var results []Result
-			r := NewReader("x.log.1", Options{}, Output{Record: func(r Result) { results = append(results, r.clone()) }})
+			r := NewReader("x.log.1", Options{}, Output{Record: func(r *Result) { results = append(results, r.clone()) }})
 			r.Feed(Line{Text: []byte(lines[0]), Number: 500, Offset: 9000})
 			first, holding := r.Holding()
 			require.True(t, holding)
@@ -389,7 +389,7 @@ func TestPiecesEnd(t *testing.T) {
 
 	// A piece that is cut leaves a gap, and the record with it.
 	results := []Result{}
-	r := NewReader("x.log", Options{}, Output{Record: func(r Result) { results = append(results, r.clone()) }})
+	r := NewReader("x.log", Options{}, Output{Record: func(r *Result) { results = append(results, r.clone()) }})
 	line := "2026-03-01T07:59:59Z stdout P " + plainHeader + "Span(trace_id=7, parent_id=None, id=1, name='abc"
 	r.Feed(Line{Text: []byte(line), Number: 1, Cut: true})
 	r.Feed(Line{Text: []byte("2026-03-01T07:59:59Z stdout F def', notes=[])"), Number: 2})

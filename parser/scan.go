@@ -39,14 +39,13 @@ type endpoint struct {
 
 func newScanner() *scanner { return &scanner{interner: newInterner()} }
 
-// scan decodes the span that text begins with; end is the offset behind it.
-func (s *scanner) scan(text []byte, limit Options) (span trace.Span, end int, ok bool) {
+// scan decodes the span that text begins with, into s.span; end is the offset
+// behind it.
+func (s *scanner) scan(text []byte, limit Options) (end int, ok bool) {
 	s.text, s.at, s.left, s.last, s.span = text, 0, limit.maxNotes(), endpoint{}, trace.Span{}
 	s.notes, s.dimensions = s.notes[:0], s.dimensions[:0]
-	if !s.run() {
-		return trace.Span{}, s.at, false
-	}
-	return s.span, s.at, true
+	ok = s.run()
+	return s.at, ok
 }
 
 // skip moves over the given text, if it stands there.

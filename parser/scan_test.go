@@ -32,7 +32,9 @@ func TestEndpoints(t *testing.T) {
 	}
 	text := "Span(trace_id=1, parent_id=None, id=2, name='n', notes=[" + note("80") + ", " + note("80") + ", " + note("8080") + ", " + note("8080") + ", " +
 		note("80") + "], dimensions=[Tag(key='k', value=1, service_name='s', address=u'\\xe9', port=80), Tag(key='k', value=1, service_name='t', address=None, port=8)])"
-	span, end, ok := newScanner().scan([]byte(text), Options{})
+	s := newScanner()
+	end, ok := s.scan([]byte(text), Options{})
+	span := s.span
 	require.True(t, ok)
 	require.Equal(t, len(text), end)
 	var ports []string

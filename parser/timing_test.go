@@ -42,7 +42,7 @@ func feed(b *testing.B, lines []parser.Line) {
 	b.SetBytes(int64(bytes))
 	spans := 0
 	output := parser.Output{
-		Record: func(r parser.Result) {
+		Record: func(r *parser.Result) {
 			if r.Complaint != nil {
 				b.Fatal(r.Complaint.Reason)
 			}

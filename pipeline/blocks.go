@@ -54,7 +54,7 @@ func (r *reading) newFinding(name string) *finding {
 	f := findings.Get().(*finding)
 	f.encoder, f.counts = encoder{names: r.opt.names}, parser.Counts{}
 	f.reader = parser.NewReader(name, r.opt.Parser, parser.Output{
-		Record: func(record parser.Result) {
+		Record: func(record *parser.Result) {
 			e := event{from: len(f.records), complaint: record.Complaint}
 			if record.HasSpan {
 				f.records = f.encoder.appendRecord(f.records, &record.Span)

@@ -250,9 +250,9 @@ func (s *stream) rangeOf(p parser.Place) lineRange {
 // output is what a Reader tells what it finds.
 func (t *Tail) output(ctx context.Context, s *stream) parser.Output {
 	return parser.Output{
-		Record: func(r parser.Result) {
+		Record: func(r *parser.Result) {
 			if t.failed == nil {
-				t.failed = t.span(ctx, s, &r)
+				t.failed = t.span(ctx, s, r)
 			}
 		},
 		Lost: func(at parser.Place, reason string) {
