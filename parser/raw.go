@@ -3,7 +3,6 @@ package parser
 import (
 	"bytes"
 	"fmt"
-
 )
 
 // A raw value is the repr of an object that is neither a string nor a number nor
