@@ -84,18 +84,15 @@ func (e zipkinEndpoint) shown() string {
 // zipkinWindow is what delivered spans cover; microseconds.
 type zipkinWindow struct {
 	first, last int64
-	traces      int // at most: runs of spans of one trace
+	spans       int
 }
 
-// add adds a span that began at start; begins says that the span before it was
-// of another trace.
-func (w *zipkinWindow) add(start int64, begins bool) {
-	if w.traces == 0 {
+// add adds a span that began at start.
+func (w *zipkinWindow) add(start int64) {
+	if w.spans == 0 {
 		w.first, w.last = start, start
 	}
-	if begins {
-		w.traces++
-	}
+	w.spans++
 	w.first, w.last = min(w.first, start), max(w.last, start)
 }
 
@@ -112,8 +109,9 @@ type ZipkinSearch struct {
 // Cassandra keeps three days.
 const zipkinIndexAge = 3 * 24 * time.Hour
 
-// The number of traces asked for: Zipkin's own default at least, and no more
-// than a page can show.
+// The number of traces asked for is that of the spans, for the index of Zipkin on
+// Cassandra has a row for each and gives but 3 rows for each trace asked for; it
+// is Zipkin's own default at least, and no more than a page can show.
 const (
 	minZipkinLimit = 10
 	maxZipkinLimit = 1000
@@ -127,12 +125,12 @@ func (z *Zipkin) Search() (ZipkinSearch, bool) {
 	z.mu.Lock()
 	w := z.found
 	z.mu.Unlock()
-	if w.traces == 0 {
+	if w.spans == 0 {
 		return ZipkinSearch{}, false
 	}
 	from := w.first / 1000
 	to := max((w.last+999)/1000, from+1) // a lookback of 0 is refused
-	limit := min(max(w.traces, minZipkinLimit), maxZipkinLimit)
+	limit := min(max(w.spans, minZipkinLimit), maxZipkinLimit)
 
 	base := z.endpoint.shown()
 	search := ZipkinSearch{
@@ -141,7 +139,7 @@ func (z *Zipkin) Search() (ZipkinSearch, bool) {
 	}
 	if time.Since(time.UnixMicro(w.first)) > zipkinIndexAge {
 		search.Old = "Some of these traces are older than three days: Zipkin's own search does not look that far back without this address, " +
-			"and with Cassandra as its storage finds them by trace ID alone; --shift-to now moves them to the present."
+			"and with Cassandra as its storage finds them by trace ID alone; --shift-to now moves them to the present, in a Zipkin that does not have them yet."
 	}
 	return search, true
 }

@@ -82,14 +82,14 @@ func TestZipkinSearch(t *testing.T) {
 	d = deliverTo(t.Context(), t, address, nodes, ZipkinOptions{})
 	require.Equal(t, web.URL+"/api/v2/traces?endTs=1363046391124&lookback=1&limit=10", d.search.API)
 
-	// Each trace is one answer.
+	// As many traces are asked for as there are spans.
 	nodes = zipkinNodes(2000)
 	for i := range nodes {
 		nodes[i].TraceID = trace.IDFromUint64(uint64(1 + i/2))
 		nodes[i].Notes[0].Time += int64(i) * 1_000_000
 	}
 	d = deliverTo(t.Context(), t, address, nodes[:40], ZipkinOptions{})
-	require.Contains(t, d.search.API, "&limit=20")
+	require.Contains(t, d.search.API, "&limit=40")
 	d = deliverTo(t.Context(), t, address, nodes, ZipkinOptions{})
 	require.Contains(t, d.search.API, "&limit=1000")
 

@@ -299,8 +299,7 @@ func (z *Zipkin) accepted(pieces []zipkinPiece, size int) {
 	z.report.Bytes += int64(size)
 	z.report.Delivered += int64(len(pieces))
 	for i := range pieces {
-		id := pieces[i].item.Node.TraceID
-		z.found.add(pieces[i].start, i == 0 || id != pieces[i-1].item.Node.TraceID)
+		z.found.add(pieces[i].start)
 		if z.memory != nil {
 			z.memory.add(pieces[i].sent)
 		}

@@ -27,15 +27,13 @@ type ZipkinVerification struct {
 	Sample   bool  // not all traces were looked for
 	Traces   int   // that were looked for
 	Missing  []ZipkinMissing
-	// Unfound are traces that are stored whole, but not found by a search for
-	// their service and time; hexadecimal.
-	Unfound []string
+	// These are stored whole; hexadecimal. Doubled are there with other times,
+	// too, and are not searched for. A search for their service and time does not
+	// find the others: Old are older than the index of Zipkin on Cassandra.
+	Doubled, Old, Unfound []string
 	// Unsure are stored traces of which a search cannot tell, for it finds too
 	// many others with them.
 	Unsure int
-	// Old says that an unfound trace is older than the index of Zipkin on
-	// Cassandra.
-	Old bool
 }
 
 // ZipkinMissing is a trace of which spans were acknowledged and are not there.
@@ -58,7 +56,7 @@ func (v *ZipkinVerification) Lines() []string {
 	if v.Sample {
 		head += fmt.Sprintf(" (a sample: %d of %s)", v.Spans, plural(v.Accepted, "acknowledged span"))
 	}
-	if found := whole - len(v.Unfound) - v.Unsure; found == v.Traces {
+	if found := whole - len(v.Doubled) - len(v.Old) - len(v.Unfound) - v.Unsure; found == v.Traces {
 		head += ", and found by search"
 	}
 	lines := []string{head}
@@ -73,15 +71,16 @@ func (v *ZipkinVerification) Lines() []string {
 			"its storage refused them (see its log), or made room for others (MEM_MAX_SPANS of its storage in memory)",
 			plural(int64(spans), "span"), plural(int64(len(list)), "trace"), someOf(list)))
 	}
-	if len(v.Unfound) > 0 {
-		line := fmt.Sprintf("stored, but not found by search: %s: %s. They open by trace ID", plural(int64(len(v.Unfound)), "trace"), someOf(v.Unfound))
-		if v.Old {
-			line += ". On Cassandra Zipkin's search looks no further back than its index is kept, 3 days, whatever time is asked for: --shift-to now moves traces to the present"
-		} else {
-			line += "; is search switched off there (SEARCH_ENABLED)?"
+	stored := func(how string, traces []string, what string) {
+		if len(traces) > 0 {
+			lines = append(lines, fmt.Sprintf("stored, but %s: %s: %s. %s", how, plural(int64(len(traces)), "trace"), someOf(traces), what))
 		}
-		lines = append(lines, line)
 	}
+	stored("there with other times, too", v.Doubled, "Zipkin had them from an earlier replay, with or without --shift-to now. "+
+		"It takes both for one trace, mixes them, and its search goes by one of the times: replay into a Zipkin that does not have them")
+	stored("not found by search", v.Old, "They open by trace ID. On Cassandra Zipkin's search looks no further back than its index is kept, "+
+		"3 days, whatever time is asked for: --shift-to now moves traces to the present, in a Zipkin that does not have them yet")
+	stored("not found by search", v.Unfound, "They open by trace ID; is search switched off there (SEARCH_ENABLED)?")
 	if v.Unsure > 0 {
 		lines = append(lines, fmt.Sprintf("stored, but too many others at the same time to tell whether search finds it: %s", plural(int64(v.Unsure), "trace")))
 	}
@@ -142,7 +141,8 @@ func (z *Zipkin) Verify(ctx context.Context, patience time.Duration) (ZipkinVeri
 		if time.Since(progress) >= patience {
 			if err != nil {
 				return ZipkinVerification{}, &ZipkinError{URL: z.endpoint.shown(), Err: err,
-					Problem: "what was delivered could not be read back", Hint: "search for it when Zipkin works"}
+					Problem: "what was delivered could not be read back, so whether it is stored is not known",
+					Hint:    "when Zipkin works again, replay it with --verify: spans that come twice are shown once"}
 			}
 			return r.result(memory), nil
 		}
@@ -162,6 +162,7 @@ type zipkinFinding struct {
 	*zipkinRemembered
 	id      model.TraceID
 	missing int
+	doubled bool // a span is there at another time, too
 	found   bool // by search
 	unsure  bool
 }
@@ -175,9 +176,7 @@ type zipkinReader struct {
 func newZipkinReader(z *Zipkin, memory *zipkinMemory) *zipkinReader {
 	r := &zipkinReader{z: z}
 	for id, t := range memory.traces {
-		slices.SortFunc(t.spans, func(a, b zipkinKey) int {
-			return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.start, b.start), cmp.Compare(btoi(a.shared), btoi(b.shared)))
-		})
+		slices.SortFunc(t.spans, zipkinKey.compare)
 		t.spans = slices.Compact(t.spans)
 		r.traces = append(r.traces, &zipkinFinding{zipkinRemembered: t, id: id, missing: len(t.spans)})
 	}
@@ -186,6 +185,11 @@ func newZipkinReader(z *Zipkin, memory *zipkinMemory) *zipkinReader {
 			cmp.Compare(a.id.High, b.id.High), cmp.Compare(a.id.Low, b.id.Low))
 	})
 	return r
+}
+
+// compare is an order of spans.
+func (a zipkinKey) compare(b zipkinKey) int {
+	return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.start, b.start), cmp.Compare(btoi(a.shared), btoi(b.shared)))
 }
 
 func btoi(b bool) int {
@@ -198,26 +202,34 @@ func btoi(b bool) int {
 // open is the amount of what has not come to light yet.
 func (r *zipkinReader) open() (n int) {
 	for _, t := range r.traces {
-		if n += t.missing; !t.found {
+		if n += t.missing; t.searched() {
 			n++
 		}
 	}
 	return n
 }
 
+// searched says whether a search is still to find it.
+func (t *zipkinFinding) searched() bool { return !t.found && !t.doubled }
+
 // result sums up.
 func (r *zipkinReader) result(memory *zipkinMemory) ZipkinVerification {
 	v := ZipkinVerification{Accepted: memory.accepted, Traces: len(r.traces), Sample: memory.partial}
 	for _, t := range r.traces {
 		v.Spans += len(t.spans)
+		id := t.id.String()
 		switch {
 		case t.missing > 0:
-			v.Missing = append(v.Missing, ZipkinMissing{t.id.String(), t.missing, len(t.spans)})
-		case t.unsure && !t.found:
+			v.Missing = append(v.Missing, ZipkinMissing{id, t.missing, len(t.spans)})
+		case t.doubled:
+			v.Doubled = append(v.Doubled, id)
+		case t.found:
+		case t.unsure:
 			v.Unsure++
-		case !t.found:
-			v.Unfound = append(v.Unfound, t.id.String())
-			v.Old = v.Old || time.Since(time.UnixMicro(t.first)) > zipkinIndexAge
+		case time.Since(time.UnixMicro(t.first)) > zipkinIndexAge:
+			v.Old = append(v.Old, id)
+		default:
+			v.Unfound = append(v.Unfound, id)
 		}
 	}
 	return v
@@ -247,7 +259,7 @@ func (r *zipkinReader) round(ctx context.Context) error {
 	var groups [][]*zipkinFinding
 	const most = 32 // traces that one search is to find
 	for _, t := range r.traces {
-		if t.missing > 0 || t.found {
+		if t.missing > 0 || !t.searched() {
 			continue
 		}
 		last := len(groups) - 1
@@ -286,7 +298,8 @@ func inParallel[T any](ctx context.Context, workers int, things []T, work func(c
 	return context.Cause(ctx)
 }
 
-// byID asks for a trace and counts which of its spans are missing.
+// byID asks for a trace, counts which of its spans are missing, and sees whether
+// one is there at another time, too.
 func (r *zipkinReader) byID(ctx context.Context, t *zipkinFinding) error {
 	stored := map[zipkinKey]bool{}
 	_, err := r.z.get(ctx, "/api/v2/trace/"+t.id.String(), nil, func(d *json.Decoder) error {
@@ -310,11 +323,20 @@ func (r *zipkinReader) byID(ctx context.Context, t *zipkinFinding) error {
 	if err != nil {
 		return err
 	}
-	t.missing = 0 // and all with 404, which is the answer to an unknown id
+	others := map[zipkinKey]bool{} // spans with times that were not sent, which are left out here
+	for key := range stored {
+		if _, sent := slices.BinarySearchFunc(t.spans, key, zipkinKey.compare); !sent {
+			key.start = 0
+			others[key] = true
+		}
+	}
+	t.missing, t.doubled = 0, false // and all with 404, which is the answer to an unknown id
 	for _, key := range t.spans {
 		if !stored[key] {
 			t.missing++
 		}
+		key.start = 0
+		t.doubled = t.doubled || others[key]
 	}
 	return nil
 }
@@ -323,6 +345,10 @@ func (r *zipkinReader) byID(ctx context.Context, t *zipkinFinding) error {
 const maxVerifyLimit = 10_000
 
 // bySearch searches for traces of one service, which lie side by side in time.
+// Zipkin on Cassandra takes as many rows of its index as suit the limit, a row
+// for each span, so that the spans of one trace can crowd out another although
+// fewer traces are found than were asked for: what is not found is searched for
+// with a larger limit, up to the largest.
 func (r *zipkinReader) bySearch(ctx context.Context, group []*zipkinFinding) error {
 	want := map[string]*zipkinFinding{}
 	from, to := group[0].first, group[0].last
@@ -361,8 +387,9 @@ func (r *zipkinReader) bySearch(ctx context.Context, group []*zipkinFinding) err
 			})
 		})
 		switch {
-		case err != nil || len(want) == 0 || found < limit:
+		case err != nil || len(want) == 0 || found < limit && limit == maxVerifyLimit:
 			return err
+		case found < limit:
 		case len(group) > 1: // others crowd it out
 			for _, t := range slices.Collect(maps.Values(want)) {
 				if err := r.bySearch(ctx, []*zipkinFinding{t}); err != nil {

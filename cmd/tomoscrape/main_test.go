@@ -24,6 +24,7 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata/sc
 
 func TestMain(m *testing.M) {
 	leastMemory = 1 << 10 // the samples are small
+	verifyPatience = 5 * time.Second
 	testscript.Main(m, map[string]func(){"tomoscrape": main})
 }
 

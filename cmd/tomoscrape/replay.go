@@ -173,12 +173,13 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 	if report.Refused > 0 {
 		err = errors.Join(err, fmt.Errorf("refused by Zipkin: %s, kept with its words in %s", spans(report.Refused), report.QuarantineFile))
 	}
+	var stored export.ZipkinVerification
 	if j.verify && err == nil {
-		err = j.readBack(ctx, z)
+		stored, err = j.readBack(ctx, z)
 	}
 	if search, ok := z.Search(); ok {
 		fmt.Fprintf(j.err, "to be found at %s\n", export.Escape(search.Page))
-		if search.Old != "" {
+		if search.Old != "" && len(stored.Old) == 0 { // else it was said of those that are not found
 			fmt.Fprintln(j.err, search.Old)
 		}
 	}
@@ -186,21 +187,21 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 }
 
 // verifyPatience is how long a server may take to store and index what it took.
-const verifyPatience = 15 * time.Second
+var verifyPatience = 15 * time.Second // tests have less
 
 // readBack says what Zipkin has of the spans that it took.
-func (j *job) readBack(ctx context.Context, z *export.Zipkin) error {
+func (j *job) readBack(ctx context.Context, z *export.Zipkin) (export.ZipkinVerification, error) {
 	v, err := z.Verify(ctx, verifyPatience)
 	if err != nil {
-		return err
+		return v, err
 	}
 	for _, line := range v.Lines() {
 		fmt.Fprintln(j.err, line)
 	}
 	if !v.OK() {
-		return errors.New("spans that Zipkin took are not there")
+		return v, errors.New("spans that Zipkin took are not there")
 	}
-	return nil
+	return v, nil
 }
 
 // spans is a number of spans.

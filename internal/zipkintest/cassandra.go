@@ -110,7 +110,9 @@ func startCassandra(t testing.TB, jars string) (*Cassandra, error) {
 
 // Env makes a Zipkin started with it keep its spans in c.
 func (c *Cassandra) Env() []string {
-	return []string{"STORAGE_TYPE=cassandra3", "CASSANDRA_CONTACT_POINTS=" + c.address, "CASSANDRA_LOCAL_DC=datacenter1"}
+	return []string{"STORAGE_TYPE=cassandra3", "CASSANDRA_CONTACT_POINTS=" + c.address, "CASSANDRA_LOCAL_DC=datacenter1",
+		// Else it waits a second for each of the statements that make its tables.
+		"JAVA_TOOL_OPTIONS=-Ddatastax-java-driver.advanced.metadata.schema.debouncer.window=1ms"}
 }
 
 // Stop kills Cassandra.

@@ -17,8 +17,7 @@ import (
 const Require = "TOMOSCRAPE_REQUIRE_SERVERS"
 
 // The first fetch is 135 MB for Zipkin and 66 MB for Cassandra. On an idle
-// machine Zipkin is up within 10 seconds, Cassandra too, and Zipkin on Cassandra
-// within 25.
+// machine each of them is up within 10 seconds.
 const (
 	fetchTimeout = 10 * time.Minute
 	startTimeout = 2 * time.Minute
