@@ -88,13 +88,32 @@ func (m *zipkinMemory) add(spans []zipkinStored) {
 	for m.spans > m.limit && m.level < 64 {
 		m.level++
 		m.partial = true
-		for id, t := range m.traces {
-			if !m.sampled(id) {
-				m.spans -= len(t.spans)
-				delete(m.traces, id)
-			}
+		m.forget()
+	}
+}
+
+// forget forgets what is not in the sample.
+func (m *zipkinMemory) forget() {
+	for id, t := range m.traces {
+		if !m.sampled(id) {
+			m.spans -= len(t.spans)
+			delete(m.traces, id)
 		}
 	}
+}
+
+// take adds what another memory has.
+func (m *zipkinMemory) take(other *zipkinMemory) {
+	accepted := m.accepted + other.accepted
+	m.level = max(m.level, other.level)
+	m.partial = m.partial || other.partial
+	m.forget()
+	for id, t := range other.traces {
+		for _, key := range t.spans {
+			m.add([]zipkinStored{{key, id, t.service}}) // the service counts for the first span alone
+		}
+	}
+	m.accepted = accepted
 }
 
 // sampled mixes the bits of the id (the finalizer of splitmix64), for ids that

@@ -107,7 +107,8 @@ func plural(n int64, noun string) string {
 // by its id, and by a search for its service and time. A server that is still
 // storing is waited for, until patience has passed without anything new coming
 // to light. Remember must be set. The error is a [*ZipkinError] if the server
-// cannot be asked, or the cause for which ctx ended; then nothing is known.
+// cannot be asked, or the cause for which ctx ended; then nothing is known. What
+// could not be read back for the time being is looked for again in the next call.
 func (z *Zipkin) Verify(ctx context.Context, patience time.Duration) (ZipkinVerification, error) {
 	z.mu.Lock()
 	memory := z.memory
@@ -140,9 +141,12 @@ func (z *Zipkin) Verify(ctx context.Context, patience time.Duration) (ZipkinVeri
 		}
 		if time.Since(progress) >= patience {
 			if err != nil {
+				z.mu.Lock()
+				z.memory.take(memory)
+				z.mu.Unlock()
 				return ZipkinVerification{}, &ZipkinError{URL: z.endpoint.shown(), Err: err,
 					Problem: "what was delivered could not be read back, so whether it is stored is not known",
-					Hint:    "when Zipkin works again, replay it with --verify: spans that come twice are shown once"}
+					Hint:    "it is to be asked again when it works: tail does so while it runs, replay when it is run again (spans that come twice are shown once)"}
 			}
 			return r.result(memory), nil
 		}

@@ -209,7 +209,7 @@ func TestZipkinVerify(t *testing.T) {
 		for status, want := range map[int]string{
 			404: "what was delivered cannot be read back: it has no /api/v2/services there (404 Not Found); only Zipkin itself",
 			401: "it does not let us in (401 Unauthorized)",
-			500: "what was delivered could not be read back, so whether it is stored is not known: it answered 500 Internal Server Error; when Zipkin works again, replay it with --verify",
+			500: "what was delivered could not be read back, so whether it is stored is not known: it answered 500 Internal Server Error; it is to be asked again when it works",
 		} {
 			server, url := startStoring(t)
 			server.ask = func(w http.ResponseWriter) bool { w.WriteHeader(status); return true }
@@ -217,6 +217,32 @@ func TestZipkinVerify(t *testing.T) {
 			require.ErrorContains(t, err, want)
 			require.Zero(t, v)
 		}
+	})
+	t.Run("it cannot be asked for a while", func(t *testing.T) {
+		server, url := startStoring(t)
+		z, err := NewZipkin(ZipkinOptions{URL: url, FirstPause: time.Millisecond, MaxPause: time.Millisecond, Remember: -1})
+		require.NoError(t, err)
+		defer z.Close()
+		nodes := manyTraces(n)
+		server.drop = func(*model.SpanModel) bool { return true }
+		server.ask = func(w http.ResponseWriter) bool { w.WriteHeader(500); return true }
+		require.NoError(t, z.Send(t.Context(), Nodes(each(trace.Trace{Spans: nodes[:11]})), nil))
+		_, err = z.Verify(t.Context(), 0)
+		require.ErrorContains(t, err, "tail does so while it runs")
+
+		server.drop, server.ask = nil, nil
+		require.NoError(t, z.Send(t.Context(), Nodes(each(trace.Trace{Spans: nodes[11:]})), nil))
+		v, err := z.Verify(t.Context(), 0)
+		require.NoError(t, err)
+		require.EqualValues(t, 2*n, v.Accepted)
+		require.Equal(t, 2*n, v.Spans)
+		require.Equal(t, n, v.Traces)
+		require.Len(t, v.Missing, 6)
+		require.Contains(t, v.Lines()[1], "00000000000003ed (1 of 2)")
+
+		v, err = z.Verify(t.Context(), 0)
+		require.NoError(t, err)
+		require.Zero(t, v, "what was said is not said again")
 	})
 	t.Run("nothing", func(t *testing.T) {
 		v, err := verify(t, "http://127.0.0.1:1", nil, ZipkinOptions{}, 0)
@@ -244,12 +270,23 @@ func TestZipkinMemory(t *testing.T) {
 		ids := rapid.SliceOf(rapid.Uint64Range(1, 300)).Draw(t, "traces")
 		m := newZipkinMemory(limit)
 		all := map[uint64]int{}
+		split := rapid.IntRange(0, len(ids)).Draw(t, "split")
+		var earlier *zipkinMemory // which the later one takes over in the end
 		for i, id := range ids {
+			if i == split {
+				earlier, m = m, newZipkinMemory(limit)
+			}
 			s := zipkinStored{zipkinKey: zipkinKey{model.ID(i + 1), int64(i), false}, trace: model.TraceID{Low: id}}
 			m.add([]zipkinStored{s})
 			all[id]++
 			if m.spans > limit {
 				t.Fatalf("%d spans", m.spans)
+			}
+		}
+		if earlier != nil {
+			m.take(earlier)
+			if m.spans > limit {
+				t.Fatalf("%d spans of two memories", m.spans)
 			}
 		}
 		if int(m.accepted) != len(ids) {

@@ -150,6 +150,6 @@ func TestZipkinOnCassandra(t *testing.T) {
 	t.Run("storage that is gone", func(t *testing.T) {
 		code, said := tomoscrape(t, "", "replay", logs("havana"))
 		require.Equal(t, exitFailed, code, said)
-		require.Contains(t, said, "could not be read back, so whether it is stored is not known: it answered 500 Internal Server Error, in its words: No node was available to execute the query; when Zipkin works again, replay it with --verify")
+		require.Contains(t, said, "could not be read back, so whether it is stored is not known: it answered 500 Internal Server Error, in its words: No node was available to execute the query; it is to be asked again when it works")
 	})
 }
