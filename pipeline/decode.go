@@ -259,20 +259,13 @@ func (d *decoder) varint() int64 {
 	return int64(u>>1) ^ -int64(u&1)
 }
 
-func (d *decoder) uvarint() uint64 {
-	if d.at < len(d.text) && d.text[d.at] < 0x80 {
-		d.at++
-		return uint64(d.text[d.at-1])
-	}
-	return d.longUvarint()
-}
-
-func (d *decoder) longUvarint() (n uint64) {
-	for i := 0; d.at < len(d.text) && i < binary.MaxVarintLen64; i++ {
-		b := d.text[d.at]
-		d.at++
+func (d *decoder) uvarint() (n uint64) {
+	text := d.text[d.at:]
+	for i := 0; i < len(text) && i < binary.MaxVarintLen64; i++ {
+		b := text[i]
 		n |= uint64(b&0x7f) << (7 * i)
 		if b < 0x80 {
+			d.at += i + 1
 			return n
 		}
 	}
