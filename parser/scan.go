@@ -160,8 +160,8 @@ func (s *scanner) id(id *trace.ID) bool {
 	return err == nil
 }
 
-// decimal is the number that text begins with, of so many digits. It is right up to
-// 19 of them.
+// decimal is the number that text begins with, and its digits, of which it reads no
+// more than 24. It is right up to 19 of them.
 func decimal(text []byte) (n uint64, digits int) {
 	for ; len(text) >= digits+8; digits += 8 {
 		eight, size := eightDigits(text[digits:])
