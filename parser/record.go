@@ -101,9 +101,7 @@ func (r *Reader) Feed(line Line) {
 	r.fed++
 	text, lead := trimLine(line.Text)
 	if len(r.open) == 0 && len(r.partial) == 0 && !interesting(text) {
-		if len(text) > 0 && text[0] != ' ' {
-			r.front = append(r.front[:0], text[:min(len(text), maxFront)]...)
-		}
+		r.passed(text)
 		return
 	}
 	place := Place{File: r.file, Line: line.Number, Offset: line.Offset}
