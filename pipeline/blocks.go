@@ -52,7 +52,9 @@ var findings = sync.Pool{New: func() any { return new(finding) }}
 
 func (r *reading) newFinding(name string) *finding {
 	f := findings.Get().(*finding)
-	f.encoder, f.counts = encoder{names: r.opt.names}, parser.Counts{}
+	if f.counts = (parser.Counts{}); f.encoder.names != r.opt.names {
+		f.encoder = encoder{names: r.opt.names, repeated: make([]repetition, 1<<repeatedBits)}
+	}
 	f.reader = parser.NewReader(name, r.opt.Parser, parser.Output{
 		Record: func(record *parser.Result) {
 			e := event{from: len(f.records), complaint: record.Complaint}

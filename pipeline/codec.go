@@ -3,6 +3,8 @@ package pipeline
 import (
 	"encoding/binary"
 	"errors"
+	"hash/maphash"
+	"strings"
 	"sync"
 
 	"github.com/tomoscrape/tomoscrape/assemble"
@@ -11,8 +13,8 @@ import (
 
 // The form in which spans are kept until their traces are made, in memory and in
 // temporary files. It holds no pointers, so that the collector of garbage has
-// nothing to do with it, and takes about a third of the log's text. It lives as
-// long as one run of the program and is read by that run alone.
+// nothing to do with it, and takes a tenth to a third of the log's text. It
+// lives as long as one run of the program and is read by that run alone.
 //
 // A record is
 //
@@ -22,36 +24,47 @@ import (
 //	the span: flags, then its fields in the order of the struct
 //
 // with numbers as varints, strings and lists behind their length, and flags for
-// what is absent or the same as in the note or dimension before.
+// what is absent or the same as in the note or dimension before. File names, and
+// values that come again, stand in a table of names and are numbers here.
 
 // errCodec means that a temporary file does not hold what was written to it.
 var errCodec = errors.New("it does not hold what was written to it")
 
-// maxNames bounds a names table; an ordinary run has far fewer files.
-const maxNames = 1 << 16
+// Bounds of a names table; an ordinary run has far fewer files and statements.
+const (
+	maxNames     = 1 << 16
+	maxNameBytes = 8 << 20 // of all of them
+)
 
 // names are strings that stand in records as their number: the names of the files
-// that were read, which most spans share. Several goroutines may use it.
+// that were read, and values such as SQL statements that stand in many spans.
+// Several goroutines may use it.
 type names struct {
 	mu      sync.Mutex
 	numbers map[string]uint64 // from 1
 	list    []string          // read without a lock once no more records are made
+	size    int               // bytes of them
 }
 
-// number gives 0 for a name that has none.
-func (n *names) number(name string) uint64 {
+// number gives 0 for a name that has none, and the name as it is kept.
+func (n *names) number(name string) (number uint64, kept string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	number, known := n.numbers[name]
-	if !known && len(n.list) < maxNames {
+	switch {
+	case known:
+		kept = n.list[number-1]
+	case len(n.list) < maxNames && n.size+len(name) <= maxNameBytes:
 		if n.numbers == nil {
 			n.numbers = make(map[string]uint64)
 		}
-		n.list = append(n.list, name)
+		kept = strings.Clone(name)
+		n.list = append(n.list, kept)
+		n.size += len(kept)
 		number = uint64(len(n.list))
-		n.numbers[name] = number
+		n.numbers[kept] = number
 	}
-	return number
+	return number, kept
 }
 
 // What a span's flags say.
@@ -95,6 +108,41 @@ type encoder struct {
 	names  *names
 	file   string // the last one, which most often is the next, too
 	number uint64
+
+	repeated []repetition // values, by their hashes; nil if they are not looked for
+}
+
+// repetition is a value that was seen once, or that has a number because it was
+// seen again.
+type repetition struct {
+	hash   uint64
+	text   string // if it has a number
+	number uint64
+}
+
+// How many values an encoder remembers, and which are long enough.
+const (
+	repeatedBits = 10
+	minRepeated  = 32
+	maxRepeated  = 2 << 10
+)
+
+// repeatedSeed is that of all hashes of values.
+var repeatedSeed = maphash.MakeSeed()
+
+// numberOf is the number of a value that was seen before, or 0.
+func (e *encoder) numberOf(text string) uint64 {
+	hash := maphash.String(repeatedSeed, text)
+	r := &e.repeated[hash>>(64-repeatedBits)]
+	switch {
+	case r.hash != hash:
+		*r = repetition{hash: hash}
+	case r.number == 0:
+		r.number, r.text = e.names.number(text)
+	case r.text != text:
+		return 0
+	}
+	return r.number
 }
 
 // appendRecord appends the record of a span.
@@ -205,7 +253,7 @@ func (e *encoder) appendSpan(dst []byte, s *trace.Span) []byte {
 			dst = binary.AppendVarint(dst, n.Time-time)
 			time = n.Time
 		}
-		dst = appendValue(dst, n.Value)
+		dst = e.appendValue(dst, n.Value)
 		dst = last.append(dst, flags, n.Service, n.Address, n.Port)
 		if flags&sameDuration == 0 {
 			dst = appendValue(dst, n.Duration)
@@ -226,7 +274,7 @@ func (e *encoder) appendSpan(dst []byte, s *trace.Span) []byte {
 		if d.Key.Set {
 			dst = appendString(dst, d.Key.String)
 		}
-		dst = appendValue(dst, d.Value)
+		dst = e.appendValue(dst, d.Value)
 		dst = last.append(dst, flags, d.Service, d.Address, d.Port)
 		if d.Extra != nil {
 			dst = appendFields(dst, d.Extra)
@@ -273,7 +321,8 @@ func (last *shared) append(dst []byte, flags byte, service, address trace.Text, 
 // appendOrigin appends an origin without its line.
 func (e *encoder) appendOrigin(dst []byte, o *trace.Origin) []byte {
 	if e.number == 0 || o.File != e.file {
-		e.file, e.number = o.File, e.names.number(o.File)
+		e.number, _ = e.names.number(o.File)
+		e.file = o.File
 	}
 	if dst = binary.AppendUvarint(dst, e.number); e.number == 0 {
 		dst = appendString(dst, o.File)
@@ -307,7 +356,22 @@ func appendID(dst []byte, id trace.ID) []byte {
 	return binary.LittleEndian.AppendUint64(append(dst, 0), id.Lo)
 }
 
-const kindBits = 3
+// A value is its length and kind, and its text; or its number and kindNumbered, if it
+// is a string that has one.
+const (
+	kindBits     = 3
+	kindNumbered = 1<<kindBits - 1
+)
+
+// appendValue appends a value that may stand in many spans.
+func (e *encoder) appendValue(dst []byte, v trace.Value) []byte {
+	if v.Kind == trace.String && len(v.Text) >= minRepeated && len(v.Text) <= maxRepeated && e.repeated != nil {
+		if number := e.numberOf(v.Text); number > 0 {
+			return binary.AppendUvarint(dst, number<<kindBits|kindNumbered)
+		}
+	}
+	return appendValue(dst, v)
+}
 
 func appendValue(dst []byte, v trace.Value) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(v.Text))<<kindBits|uint64(v.Kind)), v.Text...)

@@ -1,7 +1,11 @@
 package pipeline
 
 import (
+	"bytes"
+	"hash/maphash"
+	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -10,7 +14,7 @@ import (
 )
 
 var (
-	anyString = rapid.SampledFrom([]string{"", "a", "start", "stop", "nova-api", "ä€\U0001f600", "\x00\n"})
+	anyString = rapid.SampledFrom([]string{"", "a", "start", "stop", "nova-api", "ä€\U0001f600", "\x00\n", strings.Repeat("SELECT ", 9)})
 	anyTime   = rapid.OneOf(rapid.Int64Range(-3, 30), rapid.Int64())
 	anyText   = rapid.Custom(func(t *rapid.T) trace.Text {
 		if rapid.Bool().Draw(t, "set") {
@@ -75,7 +79,7 @@ func listOf[T any](element *rapid.Generator[T]) *rapid.Generator[[]T] {
 func TestSpansComeBackFromTheirRecords(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := &names{}
-		e, d := encoder{names: n}, decoder{names: n}
+		e, d := encoder{names: n, repeated: make([]repetition, 1<<repeatedBits)}, decoder{names: n}
 		for range 3 {
 			want := anySpan.Draw(t, "span")
 			record := e.appendRecord(nil, &want)
@@ -105,8 +109,58 @@ func TestSpansComeBackFromTheirRecords(t *testing.T) {
 }
 
 func TestNamesAreBounded(t *testing.T) {
+	number := func(n *names, name string) int {
+		number, kept := n.number(name)
+		if number > 0 {
+			require.Equal(t, name, kept)
+		}
+		return int(number)
+	}
 	n := &names{list: make([]string, maxNames-1)}
-	require.EqualValues(t, maxNames, n.number("last"))
-	require.Zero(t, n.number("one more"))
-	require.EqualValues(t, maxNames, n.number("last"))
+	require.Equal(t, maxNames, number(n, "last"))
+	require.Zero(t, number(n, "one more"))
+	require.Equal(t, maxNames, number(n, "last"))
+
+	n = &names{}
+	require.Equal(t, 1, number(n, strings.Repeat("x", maxNameBytes-1)))
+	require.Zero(t, number(n, "xx"))
+	require.Equal(t, 2, number(n, "x"))
+}
+
+// A value is written once, where it is first seen, and then where it comes again:
+// from there on it is a number.
+func TestRepeatedValues(t *testing.T) {
+	n := &names{}
+	e, d := encoder{names: n, repeated: make([]repetition, 1<<repeatedBits)}, decoder{names: n}
+	inline := func(text string) bool {
+		want := trace.Span{Notes: []trace.Note{{Value: trace.Value{Kind: trace.String, Text: text}}}}
+		record := e.appendRecord(nil, &want)
+		var got trace.Span
+		require.NoError(t, d.record(string(record), &got))
+		require.Equal(t, want, got)
+		return bytes.Contains(record, []byte(text))
+	}
+	long := strings.Repeat("SELECT ", 9)
+	borrowed := []byte(long)
+	require.True(t, inline(string(borrowed)))
+	require.False(t, inline(unsafe.String(&borrowed[0], len(borrowed))))
+	clear(borrowed)
+	require.False(t, inline(long))
+	for _, never := range []string{"start", strings.Repeat("x", maxRepeated+1)} {
+		require.True(t, inline(never))
+		require.True(t, inline(never))
+	}
+	other := long + "2"
+	r := &e.repeated[maphash.String(repeatedSeed, other)>>(64-repeatedBits)]
+	*r = repetition{hash: maphash.String(repeatedSeed, other), text: long, number: 1} // of the same hash
+	require.True(t, inline(other))
+	require.True(t, inline(other))
+
+	n.size = maxNameBytes
+	long += "3"
+	require.True(t, inline(long))
+	require.True(t, inline(long), "there is no room")
+	var got trace.Span
+	n.list = nil
+	require.ErrorIs(t, d.record(string(e.appendRecord(nil, &trace.Span{Notes: []trace.Note{{Value: trace.Value{Kind: trace.String, Text: strings.Repeat("SELECT ", 9)}}}})), &got), errCodec)
 }

@@ -157,19 +157,25 @@ func (last *shared) read(d *decoder, flags byte) {
 }
 
 func (d *decoder) origin(o *trace.Origin) {
-	switch number := d.uvarint(); {
-	case number == 0:
+	if number := d.uvarint(); number > 0 {
+		o.File = d.name(number)
+	} else {
 		o.File = d.string()
-	case number <= uint64(len(d.names.list)):
-		o.File = d.names.list[number-1]
-	default:
-		d.bad = true
 	}
 	o.RequestID = d.string()
 	o.GlobalRequestID = d.string()
 	o.PID = d.varint()
 	o.LogHost = d.string()
 	o.LogTime = d.varint()
+}
+
+// name is the name of a number.
+func (d *decoder) name(number uint64) string {
+	if number-1 >= uint64(len(d.names.list)) {
+		d.spoil()
+		return ""
+	}
+	return d.names.list[number-1]
 }
 
 // fields reads a list of fields, nil without the flag.
@@ -198,7 +204,11 @@ func (d *decoder) id() (id trace.ID) {
 
 func (d *decoder) value() trace.Value {
 	n := d.uvarint()
-	return trace.Value{Kind: trace.Kind(n & (1<<kindBits - 1)), Text: d.part(n >> kindBits)}
+	kind := n & (1<<kindBits - 1)
+	if kind == kindNumbered {
+		return trace.Value{Kind: trace.String, Text: d.name(n >> kindBits)}
+	}
+	return trace.Value{Kind: trace.Kind(kind), Text: d.part(n >> kindBits)}
 }
 
 func (d *decoder) getText() trace.Text {
