@@ -25,7 +25,6 @@ type taken struct {
 	lines  []string
 	blocks []string // generation, offset, line and flags of each
 	fail   error
-	stall  chan struct{} // if not nil, each take waits for one
 	hold   bool
 	holds  []*Hold
 	came   chan struct{}
@@ -34,9 +33,6 @@ type taken struct {
 func newTaken() *taken { return &taken{came: make(chan struct{}, 1)} }
 
 func (t *taken) take(b *Block) error {
-	if t.stall != nil {
-		<-t.stall
-	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.fail != nil {

@@ -1,22 +1,17 @@
 package follow
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/nxadm/tail"
 	"github.com/stretchr/testify/require"
-
-	"github.com/tomoscrape/tomoscrape/source"
 )
 
 // run runs the follower in the background until the test ends or stop is called.
@@ -142,155 +137,6 @@ func TestRunEndsWithTheErrorOfTake(t *testing.T) {
 	b.open()
 	b.step(time.Second)
 	b.want("one")
-}
-
-// logrotate is the real one.
-func logrotate(t *testing.T) string {
-	path, err := exec.LookPath("logrotate")
-	if err == nil {
-		return path
-	}
-	if path = "/usr/sbin/logrotate"; exists(path) {
-		return path
-	}
-	if os.Getenv("TOMOSCRAPE_REQUIRE_SERVERS") == "1" {
-		t.Fatal("NO REAL LOGROTATE, and TOMOSCRAPE_REQUIRE_SERVERS=1: apt-get install logrotate")
-	}
-	t.Skip("NOT TESTED AGAINST A REAL LOGROTATE: it is not installed")
-	return ""
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
-// Each way in which logrotate rotates, with a consumer that stalls now and then:
-// every line that is in some file in the end was given, once, and whole.
-func TestLogrotate(t *testing.T) {
-	program := logrotate(t)
-	rotations := 8
-	for name, config := range map[string]string{
-		"rename":                   "create",
-		"nocreate":                 "nocreate",
-		"compress":                 "create\ncompress",
-		"delaycompress":            "create\ncompress\ndelaycompress",
-		"copytruncate":             "copytruncate",
-		"copytruncate compress":    "copytruncate\ncompress",
-		"copytruncate delay":       "copytruncate\ncompress\ndelaycompress",
-		"dateext":                  "create\ndateext\ndateformat -%Y%m%d-%s",
-		"copytruncate and dateext": "copytruncate\ncompress\ndateext\ndateformat -%Y%m%d-%s",
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			b := newBench(t, Options{FromStart: true})
-			b.opt.Paths = []string{b.path("x.log")}
-			b.write("x.log", "")
-			b.open()
-			b.out.stall = make(chan struct{}, 1)
-			b.run()
-			config := fmt.Sprintf("%s {\nrotate 100\nsize 1\n%s\n}\n", b.path("x.log"), config)
-			conf := filepath.Join(t.TempDir(), "conf")
-			require.NoError(t, os.WriteFile(conf, []byte(config), 0o600))
-			written, rotated := make(chan int, 1), make(chan struct{})
-			go func() { // as Python's WatchedFileHandler does
-				n := 0
-				defer func() { written <- n }()
-				for {
-					f, err := os.OpenFile(b.path("x.log"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
-					if err != nil {
-						return
-					}
-					for range 50 {
-						fmt.Fprintf(f, "2026-01-01 00:00:00.000 line %d of %s\n", n, strings.Repeat("x", n%100))
-						n++
-					}
-					f.Close()
-					select {
-					case <-rotated:
-						return
-					case <-time.After(time.Millisecond): // its pace
-					}
-				}
-			}()
-			stopStall := make(chan struct{})
-			defer close(stopStall)
-			go func() { // the consumer stalls after every 20 blocks
-				for i := 1; ; i++ {
-					if i%20 == 0 {
-						time.Sleep(300 * time.Millisecond)
-					}
-					select {
-					case b.out.stall <- struct{}{}:
-					case <-stopStall:
-						return
-					}
-				}
-			}()
-			for range rotations {
-				if out, err := exec.Command(program, "-f", "-s", filepath.Join(t.TempDir(), "state"), conf).CombinedOutput(); err != nil {
-					t.Logf("logrotate: %s", out) // "File exists": it raced the service
-				}
-			}
-			close(rotated)
-			n := <-written
-			b.write("x.log", "the end\n")
-			for deadline := time.Now().Add(20 * time.Second); !slices.Contains(b.out.all(), "the end"); {
-				select {
-				case <-b.out.came:
-				case <-time.After(time.Until(deadline)):
-					t.Fatal("the end does not come")
-				}
-			}
-			wantAll(t, b, n)
-		})
-	}
-}
-
-// wantAll compares what was given with what is on disk.
-func wantAll(t *testing.T, b *bench, n int) {
-	onDisk := map[string]bool{}
-	files, err := filepath.Glob(b.path("x.log*"))
-	require.NoError(t, err)
-	for _, name := range files {
-		f, err := os.Open(name)
-		require.NoError(t, err)
-		r, err := source.Unpack(f)
-		if err == io.EOF {
-			continue // empty
-		}
-		require.NoError(t, err)
-		for s := bufio.NewScanner(r); s.Scan(); {
-			onDisk[s.Text()] = true
-		}
-		f.Close()
-	}
-	for deadline := time.Now().Add(10 * time.Second); ; {
-		missing, times := 0, map[string]int{}
-		for _, line := range b.out.all() {
-			times[line]++
-		}
-		for line := range onDisk {
-			if times[line] == 0 {
-				missing++
-			}
-		}
-		for line, count := range times {
-			require.Equal(t, 1, count, "twice: %q", line)
-			require.True(t, line == "the end" || strings.HasPrefix(line, "2026-01-01 00:00:00.000 line "), "torn: %q", line)
-		}
-		if missing == 0 {
-			t.Logf("%d lines written, %d on disk, %d given", n+1, len(onDisk), len(times))
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("LOST %d of %d lines\n%s", missing, len(onDisk), b.logs.String())
-		}
-		select {
-		case <-b.out.came:
-		case <-time.After(100 * time.Millisecond):
-		}
-	}
 }
 
 // The file that nxadm/tail reads is known, so that it can be ended in the middle
