@@ -88,6 +88,14 @@ func newLogs(t *testing.T, dir string) []*log {
 	return logs
 }
 
+// paths are the names of the logs: their rotated files are found by these.
+func paths(logs []*log) (paths []string) {
+	for _, l := range logs {
+		paths = append(paths, l.path)
+	}
+	return paths
+}
+
 // written is how many lines were written.
 func (l *log) written() int64 { return l.next.Load() - l.first }
 

@@ -78,11 +78,10 @@ func TestRotations(t *testing.T) {
 	for _, trouble := range []string{"no stalls", "stalls"} {
 		t.Run(trouble, func(t *testing.T) {
 			t.Parallel()
-			dir := t.TempDir()
-			logs := newLogs(t, dir)
+			logs := newLogs(t, t.TempDir())
 			c := &consumer{stalls: trouble == "stalls", got: map[int64]int{}, finals: map[string]bool{}}
 			var messages messages
-			opt := follow.Options{Paths: []string{dir}, FromStart: true, Checkpoint: filepath.Join(t.TempDir(), "checkpoint"),
+			opt := follow.Options{Paths: paths(logs), FromStart: true, Checkpoint: filepath.Join(t.TempDir(), "checkpoint"),
 				Logger: slog.New(slog.NewTextHandler(&messages, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 			disks := make([]*disk, len(logs))
 			all := func() bool {

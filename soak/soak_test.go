@@ -43,7 +43,7 @@ func pause() time.Duration { return time.Duration(100+rand.IntN(400)) * time.Mil
 type runs struct {
 	follower
 	zipkin     *collector
-	logs       string
+	paths      []string
 	checkpoint string
 	found      []*checkpoint // by run: what it began with
 }
@@ -66,8 +66,8 @@ func (r *runs) start() {
 	if text, err := os.ReadFile(r.checkpoint); err == nil {
 		require.NoError(r.t, json.Unmarshal(text, c))
 	}
-	r.args = []string{"tail", r.logs, "--zipkin", r.zipkin.address(len(r.found)), "--from", "start",
-		"--checkpoint", r.checkpoint, "--quarantine", r.checkpoint + ".quarantine.jsonl"}
+	r.args = append([]string{"tail", "--zipkin", r.zipkin.address(len(r.found)), "--from", "start",
+		"--checkpoint", r.checkpoint, "--quarantine", r.checkpoint + ".quarantine.jsonl"}, r.paths...)
 	r.found = append(r.found, c)
 	r.follower.start()
 }
@@ -78,7 +78,7 @@ func (c *checkpoint) covers(t *testing.T, file *content) func(end int64) bool {
 	for _, g := range c.Generations {
 		sum, err := hex.DecodeString(g.HeadSHA256)
 		require.NoError(t, err)
-		if g.Log == file.log.path && g.HeadLength > 0 && g.HeadLength <= len(file.data) && sha256.Sum256(file.data[:g.HeadLength]) == [32]byte(sum) {
+		if filepath.Dir(g.Log) == filepath.Dir(file.log.path) && g.HeadLength > 0 && g.HeadLength <= len(file.data) && sha256.Sum256(file.data[:g.HeadLength]) == [32]byte(sum) {
 			covered = append(append(covered, [2]int64{0, g.Mark}), g.Ranges...)
 		}
 	}
@@ -102,7 +102,7 @@ func TestSoak(t *testing.T) {
 			dir, err := filepath.EvalSymlinks(t.TempDir())
 			require.NoError(t, err)
 			logs := newLogs(t, dir)
-			r := &runs{follower: follower{t: t}, zipkin: newCollector(), logs: dir, checkpoint: filepath.Join(t.TempDir(), "checkpoint")}
+			r := &runs{follower: follower{t: t}, zipkin: newCollector(), paths: paths(logs), checkpoint: filepath.Join(t.TempDir(), "checkpoint")}
 			defer r.zipkin.Close()
 			require.NoError(t, each(logs, func(l *log) error { l.start(rate); return nil }))
 			r.start()
@@ -185,7 +185,7 @@ func (r *runs) killed(logs []*log) {
 		})
 	}()
 	for i := range kills {
-		time.Sleep(time.Duration(200+rand.IntN(2000)) * time.Millisecond)
+		time.Sleep(time.Duration(500+rand.IntN(2000)) * time.Millisecond)
 		gate.Lock()
 		r.kill()
 		for range i % 3 {
@@ -271,7 +271,7 @@ func (r *runs) compare(trouble string, l *log, d *disk) {
 func TestTermDuringAnOutage(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "x.log"), []byte(line(1)+"\n"+line(2)+"\n"), 0o644))
-	r := &runs{follower: follower{t: t}, zipkin: newCollector(), logs: dir, checkpoint: filepath.Join(t.TempDir(), "checkpoint")}
+	r := &runs{follower: follower{t: t}, zipkin: newCollector(), paths: []string{dir}, checkpoint: filepath.Join(t.TempDir(), "checkpoint")}
 	defer r.zipkin.Close()
 	r.zipkin.down.Store(true)
 	r.start()
