@@ -254,8 +254,17 @@ type disk struct {
 	torn     map[string]bool // what no newline follows: logrotate copied a line that was being written
 }
 
-// onDisk reads all files of a log, in which each line is once.
-func (l *log) onDisk(t *testing.T) *disk {
+// onDisk reads all files of the logs.
+func onDisk(t *testing.T, logs []*log) map[*log]*disk {
+	disks := map[*log]*disk{}
+	for _, l := range logs {
+		disks[l] = l.read(t)
+	}
+	return disks
+}
+
+// read reads all files of a log, in which each line is once.
+func (l *log) read(t *testing.T) *disk {
 	d := &disk{lines: map[int64]bool{}, torn: map[string]bool{}}
 	paths, err := filepath.Glob(l.path + "*")
 	require.NoError(t, err)
@@ -299,6 +308,21 @@ func (d *disk) missing(came func(n int64) bool) (missing []int64) {
 		}
 	}
 	return missing
+}
+
+// wait waits until all that is on disk has come.
+func wait(t *testing.T, disks map[*log]*disk, came func(n int64) bool) {
+	var missing []int64
+	for _, d := range disks {
+		missing = append(missing, d.missing(came)...)
+	}
+	for deadline := time.Now().Add(40 * time.Second); len(missing) > 0; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Errorf("in 40 s %s did not come", ends(missing))
+			return
+		}
+		missing = slices.DeleteFunc(missing, came)
+	}
 }
 
 // report is a line of what `make soak` prints. What is in no file was lost by

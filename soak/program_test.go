@@ -87,6 +87,7 @@ func (f *follower) start() {
 	f.exits = make(chan error, 1)
 	cmd, exits := f.cmd, f.exits
 	go func() { exits <- cmd.Wait() }()
+	f.t.Cleanup(func() { cmd.Process.Kill() }) // if the test fails
 }
 
 func (f *follower) kill() {

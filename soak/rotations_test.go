@@ -53,21 +53,21 @@ func (c *consumer) came(n int64) bool {
 	return c.got[n] > 0
 }
 
-// follow follows the logs until what is expected of them has come.
-func (c *consumer) follow(t *testing.T, opt follow.Options, while func(), expected func() bool) {
+// follow follows the logs while something is done with them, and until all that is
+// on disk then has come.
+func (c *consumer) follow(t *testing.T, opt follow.Options, do func() map[*log]*disk) map[*log]*disk {
 	f, err := follow.Open(opt)
 	require.NoError(t, err)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx, c.take) }()
-	while()
-	for deadline := time.Now().Add(40 * time.Second); !expected() && time.Now().Before(deadline); {
-		time.Sleep(50 * time.Millisecond)
-	}
+	disks := do()
+	wait(t, disks, c.came)
 	stop()
 	require.NoError(t, <-done)
 	require.Zero(t, f.Stats().Lost, "%+v", f.Stats())
 	require.NoError(t, f.Close())
+	return disks
 }
 
 // Every line that is in some file in the end was given, once, and whole: in each
@@ -75,6 +75,7 @@ func (c *consumer) follow(t *testing.T, opt follow.Options, while func(), expect
 // that finds all the rotated files. Lines are looked at before the parser, which
 // would leave out what is torn, and without Zipkin, whose queue would hide a stall.
 func TestRotations(t *testing.T) {
+	t.Parallel()
 	for _, trouble := range []string{"no stalls", "stalls"} {
 		t.Run(trouble, func(t *testing.T) {
 			t.Parallel()
@@ -83,30 +84,19 @@ func TestRotations(t *testing.T) {
 			var messages messages
 			opt := follow.Options{Paths: paths(logs), FromStart: true, Checkpoint: filepath.Join(t.TempDir(), "checkpoint"),
 				Logger: slog.New(slog.NewTextHandler(&messages, &slog.HandlerOptions{Level: slog.LevelDebug}))}
-			disks := make([]*disk, len(logs))
-			all := func() bool {
-				for _, d := range disks {
-					if len(d.missing(c.came)) > 0 {
-						return false
-					}
+			c.follow(t, opt, func() map[*log]*disk {
+				for _, l := range logs {
+					l.start(rate)
 				}
-				return true
-			}
-			c.follow(t, opt, func() {
-				require.NoError(t, each(logs, func(l *log) error { l.start(rate); return nil }))
 				require.NoError(t, each(logs, (*log).rotateAll))
-				for i, l := range logs {
-					disks[i] = l.onDisk(t)
-				}
-			}, all)
+				return onDisk(t, logs)
+			})
 			c.stalls = false
-			c.follow(t, opt, func() {
+			disks := c.follow(t, opt, func() map[*log]*disk {
 				require.NoError(t, each(logs, (*log).writeOne))
-				for i, l := range logs {
-					disks[i] = l.onDisk(t)
-				}
-			}, all)
-			for i, l := range logs {
+				return onDisk(t, logs)
+			})
+			for _, l := range logs {
 				delivered, repeated := 0, 0
 				for n, count := range c.got {
 					if l.wrote(n) {
@@ -114,12 +104,12 @@ func TestRotations(t *testing.T) {
 						repeated += count - 1
 					}
 				}
-				lost := disks[i].missing(c.came)
-				l.report(trouble, disks[i], delivered, repeated, 0, lost)
+				lost := disks[l].missing(c.came)
+				l.report(trouble, disks[l], delivered, repeated, 0, lost)
 				if len(lost) > 0 || repeated > 0 {
 					t.Errorf("%s: lost %s, repeated %d\n%s", l.kind, ends(lost), repeated, messages.about(l.path))
 				}
-				for text := range disks[i].torn {
+				for text := range disks[l].torn {
 					delete(c.finals, text)
 				}
 			}
