@@ -203,6 +203,7 @@ func syncDirectory(name string) error {
 
 func (c *checkpoint) close() {
 	if c.lock != nil {
+		unlock(c.lock) // also what a child of this process has inherited and not closed yet
 		c.lock.Close()
 		c.lock = nil
 	}

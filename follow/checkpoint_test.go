@@ -123,6 +123,18 @@ func TestTwoProcesses(t *testing.T) {
 	b.open()
 }
 
+// A process that starts another one has its files twice for a moment.
+func TestClosedIsFreeThoughAChildHasTheLock(t *testing.T) {
+	b := newBench(t, Options{Checkpoint: filepath.Join(t.TempDir(), "c")}).open()
+	inherited, err := syscall.Dup(int(b.f.check.lock.Fd()))
+	require.NoError(t, err)
+	defer syscall.Close(inherited)
+	require.NoError(t, b.f.Close())
+	again, err := Open(b.opt)
+	require.NoError(t, err)
+	require.NoError(t, again.Close())
+}
+
 func TestCorruptCheckpoint(t *testing.T) {
 	b := newBench(t, Options{Checkpoint: filepath.Join(t.TempDir(), "c")})
 	b.write("x.log", "one\n")

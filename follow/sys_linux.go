@@ -70,3 +70,8 @@ func retry(call func() error) error {
 func lock(f *os.File) error {
 	return retry(func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) })
 }
+
+// unlock gives the lock back, whoever else has the file open by the same opening.
+func unlock(f *os.File) {
+	_ = retry(func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) })
+}

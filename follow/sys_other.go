@@ -27,3 +27,4 @@ func (s *status) kind() string        { return "a file" }
 func statPath(string) (status, error) { return status{}, errSystem }
 func statFD(int) (status, error)      { return status{}, errSystem }
 func lock(*os.File) error             { return errSystem }
+func unlock(*os.File)                 {}
