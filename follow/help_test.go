@@ -145,10 +145,14 @@ func (b *bench) rename(from, to string) {
 	require.NoError(b.t, os.Rename(b.path(from), b.path(to)))
 }
 
-func (b *bench) copytruncate(from, to string) {
+func (b *bench) copy(from, to string) {
 	data, err := os.ReadFile(b.path(from))
 	require.NoError(b.t, err)
 	require.NoError(b.t, os.WriteFile(b.path(to), data, 0o644))
+}
+
+func (b *bench) copytruncate(from, to string) {
+	b.copy(from, to)
 	require.NoError(b.t, os.Truncate(b.path(from), 0))
 }
 

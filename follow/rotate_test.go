@@ -52,6 +52,28 @@ func TestCopytruncate(t *testing.T) {
 	b.want("one", "two", "three is a longer line")
 }
 
+// Nothing was read yet when the log was cut, and the copy lacks what was written
+// after it was made.
+func TestTheCopyLacksTheLastLines(t *testing.T) {
+	b := newBench(t, Options{FromStart: true})
+	text, want := lines(0, 1000)
+	b.write("x.log", text)
+	b.open()
+	b.f.look(b.at)
+	b.copy("x.log", "x.log.1")
+	more, _ := lines(1000, 1100)
+	b.write("x.log", more)
+	b.at = b.at.Add(time.Second)
+	b.f.look(b.at)
+	require.NoError(t, os.Truncate(b.path("x.log"), 0))
+	b.step(time.Second)
+	b.step(time.Second)
+	b.write("x.log", "the next\n")
+	b.step(time.Second)
+	b.want(append(want, "the next")...)
+	require.EqualValues(t, 1, b.f.Stats().Truncations)
+}
+
 // Each of these is a case in which a follower by path loses or repeats lines.
 
 func TestRenamedWhileTheBacklogIsRead(t *testing.T) {
