@@ -41,7 +41,7 @@ bench: setup
 # Live logs in each way in which logrotate rotates them, under stalls, kills and
 # outages: SOAK_ROTATIONS of each log, SOAK_KILLS kills, SOAK_RATE lines a second of
 # each log. Each line it prints says what became of one log.
-# With these lengths it takes about four minutes.
+# With these lengths it takes about three minutes.
 SOAK_ROTATIONS ?= 50
 SOAK_KILLS ?= 25
 SOAK_RATE ?= 1000
