@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"flag"
@@ -9,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -18,6 +20,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
+
+	"github.com/tomoscrape/tomoscrape/internal/early"
 )
 
 var update = flag.Bool("update", false, "rewrite the expectations in testdata/script")
@@ -25,6 +29,7 @@ var update = flag.Bool("update", false, "rewrite the expectations in testdata/sc
 func TestMain(m *testing.M) {
 	leastMemory = 1 << 10 // the samples are small
 	verifyPatience = 5 * time.Second
+	signal.Stop(early.Signals) // the tests end by it
 	testscript.Main(m, map[string]func(){"tomoscrape": main})
 }
 
@@ -159,6 +164,46 @@ func TestSignalsEndReplay(t *testing.T) {
 		left, err := os.ReadDir(dir)
 		require.NoError(t, err)
 		require.Empty(t, left, "no half file is left")
+	}
+}
+
+// The runtime says which packages it has initialized: as soon as the first of ours
+// is, a signal ends a command as it does later.
+func TestSignalsBeforeMain(t *testing.T) {
+	dir := t.TempDir()
+	log := filepath.Join(dir, "x.log")
+	require.NoError(t, os.WriteFile(log, nil, 0o600))
+	for _, c := range []struct {
+		sig  syscall.Signal
+		code int
+		args []string
+	}{
+		{syscall.SIGTERM, 0, []string{"tail", log, "--json", filepath.Join(dir, "tail.json"), "--checkpoint", filepath.Join(dir, "c")}},
+		{syscall.SIGINT, 0, []string{"tail", log, "--json", filepath.Join(dir, "tail.json"), "--checkpoint", filepath.Join(dir, "c")}},
+		{syscall.SIGINT, 130, []string{"replay", "-", "--json", filepath.Join(dir, "replay.json")}},
+		{syscall.SIGTERM, 143, []string{"replay", "-", "--json", filepath.Join(dir, "replay.json")}},
+	} {
+		cmd := command(t, c.args...)
+		cmd.Env = append(os.Environ(), "GODEBUG=inittrace=1", "GORACE=atexit_sleep_ms=0")
+		_, err := cmd.StdinPipe() // replay has nothing to read yet
+		require.NoError(t, err)
+		said, err := cmd.StderrPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		lines := bufio.NewScanner(said)
+		sent := false
+		var all strings.Builder
+		for lines.Scan() {
+			if name := strings.Fields(lines.Text() + "  -"); !sent && name[1] == "github.com/tomoscrape/tomoscrape/internal/early" {
+				require.NoError(t, cmd.Process.Signal(c.sig))
+				sent = true
+				require.NotContains(t, all.String(), "tomoscrape/parser", "ours comes before what takes long")
+			}
+			all.WriteString(lines.Text() + "\n")
+		}
+		require.True(t, sent, all.String())
+		_ = cmd.Wait()
+		require.Equal(t, c.code, cmd.ProcessState.ExitCode(), "%v %v: %s", c.args[0], c.sig, cmd.ProcessState)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/internal/early"
 )
 
 // The exit codes. A failure wins over a part that was not read whole.
@@ -79,8 +80,7 @@ func run(args []string, in io.Reader, out, err io.Writer, environ []string) int 
 // on a second one ends the process at once.
 func untilSignal() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	signals := early.Catch(early.Signals)
 	done := make(chan struct{})
 	go func() {
 		select {

@@ -95,6 +95,9 @@ type namedTail struct {
 }
 
 func (j *tailJob) follow(ctx context.Context) error {
+	hangup := make(chan os.Signal, 1) // until all is open, too, it ends nothing
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	if err := j.check(); err != nil {
 		return err
 	}
@@ -113,7 +116,7 @@ func (j *tailJob) follow(ctx context.Context) error {
 	debug.SetMemoryLimit(min(before, collectAbove(j.memory)))
 	defer debug.SetMemoryLimit(before)
 	if err = j.open(); err == nil {
-		err = j.runAll(ctx, listener)
+		err = j.runAll(ctx, listener, hangup)
 	} else if listener != nil {
 		listener.Close()
 	}
@@ -273,8 +276,8 @@ func (j *tailJob) stdinFor(n int) []io.Reader {
 }
 
 // runAll runs until ctx ends, all standard input was read, or an output fails for
-// good.
-func (j *tailJob) runAll(ctx context.Context, listener net.Listener) error {
+// good; at each hangup it looks for new files.
+func (j *tailJob) runAll(ctx context.Context, listener net.Listener, hangup <-chan os.Signal) error {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	beside, end := context.WithCancel(context.WithoutCancel(ctx)) // what goes on until all is delivered
@@ -295,9 +298,6 @@ func (j *tailJob) runAll(ctx context.Context, listener net.Listener) error {
 		others.Go(func() { j.every(beside, time.Minute, func() { j.readBack(beside) }) })
 	}
 
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	var group sync.WaitGroup
 	errs := make([]error, len(j.tails))
 	for i, t := range j.tails {
