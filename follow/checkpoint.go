@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 )
 
 const (
@@ -36,12 +37,13 @@ type savedGeneration struct {
 	HeadLength int        `json:"head_length"`
 	HeadSHA256 string     `json:"head_sha256"`
 	HeadWeak   bool       `json:"head_weak,omitempty"`
-	Mark       int64      `json:"mark"`             // all before it is acknowledged
-	Lines      int64      `json:"lines"`            // before the mark; -1 if they were not counted
-	Ranges     [][2]int64 `json:"ranges,omitempty"` // acknowledged above the mark, from and up to
-	End        int64      `json:"end"`              // what was read of it
-	State      string     `json:"state"`            // following, orphaned or finished
-	Sealed     bool       `json:"sealed,omitempty"` // nobody can write to it any more
+	Mark       int64      `json:"mark"`              // all before it is acknowledged
+	Lines      int64      `json:"lines"`             // before the mark; -1 if they were not counted
+	Ranges     [][2]int64 `json:"ranges,omitempty"`  // acknowledged above the mark, from and up to
+	End        int64      `json:"end"`               // what was read of it
+	State      string     `json:"state"`             // following, orphaned or finished
+	Orphaned   time.Time  `json:"orphaned,omitzero"` // since when its content is looked for
+	Sealed     bool       `json:"sealed,omitempty"`  // nobody can write to it any more
 }
 
 // check finds what no checkpoint of ours holds.

@@ -21,7 +21,8 @@ const (
 	growsFor  = 30 * time.Second       // a file counts as growing after it grew
 	grace     = 5 * time.Second        // a rotated file is quiet for so long before its last line is taken as it is
 	lingers   = time.Minute            // a deleted file may still be written to
-	patience  = 10 * time.Minute       // for content that is looked for, or packed and not whole
+	searching = 2 * time.Minute        // for content that is not where it was, before it is said to be lost
+	patience  = 10 * time.Minute       // for packed content that is not whole, and for lost content to turn up after all
 	tails     = 4                      // files that nxadm/tail follows at a time
 	maxIdle   = 1024                   // rotated files that are kept open though nothing happens
 
@@ -68,6 +69,7 @@ type Follower struct {
 	log      *slog.Logger
 	excluded map[string]bool
 	first    []bool // by path: it was never followed before
+	opened   time.Time
 	patience time.Duration
 	grace    time.Duration
 	lingers  time.Duration
@@ -112,7 +114,9 @@ type Follower struct {
 
 // Open takes the lock of the checkpoint, reads it, and finds out what is there.
 // Its errors are for people. A Follower must be closed.
-func Open(opt Options) (*Follower, error) {
+func Open(opt Options) (*Follower, error) { return open(opt, time.Now) }
+
+func open(opt Options, now func() time.Time) (*Follower, error) {
 	if opt.MaxLine <= 0 {
 		opt.MaxLine = defaultMaxLine
 	}
@@ -126,7 +130,7 @@ func Open(opt Options) (*Follower, error) {
 		opt.Stdin = os.Stdin
 	}
 	f := &Follower{opt: opt, log: opt.Logger, excluded: map[string]bool{}, patience: patience, grace: grace, lingers: lingers,
-		most: opt.Tails, idle: maxIdle, now: time.Now, next: 1,
+		most: opt.Tails, idle: maxIdle, now: now, next: 1,
 		families: map[string]*Family{}, open: map[file]*Generation{}, verdicts: map[file]verdict{}, pending: map[file]time.Time{},
 		refused: map[string]string{}, readySet: map[*Family]bool{}, wake: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
 	f.first = make([]bool, len(opt.Paths))
@@ -136,6 +140,7 @@ func Open(opt Options) (*Follower, error) {
 	if err := f.usable(); err != nil {
 		return nil, err
 	}
+	f.opened = f.now()
 	own := slices.Clone(opt.Exclude)
 	if opt.Checkpoint != "" && f.files() {
 		check, s, err := openCheckpoint(opt.Checkpoint, opt.Reset)
@@ -338,13 +343,17 @@ func (f *Follower) tidyFollowing(g *Generation, now time.Time) {
 	f.finishAt(g)
 }
 
-// tidyOrphan gives up a generation whose content was looked for in vain.
+// tidyOrphan gives up a generation whose content was looked for in vain. A rotation
+// moves content within seconds, and a file that is being packed is known by its
+// beginning: the time is for those who move files by hand.
 func (f *Follower) tidyOrphan(g *Generation, now time.Time) {
-	if now.Sub(g.lostAt) < f.patience && g.offset < g.end || now.Sub(g.lostAt) < f.lingers {
+	missing := g.end - g.offset
+	switch since := now.Sub(g.lostAt); {
+	case since < f.lingers || since < searching && missing > 0 || now.Sub(f.opened) < 2*scanEvery:
 		return
-	}
-	if missing := g.end - g.offset; missing > 0 {
+	case missing > 0:
 		f.lose(g, missing, "its file was truncated or deleted before all of it was read, and no rotated file has its content")
+		g.seen = now.Add(f.patience) // it is remembered, and read on if it turns up
 	}
 	g.end = g.offset
 	f.finish(g)

@@ -98,13 +98,12 @@ func logTo(w io.Writer) *slog.Logger {
 }
 
 func (b *bench) open() *bench {
-	f, err := Open(b.opt)
-	require.NoError(b.t, err)
 	if now := time.Now(); b.at.Before(now) {
 		b.at = now
 	}
+	f, err := open(b.opt, func() time.Time { return b.at })
+	require.NoError(b.t, err)
 	f.most = 0 // nxadm/tail has a clock of its own
-	f.now = func() time.Time { return b.at }
 	f.reader.take = b.out.take
 	b.f = f
 	b.t.Cleanup(f.abandon)

@@ -84,6 +84,9 @@ func (f *Follower) snapshot() (*saved, []*Hold) {
 			if g.state == finished && p.mark < p.taken {
 				e.State, e.Sealed = following.String(), false // what is not acknowledged is read again
 			}
+			if g.state == orphaned {
+				e.Orphaned = g.lostAt.UTC().Round(time.Second)
+			}
 			for _, r := range p.ranges {
 				e.Ranges = append(e.Ranges, [2]int64{r.start, r.end})
 			}
@@ -123,7 +126,9 @@ func (f *Follower) restore(s *saved) {
 		g.state, _ = stateNamed(e.State)
 		g.sealed = e.Sealed
 		g.sniff = e.HeadLength == 0
-		g.lostAt = now
+		if g.lostAt = e.Orphaned; g.lostAt.IsZero() || g.lostAt.After(now) {
+			g.lostAt = now
+		}
 	}
 	f.next = s.Next
 }

@@ -241,13 +241,12 @@ func (m *model) open() {
 		return
 	}
 	m.do("open")
-	f, err := Open(m.b.opt)
-	m.check(err)
 	if now := time.Now(); m.b.at.Before(now) {
 		m.b.at = now
 	}
+	f, err := open(m.b.opt, func() time.Time { return m.b.at })
+	m.check(err)
 	f.most = 0
-	f.now = func() time.Time { return m.b.at }
 	f.reader.take = m.take
 	m.b.f = f
 	m.noteSaved()

@@ -437,13 +437,41 @@ func TestLossIsSaid(t *testing.T) {
 	b.step(time.Second)
 	b.want("three")
 	require.Zero(t, b.f.Stats().Lost, "it may still turn up")
-	b.step(patience)
-	b.step(patience)
+	b.step(searching - 2*time.Second)
+	require.Zero(t, b.f.Stats().Lost)
+	b.step(2 * time.Second)
 	s := b.f.Stats()
 	require.EqualValues(t, 1, s.Lost)
 	require.EqualValues(t, 8, s.LostBytes)
 	require.Equal(t, b.path("x.log"), s.Losses[0].Path)
 	require.Contains(t, b.logs.String(), "lines were lost")
+	b.step(patience / 2)
+	b.write("x.log.1", "one\ntwo\n")
+	b.step(scanEvery)
+	b.want("three", "one", "two")
+}
+
+// However often it is started anew, what is lost is said in time.
+func TestLossIsSaidThroughRestarts(t *testing.T) {
+	b := newBench(t, Options{FromStart: true, Checkpoint: t.TempDir() + "/c"})
+	b.write("x.log", "one\ntwo\n")
+	b.open()
+	require.NoError(t, os.Truncate(b.path("x.log"), 0))
+	b.step(time.Second)
+	require.NoError(t, b.f.Close())
+	from := b.at
+	for b.f.Stats().Lost == 0 {
+		require.Less(t, b.at.Sub(from), searching+time.Minute)
+		b.at = b.at.Add(20 * time.Second)
+		b.open()
+		b.step(10 * time.Second)
+		require.NoError(t, b.f.Close())
+	}
+	require.GreaterOrEqual(t, b.at.Sub(from), searching)
+	require.EqualValues(t, 8, b.f.Stats().LostBytes)
+	b.open()
+	b.step(10 * time.Second)
+	require.Zero(t, b.f.Stats().Lost, "said once")
 }
 
 func TestFinishedIsForgottenWithItsFiles(t *testing.T) {
