@@ -32,6 +32,7 @@ type savedGeneration struct {
 	ID         uint64     `json:"generation"`
 	Log        string     `json:"log"` // name of the family
 	Path       string     `json:"path,omitempty"`
+	Root       string     `json:"root,omitempty"` // which of the paths led to it
 	Device     uint64     `json:"device,omitempty"`
 	Inode      uint64     `json:"inode,omitempty"`
 	HeadLength int        `json:"head_length"`
@@ -43,6 +44,7 @@ type savedGeneration struct {
 	End        int64      `json:"end"`               // what was read of it
 	State      string     `json:"state"`             // following, orphaned or finished
 	Orphaned   time.Time  `json:"orphaned,omitzero"` // since when its content is looked for
+	Unseen     bool       `json:"unseen,omitempty"`  // and it may have been written to while nothing followed it
 	Sealed     bool       `json:"sealed,omitempty"`  // nobody can write to it any more
 }
 

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -27,6 +28,7 @@ type entry struct {
 	log    string // name of its family: that of its log, links resolved
 	root   int    // index of the path it was found by
 	active bool   // its name is not that of a rotated file
+	former bool   // no path leads to its family any more
 	status
 }
 
@@ -60,8 +62,37 @@ func (f *Follower) list() *listing {
 			l.named(path, st, err, i)
 		}
 	}
+	reached := len(l.entries)
+	former := l.former()
 	l.rotations()
+	for i := range l.entries[reached:] {
+		if e := &l.entries[reached+i]; former[e.log] {
+			e.active, e.former = false, true
+		}
+	}
 	return l
+}
+
+// former adds the logs to which a path has led, through a link that is another
+// now, and which were not read to their end, and gives their names.
+func (l *listing) former() map[string]bool {
+	reached, former := map[string]bool{}, map[string]bool{}
+	for i := range l.entries {
+		reached[l.entries[i].log] = true
+	}
+	for log, fam := range l.f.families {
+		root := slices.Index(l.f.opt.Paths, fam.root)
+		_, wanted := l.beside[filepath.Dir(log)][log]
+		if wanted || reached[log] || root < 0 || !slices.ContainsFunc(fam.generations, func(g *Generation) bool { return g.state != finished }) {
+			continue
+		}
+		former[log] = true
+		if st, err := statPath(log); err == nil && st.regular() {
+			l.add(log, st, root, true)
+		}
+		l.want(log, root)
+	}
+	return former
 }
 
 // named adds a file that the user named, which need not be there now.

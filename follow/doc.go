@@ -30,6 +30,9 @@
 //	         verify: the file is large enough and its head unchanged, else the block is thrown away
 //	         take(Block) ── Hold … Done (ack.go) ── checkpoint, once a second (keep.go, checkpoint.go)
 //
+// A link may lead to another log than when the checkpoint was written: the former
+// one, with what it was rotated into, is then read to its end and let go.
+//
 // Rotated remains are read by the block reader, too; packed ones first to their
 // end, to see that they are whole, then from where the generation ended (stream.go).
 //

@@ -10,7 +10,8 @@ import (
 // Family is a log with its rotated files: a stream of generations.
 type Family struct {
 	log   string
-	known bool // it stood in the checkpoint
+	known bool   // it stood in the checkpoint
+	root  string // the path by which it was found
 
 	// All below is kept by Follower.mu.
 

@@ -351,9 +351,14 @@ func (f *Follower) tidyOrphan(g *Generation, now time.Time) {
 	switch since := now.Sub(g.lostAt); {
 	case since < f.lingers || since < searching && missing > 0 || now.Sub(f.opened) < 2*scanEvery:
 		return
+	case g.family.root != "" && !slices.Contains(f.opt.Paths, g.family.root):
+		f.log.Info("no longer followed, no path leads to it: "+g.Name(), "path", g.Name(), "offset", g.offset, "unread", missing)
 	case missing > 0:
 		f.lose(g, missing, "its file was truncated or deleted before all of it was read, and no rotated file has its content")
 		g.seen = now.Add(f.patience) // it is remembered, and read on if it turns up
+	case g.unseen:
+		f.log.Warn("not found again: "+g.Name()+"; what was written to it while nothing followed it, if anything was, is not read",
+			"path", g.Name(), "head", g.head.String(), "offset", g.offset)
 	}
 	g.end = g.offset
 	f.finish(g)

@@ -63,6 +63,7 @@ type Generation struct {
 	expired  bool      // packed content that stays damaged is read as far as it goes
 	sealed   bool      // finished for good: nobody can write to it any more
 	checked  bool      // packed content was read to its end once, and is whole
+	unseen   bool      // it may have been written to while nothing followed it
 	linked   bool      // before is settled
 	scan     int       // in which it was found
 	before   *Generation
@@ -112,7 +113,7 @@ func (f *Follower) attach(g *Generation, file *os.File, st status, packed bool, 
 	}
 	g.file, g.fd, g.where, g.last, g.packed = file, int(file.Fd()), st.file, st, packed
 	g.state, g.grew, g.seen = following, now, now
-	g.final, g.grows, g.untailed, g.retry, g.scanned = false, false, false, time.Time{}, g.offset
+	g.final, g.grows, g.untailed, g.unseen, g.retry, g.scanned = false, false, false, false, time.Time{}, g.offset
 	f.open[st.file] = g
 	if !packed {
 		g.end = max(g.end, st.size)

@@ -78,14 +78,14 @@ func (f *Follower) snapshot() (*saved, []*Hold) {
 		for _, g := range fam.generations {
 			p := g.acks.position()
 			crowded = append(crowded, p.crowded...)
-			e := savedGeneration{ID: g.id, Log: fam.log, Path: g.Name(), Device: g.where.Device, Inode: g.where.Inode,
+			e := savedGeneration{ID: g.id, Log: fam.log, Path: g.Name(), Root: fam.root, Device: g.where.Device, Inode: g.where.Inode,
 				HeadLength: g.head.length, HeadSHA256: hex.EncodeToString(g.head.sum[:]), HeadWeak: g.head.weak,
 				Mark: p.mark, Lines: p.line, End: max(g.end, p.taken), State: g.state.String(), Sealed: g.sealed}
 			if g.state == finished && p.mark < p.taken {
 				e.State, e.Sealed = following.String(), false // what is not acknowledged is read again
 			}
 			if g.state == orphaned {
-				e.Orphaned = g.lostAt.UTC().Round(time.Second)
+				e.Orphaned, e.Unseen = g.lostAt.UTC().Round(time.Second), g.unseen
 			}
 			for _, r := range p.ranges {
 				e.Ranges = append(e.Ranges, [2]int64{r.start, r.end})
@@ -109,7 +109,7 @@ func (f *Follower) restore(s *saved) {
 	for i := range s.Generations {
 		e := &s.Generations[i]
 		fam := f.family(e.Log)
-		fam.known = true
+		fam.known, fam.root = true, e.Root
 		if e.Mark == 0 && (e.HeadLength == 0 || e.HeadWeak) {
 			continue // nothing of it was handed out, and nothing tells it from others
 		}
@@ -124,6 +124,7 @@ func (f *Follower) restore(s *saved) {
 			g.acks.old = append(g.acks.old, span{r[0], r[1]})
 		}
 		g.state, _ = stateNamed(e.State)
+		g.unseen = g.state == following || e.Unseen
 		g.sealed = e.Sealed
 		g.sniff = e.HeadLength == 0
 		if g.lostAt = e.Orphaned; g.lostAt.IsZero() || g.lostAt.After(now) {

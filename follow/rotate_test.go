@@ -277,40 +277,6 @@ func TestUnreadableForAMoment(t *testing.T) {
 	b.want("one", "two")
 }
 
-func TestSymlinkRepointed(t *testing.T) {
-	b := newBench(t, Options{Paths: []string{"current"}, FromStart: true})
-	b.write("a.log", "one\n")
-	require.NoError(t, os.Symlink("a.log", b.path("current")))
-	b.open()
-	b.step(time.Second)
-	b.write("b.log", "two\n")
-	require.NoError(t, os.Remove(b.path("current")))
-	require.NoError(t, os.Symlink("b.log", b.path("current")))
-	b.write("a.log", "late\n")
-	b.step(3 * time.Second)
-	b.want("one", "late", "two")
-}
-
-func TestSymlinkIntoAnotherDirectory(t *testing.T) {
-	b := newBench(t, Options{Paths: []string{"links"}, FromStart: true})
-	require.NoError(t, os.MkdirAll(b.path("links"), 0o755))
-	require.NoError(t, os.MkdirAll(b.path("data"), 0o755))
-	b.write("data/x.log", "one\n")
-	require.NoError(t, os.Symlink("../data/x.log", b.path("links/pod.log")))
-	b.open()
-	b.step(time.Second)
-	b.write("data/x.log", "two\n")
-	b.copytruncate("data/x.log", "data/x.log.1")
-	b.write("data/x.log", "three\n")
-	b.step(time.Second)
-	b.want("one", "two", "three")
-	b.rename("data/x.log.1", "data/x.log.2")
-	b.rename("data/x.log", "data/x.log.1")
-	b.write("data/x.log", "four\n")
-	b.step(3 * time.Second)
-	b.want("one", "two", "three", "four")
-}
-
 func TestPatternMatchesLater(t *testing.T) {
 	b := newBench(t, Options{Paths: []string{"*/*.log"}})
 	b.open()

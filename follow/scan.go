@@ -87,6 +87,11 @@ func (f *Follower) settle(l *listing, now time.Time) (news bool) {
 			}
 		}
 	}
+	for i := range entries {
+		if fam := f.families[entries[i].log]; fam != nil {
+			fam.root = f.opt.Paths[entries[i].root]
+		}
+	}
 	for _, fam := range f.families {
 		for _, g := range fam.generations {
 			if !g.linked {
@@ -318,6 +323,11 @@ func (f *Follower) examine(e *entry, now time.Time) (news bool) {
 			f.matched(g, how, e, file, st, packed, v, now)
 			return false
 		}
+	}
+	if e.former && f.settled { // what was written before the link was another is known by now
+		f.verdicts[st.file] = v
+		file.Close()
+		return false
 	}
 	f.unknown(e, file, st, b, packed, now)
 	return true
