@@ -15,10 +15,12 @@ var packedSuffix = regexp.MustCompile(`([^/!])\.(?:gz|bz2|xz|zst|Z)$`)
 
 // rotatedSuffix is what rotation adds to the name of a log: a number (logrotate,
 // docker), or a date with or without a time (logrotate's dateext, Python's
-// TimedRotatingFileHandler, kubelet).
+// TimedRotatingFileHandler, kubelet). logrotate's .backup is what a service wrote
+// to a file that it made itself before logrotate's create could.
 var rotatedSuffix = regexp.MustCompile(`[^/!]((?:\.(\d{1,5})|[.-](` +
 	`(?:19|20)\d\d-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])` + // a day
 	`(?:[-_T]?[0-2]\d(?:[-_:]?[0-5]\d(?:[-_:]?[0-5]\d)?)?|-\d{9,10})?` + // a time, or seconds since 1970
+	`(?:\.backup)?` +
 	`)))$`)
 
 // rotation is the place of a file in its family.
