@@ -155,6 +155,7 @@ func TestCorruptCheckpoint(t *testing.T) {
 		"mark":    edit(`"mark":4`, `"mark":-4`),
 		"head":    edit(`"head_length":4`, `"head_length":4000`),
 		"sum":     edit(`"head_sha256":"`, `"head_sha256":"zz`),
+		"seams":   edit(`"mark":4`, `"seams":[{"end":9,"sha256":""}],"mark":4`),
 		"state":   edit(`"state":"following"`, `"state":"asleep"`),
 		"ranges":  edit(`"end":4`, `"ranges":[[9,8]],"end":4`),
 		"id":      edit(`"generation":1`, `"generation":99`),

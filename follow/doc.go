@@ -3,7 +3,9 @@
 //
 // The words. A file is a device and inode. A generation is the content of one
 // file between two truncations; it is known by device and inode while its file is
-// open, and by its head, the first 1,024 bytes, wherever its content goes. A
+// open, and wherever its content goes by its head, the first 1,024 bytes, and its
+// seams, as many before sizes that it had (seam.go): services may begin every file
+// with the same banner. A
 // family is a log with its rotated files (X, X.1, X.2.gz, X-20260101): a stream of
 // generations.
 //
@@ -27,7 +29,7 @@
 //	   │      └───── fstat of every generation, 20 ms if it grows, else 250 ms (generation.go)
 //	   ▼ ready
 //	reader: pick ── read a block, or take nxadm/tail's lines (read.go, grow.go)
-//	         verify: the file is large enough and its head unchanged, else the block is thrown away
+//	         verify: the file is large enough, its head and last seam unchanged, else the block is thrown away
 //	         take(Block) ── Hold … Done (ack.go) ── checkpoint, once a second (keep.go, checkpoint.go)
 //
 // A link may lead to another log than when the checkpoint was written: the former
@@ -42,8 +44,10 @@
 // acknowledged, or acknowledged since the last checkpoint, at most a second before.
 //
 // Limits. Between the copy and the truncation of copytruncate lines can be lost
-// that nobody could read; each truncation is counted. Two files of a family with
-// the same first 1,024 bytes are taken for one content. nxadm/tail ends the
+// that nobody could read; each truncation is counted. Files of a family that begin
+// with the same banner can be confused if hardly more than the banner of one was
+// seen before it was rotated. A log that is edited in place, or cut, is read again
+// from its beginning or from where it is known to be the same. nxadm/tail ends the
 // process when fstat of an open file fails with EIO or ESTALE. It is used only for
 // a few files that are read nearly to their end and grow by little, and its file is
 // closed under it when one grows by more, since it keeps a line of any length in

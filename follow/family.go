@@ -107,40 +107,5 @@ func (f *Follower) link(g *Generation, l *listing) {
 	}
 }
 
-// match is how content is related to a generation.
-type match int
-
-const (
-	foreign match = iota
-	copying       // it may be a copy that is being made of it
-	equal         // it is all the generation's
-)
-
-// matchIn finds the generation of a family that content belongs to: of those that
-// have its head the one that waits for it. What has the log's own name is no copy
-// of a file that is open: services may begin every file with the same banner.
-func (fam *Family) matchIn(b []byte, st status, packed, active bool) (*Generation, match) {
-	var found *Generation
-	how := foreign
-	for _, g := range slices.Backward(fam.generations) {
-		if active && g.file != nil {
-			continue
-		}
-		switch own := g.file != nil && g.state == following; {
-		case g.head.begins(b):
-			if own && !packed && st.size > g.last.size && !g.packed && len(b) > g.head.length {
-				continue // it is longer than what it would be a copy of
-			}
-			if how != equal || found.state != orphaned && g.state == orphaned ||
-				found.state == g.state && g.head.length > found.head.length {
-				found, how = g, equal
-			}
-		case how == foreign && own && !packed && g.head.holds(b):
-			found, how = g, copying
-		}
-	}
-	return found, how
-}
-
 // seenNow notes that a file of the generation is still there.
 func (g *Generation) seenNow(now time.Time) { g.seen = now }

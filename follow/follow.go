@@ -99,6 +99,8 @@ type Follower struct {
 	tails     sync.WaitGroup
 	grown     bool // nxadm/tail was used
 	headBuf   [headSize]byte
+	seamBuf   [headSize]byte
+	nextBuf   [headSize]byte
 
 	check    *checkpoint
 	writing  sync.Mutex // a checkpoint

@@ -43,6 +43,7 @@ type Generation struct {
 	where  file   // device and inode, as long as path or file is known
 	last   status // when it was looked at last
 	head   head
+	seams  seams
 	sniff  bool // its head has still to be judged
 	packed bool // the file is compressed
 	active bool // it has the name that is written to
@@ -117,6 +118,7 @@ func (f *Follower) attach(g *Generation, file *os.File, st status, packed bool, 
 	f.open[st.file] = g
 	if !packed {
 		g.end = max(g.end, st.size)
+		f.sew(g)
 	}
 	f.ready(g.family)
 }
@@ -217,19 +219,38 @@ func (f *Follower) unstatable(g *Generation, err error, now time.Time) {
 	f.orphan(g, now)
 }
 
+// sew gives a generation a new seam, if it is due.
+func (f *Follower) sew(g *Generation) {
+	if g.seams.due(g.last.size) {
+		if _, err := g.file.ReadAt(f.seamBuf[:], g.last.size-headSize); err == nil {
+			g.seams.add(g.last.size, f.seamBuf[:])
+			f.markDirty()
+		}
+	}
+}
+
 // same tells whether a file still holds the generation, and learns more of its
-// head. A file that cannot be read at the moment is taken to be the same: what
+// head and a new seam. A file that cannot be read at the moment is taken to be the same: what
 // is read of it later is verified again.
 func (f *Follower) same(g *Generation, st status, now time.Time) bool {
-	if st.size < g.offset || st.size < int64(g.head.length) {
+	if st.size < max(g.offset, g.last.size, int64(g.head.length), g.seams.last().end) {
 		return false
+	}
+	due := g.seams.due(st.size)
+	if due { // it is read before what is known is compared: then both are of one content
+		_, err := g.file.ReadAt(f.nextBuf[:], st.size-headSize)
+		due = err == nil
 	}
 	b, err := readHead(g.file, f.headBuf[:])
 	if err != nil {
 		return true
 	}
-	if g.head.length > 0 && !g.head.prefixes(b) {
+	if g.head.length > 0 && !g.head.prefixes(b) || !g.seams.fit(g.file, st.size, f.seamBuf[:]) {
 		return false
+	}
+	if due {
+		g.seams.add(st.size, f.nextBuf[:])
+		f.markDirty()
 	}
 	if longer := len(b) > g.head.length; longer || g.head.bytes == nil {
 		g.head = newHead(b)
@@ -258,10 +279,10 @@ func (f *Follower) truncated(g *Generation, st status, now time.Time) {
 	g.file = nil
 	n := f.newGeneration(g.family, g.Name(), now)
 	n.active = true
-	if st.size >= headSize && g.head.length == headSize && f.headIs(file, g) {
-		// Cut in the middle: what is left was handed out already, its last line
-		// perhaps not whole.
-		n.offset = lineStart(file, st.size, f.opt.MaxLine)
+	if s, ok := g.seams.within(min(st.size, g.offset)); ok && f.headIs(file, g) && s.fits(file, f.seamBuf[:]) {
+		// Cut in the middle: what is left was handed out already, as far as it is
+		// known to be the same.
+		n.offset = lineStart(file, s.end, f.opt.MaxLine)
 		n.line = -1
 		n.acks.taken, n.acks.lines = n.offset, -1
 	}
@@ -285,7 +306,8 @@ func (f *Follower) orphan(g *Generation, now time.Time) {
 	g.active = false
 	if c := g.family.copy; c.File != nil && f.headIs(c.File, g) {
 		g.family.copy = copied{}
-		if st, err := statFD(int(c.Fd())); err == nil && f.open[st.file] == nil {
+		st, err := statFD(int(c.Fd()))
+		if err == nil && f.open[st.file] == nil && g.seams.fit(c.File, st.size, f.seamBuf[:]) {
 			f.adopt(g, c.File, st, false, now)
 			return
 		}

@@ -84,6 +84,10 @@ func (f *Follower) snapshot() (*saved, []*Hold) {
 			if g.state == finished && p.mark < p.taken {
 				e.State, e.Sealed = following.String(), false // what is not acknowledged is read again
 			}
+			for i := max(0, len(g.seams)-2); i < len(g.seams); i++ {
+				sum := g.seams[i].hash()
+				e.Seams = append(e.Seams, savedSeam{g.seams[i].end, hex.EncodeToString(sum[:])})
+			}
 			if g.state == orphaned {
 				e.Orphaned, e.Unseen = g.lostAt.UTC().Round(time.Second), g.unseen
 			}
@@ -118,6 +122,11 @@ func (f *Follower) restore(s *saved) {
 		g.where = file{e.Device, e.Inode}
 		g.head.length, g.head.weak = e.HeadLength, e.HeadWeak
 		hex.Decode(g.head.sum[:], []byte(e.HeadSHA256)) // checked when it was read
+		for _, s := range e.Seams {
+			known := seam{end: s.End}
+			hex.Decode(known.sum[:], []byte(s.SHA256))
+			g.seams = append(g.seams, known)
+		}
 		g.offset, g.line, g.end = e.Mark, e.Lines, e.End
 		g.acks.taken, g.acks.lines = e.Mark, e.Lines
 		for _, r := range e.Ranges {

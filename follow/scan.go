@@ -80,9 +80,10 @@ func (f *Follower) settle(l *listing, now time.Time) (news bool) {
 		}
 	}
 	// What is written to comes first: only then can it be told what is a copy of it.
-	for _, active := range []bool{true, false} {
+	// And what is surely a generation's comes before what only may be.
+	for _, pass := range []struct{ active, unsure bool }{{true, true}, {false, false}, {false, true}} {
 		for i := range entries {
-			if e := &entries[i]; e.active == active && f.open[e.file] == nil && f.examine(e, now) {
+			if e := &entries[i]; e.active == pass.active && f.open[e.file] == nil && f.examine(e, now, pass.unsure) {
 				news = true
 			}
 		}
@@ -152,7 +153,7 @@ func (f *Follower) resume(e *entry, now time.Time) {
 		file.Close()
 		return
 	}
-	if !g.head.prefixes(b) || g.head.length == 0 && packed || !packed && st.size < g.offset {
+	if !g.head.prefixes(b) || g.head.length == 0 && packed || !packed && (st.size < max(g.offset, g.seams.last().end) || !g.seams.fit(file, st.size, f.seamBuf[:])) {
 		g.where = struct{ Device, Inode uint64 }{}
 		if g.state == following {
 			f.orphan(g, now)
@@ -240,8 +241,8 @@ func (f *Follower) foreign(path string, st status, reason string) {
 }
 
 // examine finds out what a file is that is not open; news says that a generation
-// was made of it.
-func (f *Follower) examine(e *entry, now time.Time) (news bool) {
+// was made of it. What only may be a known generation's is put off unless unsure.
+func (f *Follower) examine(e *entry, now time.Time, unsure bool) (news bool) {
 	fam := f.families[e.log]
 	if v, ok := f.verdicts[e.file]; ok && v.size == e.size && v.mtime == e.mtime && (fam == nil || v.epoch == fam.epoch) {
 		v.seen = now
@@ -303,8 +304,6 @@ func (f *Follower) examine(e *entry, now time.Time) (news bool) {
 		file.Close()
 		return false
 	}
-	delete(f.pending, st.file)
-	f.accept(e.path)
 	if fam != nil && len(b) > 0 {
 		// What the family's open files are now counts, not what they were: the
 		// content above was read before.
@@ -318,12 +317,24 @@ func (f *Follower) examine(e *entry, now time.Time) (news bool) {
 			file.Close()
 			return false
 		}
-		if g, how := fam.matchIn(b, st, packed, e.active); how != foreign {
+		g, how := fam.matchIn(&candidate{status: st, content: file, head: b, packed: packed, active: e.active})
+		if how == alike && !unsure {
+			file.Close()
+			return false
+		}
+		if how == unclear && !f.waited(st, now) {
+			f.rescan = true
+			file.Close()
+			return false
+		}
+		if how != foreign {
+			f.accepted(e, st)
 			g.seenNow(now)
 			f.matched(g, how, e, file, st, packed, v, now)
 			return false
 		}
 	}
+	f.accepted(e, st)
 	if e.former && f.settled { // what was written before the link was another is known by now
 		f.verdicts[st.file] = v
 		file.Close()
@@ -331,6 +342,12 @@ func (f *Follower) examine(e *entry, now time.Time) (news bool) {
 	}
 	f.unknown(e, file, st, b, packed, now)
 	return true
+}
+
+// accepted says that it is known what a file is.
+func (f *Follower) accepted(e *entry, st status) {
+	delete(f.pending, st.file)
+	f.accept(e.path)
 }
 
 func isPacked(b []byte) bool {
@@ -352,15 +369,16 @@ func (f *Follower) waited(st status, now time.Time) bool {
 func (f *Follower) matched(g *Generation, how match, e *entry, file *os.File, st status, packed bool, v verdict, now time.Time) {
 	v.of = g
 	switch {
-	case g.state == orphaned && how == equal:
+	case g.state == orphaned && how != copying:
 		g.setPath(e.path)
+		g.active = e.active
 		f.log.Debug("found again", "generation", g.id, "path", e.path, "offset", g.offset)
 		f.adopt(g, file, st, packed, now)
-	case g.state == finished && g.file == nil && !packed && st.size > max(g.end, g.offset) && how == equal && !g.packed:
+	case g.state == finished && g.file == nil && !packed && st.size > max(g.end, g.offset) && how != copying && !g.packed:
 		// Written to after it was finished, or a copy that is longer.
 		g.setPath(e.path)
 		f.attach(g, file, st, false, now)
-	case g.state == finished && g.file == nil && packed && !g.sealed && how == equal:
+	case g.state == finished && g.file == nil && packed && !g.sealed && how != copying:
 		// It was written to, and packed, when nobody looked.
 		g.setPath(e.path)
 		f.attach(g, file, st, true, now)

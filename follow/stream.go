@@ -19,6 +19,7 @@ type stream struct {
 	start, end int // what was read and not given
 	offset     int64
 	skipping   int64 // bytes of a line that is too long
+	given      ending
 	err        error
 }
 
@@ -156,13 +157,27 @@ func (f *Follower) servePacked(j *job) error {
 			return nil
 		case err != nil:
 			return f.damaged(g, s.offset, err)
-		case ok && handing:
+		case ok && !handing:
+			f.mu.Lock()
+			f.sewPiece(g, s, p)
+			f.mu.Unlock()
+		case ok:
 			if err := f.handPiece(g, p); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// sewPiece gives a generation a new seam from what was unpacked of it.
+func (f *Follower) sewPiece(g *Generation, s *stream, p piece) {
+	if s.given.Write(p.data); p.long > 0 {
+		s.given = ending{}
+	}
+	if end := p.offset + int64(len(p.data)); len(s.given.last) == headSize && g.seams.due(end) {
+		g.seams.add(end, s.given.last)
+	}
 }
 
 // rewind begins a packed file anew.

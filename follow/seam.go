@@ -1,0 +1,274 @@
+package follow
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"slices"
+
+	"github.com/tomoscrape/tomoscrape/source"
+)
+
+// seam is headSize bytes in the middle of a generation: with the head they tell
+// generations apart that all begin with one banner.
+type seam struct {
+	end   int64             // of the bytes in the generation
+	bytes []byte            // nil if only their sum is kept
+	sum   [sha256.Size]byte // without bytes
+}
+
+// hash is the sum of its bytes.
+func (s *seam) hash() [sha256.Size]byte {
+	if s.bytes != nil {
+		return sha256.Sum256(s.bytes)
+	}
+	return s.sum
+}
+
+// is tells whether b are the bytes of the seam.
+func (s *seam) is(b []byte) bool {
+	if s.bytes != nil {
+		return bytes.Equal(b, s.bytes)
+	}
+	return sha256.Sum256(b) == s.sum
+}
+
+// fits tells whether content has the seam. Content that cannot be read at the
+// moment is taken to have it.
+func (s *seam) fits(r io.ReaderAt, buf []byte) bool {
+	_, err := r.ReadAt(buf[:headSize], s.end-headSize)
+	return err != nil && !errors.Is(err, io.EOF) || err == nil && s.is(buf[:headSize])
+}
+
+// seams are those of a generation in their order: one before each size at which it
+// was found to be an eighth larger, and one before the size it had last. So also a
+// copy that lacks the last lines has most of them.
+type seams []seam
+
+func (s seams) last() *seam {
+	if len(s) == 0 {
+		return &seam{}
+	}
+	return &s[len(s)-1]
+}
+
+// due tells whether a file of the given size should have one more.
+func (s seams) due(size int64) bool { return size > max(headSize, s.last().end) }
+
+// add adds the one that has the bytes b before end.
+func (s *seams) add(end int64, b []byte) {
+	last := s.last()
+	if n := len(*s); n > 1 {
+		if before := (*s)[n-2].end; last.end < before+before/8 {
+			last.end, last.bytes = end, append(last.bytes[:0], b...)
+			return
+		}
+	}
+	last.sum, last.bytes = last.hash(), nil
+	*s = append(*s, seam{end: end, bytes: bytes.Clone(b)})
+}
+
+// within gives the last one that content of the given size can have.
+func (s seams) within(size int64) (*seam, bool) {
+	for i := len(s) - 1; i >= 0; i-- {
+		if s[i].end <= size {
+			return &s[i], true
+		}
+	}
+	return nil, false
+}
+
+// fit tells whether the content of a plain file of the given size has the last
+// seam that it can have.
+func (s seams) fit(r io.ReaderAt, size int64, buf []byte) bool {
+	last, ok := s.within(size)
+	return !ok || last.fits(r, buf)
+}
+
+// candidate is a file whose content may be a generation's.
+type candidate struct {
+	status
+	content io.ReaderAt
+	head    []byte // its first headSize bytes, unpacked, or all there are
+	packed  bool
+	active  bool // it has the log's own name
+}
+
+// match is how content is related to a generation.
+type match int
+
+const (
+	foreign match = iota
+	copying       // it may be a copy that is being made of it
+	alike         // it begins with its head, and not all can be compared
+	unclear       // it is packed, and not whole enough to tell
+	equal         // it has its head and seam
+)
+
+// compare tells how content that begins with a generation's head is related to it,
+// and up to where they were compared. only says that no other generation of the
+// family begins so: then there is nothing to confuse it with.
+func (c *candidate) compare(g *Generation, only bool) (match, int64) {
+	switch last, ok := g.seams.within(c.size); {
+	case c.packed && only && !g.active: // to compare them is not worth it
+		return alike, 0
+	case g.file != nil && !g.packed:
+		return c.beside(g)
+	case len(g.seams) == 0:
+		return alike, 0
+	case c.packed:
+		return c.unpacked(g)
+	case !ok:
+		return c.shorter(g, 0, only)
+	case !last.fits(c.content, make([]byte, headSize)):
+		return foreign, 0
+	case last.end < g.seams.last().end:
+		return c.shorter(g, last.end, only)
+	default:
+		return equal, last.end
+	}
+}
+
+// shorter is for content that ends before the last seam, but has those up to some
+// place: a copy that lacks the last lines can be no file that goes on under the
+// log's name.
+func (c *candidate) shorter(g *Generation, upTo int64, only bool) (match, int64) {
+	switch {
+	case g.state == orphaned && c.active:
+		return foreign, 0
+	case upTo > 0 || g.state == orphaned || only:
+		return alike, upTo
+	}
+	return foreign, 0
+}
+
+// beside compares content with a plain file where the shorter of the two ends. It
+// is no copy of a file that is written to if it is longer.
+func (c *candidate) beside(g *Generation) (match, int64) {
+	n := min(c.size, g.last.size)
+	last := make([]byte, min(n, headSize))
+	_, err := c.content.ReadAt(last, n-int64(len(last)))
+	if c.packed {
+		var all ending
+		if err = c.unpack(func(r io.Reader) error { _, err := io.Copy(&all, r); return err }); err != nil {
+			return unclear, 0
+		}
+		if n, last = all.size, all.last; n > g.last.size {
+			return foreign, 0
+		}
+	}
+	same := make([]byte, len(last))
+	_, err2 := g.file.ReadAt(same, n-int64(len(last)))
+	switch {
+	case err != nil || err2 != nil:
+		return alike, 0
+	case !bytes.Equal(last, same):
+		return foreign, 0
+	}
+	return equal, n
+}
+
+// ending keeps the last headSize bytes of what is written to it.
+type ending struct {
+	last []byte
+	size int64
+}
+
+func (e *ending) Write(p []byte) (int, error) {
+	e.size += int64(len(p))
+	e.last = append(e.last, p[max(0, len(p)-headSize):]...)
+	e.last = append(e.last[:0], e.last[max(0, len(e.last)-headSize):]...)
+	return len(p), nil
+}
+
+// unpack gives packed content to a function.
+func (c *candidate) unpack(read func(io.Reader) error) error {
+	r, err := source.Unpack(io.NewSectionReader(c.content, 0, 1<<62))
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return read(r)
+}
+
+// unpacked compares packed content with the seams.
+func (c *candidate) unpacked(g *Generation) (how match, upTo int64) {
+	b := make([]byte, headSize)
+	err := c.unpack(func(r io.Reader) error {
+		for i := range g.seams {
+			s := &g.seams[i]
+			if s.end-headSize < upTo && i < len(g.seams)-1 {
+				continue // it overlaps the one before
+			}
+			keep := max(0, upTo-(s.end-headSize)) // of the bytes before
+			copy(b, b[headSize-keep:])
+			if _, err := io.CopyN(io.Discard, r, s.end-headSize+keep-upTo); err != nil {
+				return err
+			}
+			if _, err := io.ReadFull(r, b[keep:]); err != nil {
+				return err
+			}
+			if !s.is(b) {
+				return errOther
+			}
+			upTo = s.end
+		}
+		if g.sealed && g.end >= upTo {
+			if _, err := io.CopyN(io.Discard, r, g.end+1-upTo); err == nil {
+				return errOther // it is longer than what was read to its end
+			}
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+		return equal, upTo
+	case errors.Is(err, errOther):
+		return foreign, 0
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		return c.shorter(g, upTo, false)
+	}
+	return unclear, 0
+}
+
+var errOther = errors.New("other content")
+
+// matchIn finds the generation of a family that content belongs to: of those that
+// have its head the one that is most surely its, or waits for it. What has the
+// log's own name is no copy of a file that is open: services may begin every file
+// with the same banner.
+func (fam *Family) matchIn(c *candidate) (found *Generation, how match) {
+	begin := 0
+	for _, g := range fam.generations {
+		if g.head.begins(c.head) {
+			begin++
+		}
+	}
+	surely := int64(0)
+	for _, g := range slices.Backward(fam.generations) {
+		if c.active && g.file != nil {
+			continue
+		}
+		switch own := g.file != nil && g.state == following; {
+		case g.head.begins(c.head):
+			if !c.packed && (own && !g.packed && c.size > g.last.size || g.sealed && g.end > 0 && c.size > g.end) {
+				continue // it is longer than what it would be a copy of
+			}
+			this, upTo := c.compare(g, begin == 1)
+			if begin == 1 && this == alike {
+				this = equal // there is no other that it could be
+			}
+			switch {
+			case this == foreign:
+			case this > how || this == how && upTo > surely,
+				this == how && upTo == surely && (found.state != orphaned && g.state == orphaned ||
+					found.state == g.state && g.head.length > found.head.length):
+				found, how, surely = g, this, upTo
+			}
+		case how == foreign && own && !c.packed && g.head.holds(c.head):
+			found, how = g, copying
+		}
+	}
+	return found, how
+}
