@@ -231,6 +231,38 @@ func TestNoSpaceForTheCheckpoint(t *testing.T) {
 	require.ErrorContains(t, err, "its directory must exist and be writable")
 }
 
+// A start is not refused, with a checkpoint and without: lines come.
+func TestNoSpaceForTheCheckpointAtTheStart(t *testing.T) {
+	for _, name := range []string{"first", "later"} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, Options{Checkpoint: filepath.Join(t.TempDir(), "c")})
+			if name == "later" {
+				b.open()
+				require.NoError(t, b.f.Close())
+			}
+			require.NoError(t, os.Mkdir(b.opt.Checkpoint+".tmp", 0o700)) // so that it cannot be written
+			b.write("x.log", "one\n")
+			b.open()
+			require.Contains(t, b.logs.String(), "the checkpoint cannot be written")
+			require.Equal(t, name == "first", strings.Contains(b.logs.String(), "there is no checkpoint yet"))
+			require.EqualValues(t, 1, b.f.Stats().CheckpointErrors)
+			b.write("x.log", "two\n")
+			b.step(time.Second)
+			if name == "first" {
+				b.want("two")
+			} else {
+				b.want("one", "two")
+			}
+			require.ErrorContains(t, b.f.save(), "the checkpoint cannot be written")
+			require.NoError(t, os.Remove(b.opt.Checkpoint+".tmp"))
+			require.NoError(t, b.f.Close())
+			b.open()
+			b.step(time.Second)
+			require.NotContains(t, b.out.all()[1:], "one", "it was kept in the end")
+		})
+	}
+}
+
 func TestTheCheckpointIsNotFollowed(t *testing.T) {
 	b := newBench(t, Options{FromStart: true})
 	b.opt.Checkpoint = b.path("c")

@@ -144,12 +144,13 @@ func open(opt Options, now func() time.Time) (*Follower, error) {
 	}
 	f.opened = f.now()
 	own := slices.Clone(opt.Exclude)
+	anew := true
 	if opt.Checkpoint != "" && f.files() {
 		check, s, err := openCheckpoint(opt.Checkpoint, opt.Reset)
 		if err != nil {
 			return nil, err
 		}
-		f.check = check
+		f.check, anew = check, s == nil
 		f.restore(s)
 		own = append(own, opt.Checkpoint, opt.Checkpoint+".tmp", opt.Checkpoint+".lock")
 	}
@@ -164,10 +165,12 @@ func open(opt Options, now func() time.Time) (*Follower, error) {
 	f.dirsAt = f.scannedAt
 	f.mu.Unlock()
 	// Without this, a crash before the first checkpoint would make the next start
-	// a first one again, and skip what came in between.
+	// a first one again. Where the disk is full it is better to deliver all the same:
+	// what is not followed now would be history at a later first start, too.
 	if err := f.save(); err != nil {
-		f.abandon()
-		return nil, err
+		if f.log.Error("checkpoint", "error", err); anew && !opt.FromStart {
+			f.log.Error("there is no checkpoint yet: until one is written, a crash makes the next start begin with what is logged from then on", "path", opt.Checkpoint)
+		}
 	}
 	return f, nil
 }
