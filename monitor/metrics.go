@@ -34,6 +34,8 @@ var outputMetrics = []metric[Output]{
 		func(o *Output) float64 { return float64(o.Lines) }},
 	{"read_errors_total", counter, "Times a followed file could not be read; if it grows, spans are late, and lost if the file goes away before it can be read.",
 		func(o *Output) float64 { return float64(o.ReadErrors) }},
+	{"unreadable_lines_total", counter, "Lines without their text: the journal left it out; if it grows, give journalctl -a.",
+		func(o *Output) float64 { return float64(o.Unreadable) }},
 	{"refused_paths_total", counter, "Paths that could not be followed; if it grows, something that was asked for is not read: permissions, no regular file.",
 		func(o *Output) float64 { return float64(o.Refused) }},
 	{"spans_total", counter, "Spans found, without duplicates.",

@@ -32,6 +32,7 @@ type Output struct {
 	Bytes      int64 // read from logs
 	Lines      int64 // read from logs
 	ReadErrors int64 // times a file could not be read
+	Unreadable int64 // lines whose text the journal left out
 	Refused    int64 // paths that could not be followed
 
 	Spans      int64 // found, without duplicates

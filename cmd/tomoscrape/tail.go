@@ -402,7 +402,7 @@ func (j *tailJob) outputs() []monitor.Output {
 	for i, t := range j.tails {
 		s := t.Stats()
 		o := monitor.Output{Name: t.name,
-			Bytes: s.Bytes, Lines: s.Counts.Lines, ReadErrors: s.ReadErrors + s.Unreadable, Refused: s.Refused,
+			Bytes: s.Bytes, Lines: s.Counts.Lines, ReadErrors: s.ReadErrors, Unreadable: s.Unreadable, Refused: s.Refused,
 			Spans: s.Parsed + s.Salvaged - s.Repeated, Salvaged: s.Salvaged, Rejected: s.Rejected, Mentions: s.Mentions, Duplicates: s.Repeated,
 			Delivered: s.Delivered, Quarantined: s.Quarantined, Batches: s.Batches, Retries: s.Retries,
 			OpenTraces: s.OpenTraces, OpenTraceBytes: s.OpenBytes, EarlyTraces: s.Early,
