@@ -70,7 +70,7 @@ func TestMetricsOfAnOutput(t *testing.T) {
 	for name, want := range map[string]float64{
 		"bytes_total output=zipkin":                                       1000,
 		"lines_total output=zipkin":                                       1001,
-		"unreadable_lines_total output=json":                             1003,
+		"unreadable_lines_total output=json":                              1003,
 		"spans_total output=json":                                         1005,
 		"output_up output=zipkin":                                         1,
 		"output_up output=json":                                           0,
