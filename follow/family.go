@@ -41,6 +41,28 @@ func (f *Follower) family(log string) *Family {
 	return fam
 }
 
+// resting gives the generation of a family, which may be nil, that was in a file
+// when it was open.
+func (fam *Family) resting(where file) *Generation {
+	if fam != nil {
+		for _, g := range fam.generations {
+			if g.file == nil && g.where == where && g.state != orphaned {
+				return g
+			}
+		}
+	}
+	return nil
+}
+
+// move moves a generation to the family of the log whose name its file has now.
+func (f *Follower) move(g *Generation, e *entry) {
+	f.forget(g)
+	g.family = f.family(e.log)
+	g.family.known = true
+	g.family.generations = append(g.family.generations, g)
+	g.family.epoch++
+}
+
 // forget drops a generation, and its family with the last one.
 func (f *Follower) forget(g *Generation) {
 	fam := g.family

@@ -119,3 +119,29 @@ func TestSymlinkIntoAnotherDirectory(t *testing.T) {
 	b.step(3 * time.Second)
 	b.want("one", "two", "three", "four")
 }
+
+// A log that got the name of another one while nothing followed it, or before, is
+// not read again.
+func TestRenamedToAnotherLog(t *testing.T) {
+	for _, when := range []string{"while up", "while down"} {
+		b := newBench(t, Options{FromStart: true, Checkpoint: t.TempDir() + "/c"})
+		b.write("x.log", "one\n")
+		b.open()
+		b.step(time.Second)
+		if when == "while up" {
+			b.rename("x.log", "y.log")
+			b.step(scanEvery)
+		}
+		require.NoError(t, b.f.Close())
+		if when == "while down" {
+			b.rename("x.log", "y.log")
+		}
+		b.write("y.log", "two\n")
+		b.write("x.log", "three\n")
+		b.open()
+		b.step(time.Second)
+		require.ElementsMatch(t, []string{"one", "two", "three"}, b.out.all(), when)
+		b.step(time.Hour)
+		require.NotContains(t, b.logs.String(), "level=WARN")
+	}
+}

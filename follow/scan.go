@@ -132,24 +132,32 @@ func (f *Follower) rename(entries []entry, partial bool, now time.Time) {
 // resume goes on with a generation that is known by device and inode and not
 // open: after a restart, or when it was closed for being quiet.
 func (f *Follower) resume(e *entry, now time.Time) {
-	fam := f.families[e.log]
-	if fam == nil {
-		return
-	}
 	if v, ok := f.verdicts[e.file]; ok && v.size == e.size && v.mtime == e.mtime {
 		return
 	}
-	i := slices.IndexFunc(fam.generations, func(g *Generation) bool { return g.file == nil && g.where == e.file && g.state != orphaned })
-	if i < 0 {
+	g := f.families[e.log].resting(e.file)
+	elsewhere := false
+	if g == nil && !f.settled { // it may have got the name of another log
+		for _, fam := range f.families {
+			if g = fam.resting(e.file); g != nil {
+				elsewhere = true
+				break
+			}
+		}
+	}
+	if g == nil {
 		return
 	}
-	g := fam.generations[i]
 	file, st, ok := f.openFile(e)
 	if !ok {
 		return
 	}
 	b, packed, err := f.content(file)
 	if err != nil || st.file != e.file {
+		file.Close()
+		return
+	}
+	if elsewhere && (g.head.length == 0 || g.head.weak) { // nothing tells it from a new file
 		file.Close()
 		return
 	}
@@ -161,10 +169,13 @@ func (f *Follower) resume(e *entry, now time.Time) {
 		file.Close()
 		return
 	}
+	if elsewhere {
+		f.move(g, e)
+	}
 	g.setPath(e.path)
 	g.active = e.active
 	if packed && g.sealed {
-		f.verdicts[e.file] = verdict{status: st, of: g, epoch: fam.epoch, seen: now}
+		f.verdicts[e.file] = verdict{status: st, of: g, epoch: g.family.epoch, seen: now}
 		g.seenNow(now)
 		file.Close()
 		return
