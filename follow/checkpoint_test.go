@@ -100,6 +100,32 @@ func TestCrashBeforeTheFirstCheckpointSkipsNothing(t *testing.T) {
 	b.want("one")
 }
 
+// A log that may not be read for a while after a start is neither lost nor new.
+func TestUnreadableAtTheStart(t *testing.T) {
+	b := newBench(t, Options{FromStart: true, Checkpoint: filepath.Join(t.TempDir(), "c")})
+	b.write("x.log", "one\n")
+	b.open()
+	b.step(time.Second)
+	b.write("x.log", "two\n")
+	b.f.look(b.at.Add(time.Second)) // it is seen, and not read
+	require.NoError(t, b.f.Close())
+	refused := true
+	b.openPath = func(path string) (*os.File, error) {
+		if refused && path == b.path("x.log") {
+			return nil, &os.PathError{Op: "open", Path: path, Err: syscall.EACCES}
+		}
+		return openReadable(path)
+	}
+	b.open()
+	for range 10 {
+		b.step(patience)
+	}
+	require.Zero(t, b.f.Stats().Lost)
+	refused = false
+	b.step(scanEvery)
+	b.want("one", "two")
+}
+
 func TestANewPathIsAFirstStartForItself(t *testing.T) {
 	b := newBench(t, Options{Paths: []string{"a"}, Checkpoint: filepath.Join(t.TempDir(), "c")})
 	require.NoError(t, os.Mkdir(b.path("a"), 0o755))

@@ -76,7 +76,7 @@ type Follower struct {
 	most     int // growers
 	idle     int // rotated files that are kept open
 	now      func() time.Time
-	openPath func(string) (*os.File, error) // tests
+	openPath func(string) (*os.File, error)
 
 	mu        sync.Mutex
 	families  map[string]*Family
@@ -116,9 +116,9 @@ type Follower struct {
 
 // Open takes the lock of the checkpoint, reads it, and finds out what is there.
 // Its errors are for people. A Follower must be closed.
-func Open(opt Options) (*Follower, error) { return open(opt, time.Now) }
+func Open(opt Options) (*Follower, error) { return open(opt, time.Now, openReadable) }
 
-func open(opt Options, now func() time.Time) (*Follower, error) {
+func open(opt Options, now func() time.Time, openPath func(string) (*os.File, error)) (*Follower, error) {
 	if opt.MaxLine <= 0 {
 		opt.MaxLine = defaultMaxLine
 	}
@@ -132,7 +132,7 @@ func open(opt Options, now func() time.Time) (*Follower, error) {
 		opt.Stdin = os.Stdin
 	}
 	f := &Follower{opt: opt, log: opt.Logger, excluded: map[string]bool{}, patience: patience, grace: grace, lingers: lingers,
-		most: opt.Tails, idle: maxIdle, now: now, next: 1,
+		most: opt.Tails, idle: maxIdle, now: now, openPath: openPath, next: 1,
 		families: map[string]*Family{}, open: map[file]*Generation{}, verdicts: map[file]verdict{}, pending: map[file]time.Time{},
 		refused: map[string]string{}, readySet: map[*Family]bool{}, wake: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
 	f.first = make([]bool, len(opt.Paths))
@@ -356,6 +356,8 @@ func (f *Follower) tidyOrphan(g *Generation, now time.Time) {
 	switch since := now.Sub(g.lostAt); {
 	case since < f.lingers || since < searching && missing > 0 || now.Sub(f.opened) < 2*scanEvery:
 		return
+	case f.barred(g.Name()) || f.barred(g.family.log):
+		return // it may be there
 	case g.family.root != "" && !slices.Contains(f.opt.Paths, g.family.root):
 		f.log.Info("no longer followed, no path leads to it: "+g.Name(), "path", g.Name(), "offset", g.offset, "unread", missing)
 	case missing > 0:

@@ -70,13 +70,14 @@ func (t *taken) all() []string {
 
 // bench is a follower whose clock and steps are the test's.
 type bench struct {
-	t    testing.TB
-	f    *Follower
-	out  *taken
-	dir  string
-	opt  Options
-	at   time.Time
-	logs bytes.Buffer
+	t        testing.TB
+	f        *Follower
+	out      *taken
+	dir      string
+	opt      Options
+	at       time.Time
+	openPath func(string) (*os.File, error)
+	logs     bytes.Buffer
 }
 
 func newBench(t testing.TB, opt Options) *bench {
@@ -101,7 +102,10 @@ func (b *bench) open() *bench {
 	if now := time.Now(); b.at.Before(now) {
 		b.at = now
 	}
-	f, err := open(b.opt, func() time.Time { return b.at })
+	if b.openPath == nil {
+		b.openPath = openReadable
+	}
+	f, err := open(b.opt, func() time.Time { return b.at }, b.openPath)
 	require.NoError(b.t, err)
 	f.most = 0 // nxadm/tail has a clock of its own
 	f.reader.take = b.out.take

@@ -244,7 +244,7 @@ func (m *model) open() {
 	if now := time.Now(); m.b.at.Before(now) {
 		m.b.at = now
 	}
-	f, err := open(m.b.opt, func() time.Time { return m.b.at })
+	f, err := open(m.b.opt, func() time.Time { return m.b.at }, openReadable)
 	m.check(err)
 	f.most = 0
 	f.reader.take = m.take

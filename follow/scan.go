@@ -193,11 +193,7 @@ func (f *Follower) resume(e *entry, now time.Time) {
 // openFile opens what a listing found. What it is may have changed since: only
 // what the descriptor says counts.
 func (f *Follower) openFile(e *entry) (*os.File, status, bool) {
-	open := f.openPath
-	if open == nil {
-		open = func(path string) (*os.File, error) { return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) }
-	}
-	file, err := open(e.path)
+	file, err := f.openPath(e.path)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			f.refuse(e.path, err)
@@ -215,6 +211,20 @@ func (f *Follower) openFile(e *entry) (*os.File, status, bool) {
 		return nil, status{}, false
 	}
 	return file, st, true
+}
+
+// openReadable opens a file for reading, and waits for nobody.
+func openReadable(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+}
+
+// barred tells whether a file may not be read at the moment, if there is one.
+func (f *Follower) barred(path string) bool {
+	file, err := f.openPath(path)
+	if err == nil {
+		file.Close()
+	}
+	return errors.Is(err, fs.ErrPermission)
 }
 
 // minPacked is the size of the smallest packed file, about.
