@@ -145,3 +145,23 @@ func TestRenamedToAnotherLog(t *testing.T) {
 		require.NotContains(t, b.logs.String(), "level=WARN")
 	}
 }
+
+// A pattern matches the log, and not what it was rotated to; a new log is still to
+// come.
+func TestRotatedOutOfAPatternWhileDown(t *testing.T) {
+	b := newBench(t, Options{Paths: []string{"*.log"}, FromStart: true, Checkpoint: filepath.Join(t.TempDir(), "c")})
+	b.write("x.log", "one\n")
+	b.open()
+	b.step(time.Second)
+	require.NoError(t, b.f.Close())
+	b.write("x.log", "two\n")
+	b.rename("x.log", "x.log.1")
+	b.open()
+	b.step(time.Second)
+	b.want("one", "two")
+	b.step(searching)
+	b.write("x.log", "three\n")
+	b.step(scanEvery)
+	b.want("one", "two", "three")
+	require.NotContains(t, b.logs.String(), "level=WARN")
+}
