@@ -127,6 +127,9 @@ func (f *Follower) attach(g *Generation, file *os.File, st status, packed bool, 
 // or what compressing made of it.
 func (f *Follower) adopt(g *Generation, file *os.File, st status, packed bool, now time.Time) {
 	if packed || st.size > g.offset {
+		if !packed {
+			g.seams.cut(st.size) // a copy may lack the last lines
+		}
 		f.attach(g, file, st, packed, now)
 		return
 	}

@@ -79,6 +79,13 @@ func (s seams) within(size int64) (*seam, bool) {
 	return nil, false
 }
 
+// cut forgets those that content of the given size cannot have.
+func (s *seams) cut(size int64) {
+	for len(*s) > 0 && s.last().end > size {
+		*s = (*s)[:len(*s)-1]
+	}
+}
+
 // fit tells whether the content of a plain file of the given size has the last
 // seam that it can have.
 func (s seams) fit(r io.ReaderAt, size int64, buf []byte) bool {
