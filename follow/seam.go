@@ -153,19 +153,12 @@ func (c *candidate) shorter(g *Generation, upTo int64, only bool) (match, int64)
 // beside compares content with a plain file where the shorter of the two ends. It
 // is no copy of a file that is written to if it is longer.
 func (c *candidate) beside(g *Generation) (match, int64) {
-	n := min(c.size, g.last.size)
-	last := make([]byte, min(n, headSize))
-	_, err := c.content.ReadAt(last, n-int64(len(last)))
 	if c.packed {
-		var all ending
-		if err = c.unpack(func(r io.Reader) error { _, err := io.Copy(&all, r); return err }); err != nil {
-			return unclear, 0
-		}
-		if n, last = all.size, all.last; n > g.last.size {
-			return foreign, 0
-		}
+		return c.packedBeside(g)
 	}
-	same := make([]byte, len(last))
+	n := min(c.size, g.last.size)
+	last, same := make([]byte, min(n, headSize)), make([]byte, min(n, headSize))
+	_, err := c.content.ReadAt(last, n-int64(len(last)))
 	_, err2 := g.file.ReadAt(same, n-int64(len(last)))
 	switch {
 	case err != nil || err2 != nil:
@@ -176,17 +169,32 @@ func (c *candidate) beside(g *Generation) (match, int64) {
 	return equal, n
 }
 
-// ending keeps the last headSize bytes of what is written to it.
-type ending struct {
-	last []byte
-	size int64
-}
+// maxCompared is how much of packed content is compared with a plain file, in bytes:
+// far more than any banner, and little enough to unpack at every start.
+const maxCompared = 1 << 20
 
-func (e *ending) Write(p []byte) (int, error) {
-	e.size += int64(len(p))
-	e.last = append(e.last, p[max(0, len(p)-headSize):]...)
-	e.last = append(e.last[:0], e.last[max(0, len(e.last)-headSize):]...)
-	return len(p), nil
+// packedBeside is beside for packed content, which only its beginning is compared of.
+func (c *candidate) packedBeside(g *Generation) (match, int64) {
+	var begin []byte
+	err := c.unpack(func(r io.Reader) (err error) {
+		begin, err = io.ReadAll(io.LimitReader(r, min(g.last.size, maxCompared)+1))
+		return err
+	})
+	switch {
+	case err != nil:
+		return unclear, 0
+	case int64(len(begin)) > g.last.size:
+		return foreign, 0
+	}
+	begin = begin[:min(len(begin), maxCompared)]
+	same := make([]byte, len(begin))
+	switch _, err := g.file.ReadAt(same, 0); {
+	case err != nil:
+		return alike, 0
+	case !bytes.Equal(begin, same):
+		return foreign, 0
+	}
+	return equal, int64(len(begin))
 }
 
 // unpack gives packed content to a function.

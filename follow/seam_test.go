@@ -147,3 +147,34 @@ func TestCheckpointWithoutSeams(t *testing.T) {
 	b.step(time.Second)
 	b.want(append(want, list...)...)
 }
+
+// A packed copy that lies beside its log is known without unpacking all of it: here
+// what comes later in it is damaged.
+func TestLargePackedCopyBesideItsLog(t *testing.T) {
+	b := newBench(t, Options{FromStart: true})
+	text, want := lines(0, 3*maxCompared/46)
+	b.write("x.log", text)
+	whole := gzipFile(t, b.path("x.log.1.gz"), text)
+	require.NoError(t, os.WriteFile(b.path("x.log.1.gz"), whole[:len(whole)*2/3], 0o644))
+	b.open()
+	b.step(time.Second)
+	b.step(patience)
+	b.want(want...)
+	require.Empty(t, b.f.Stats().Losses)
+}
+
+// One that begins with the same banner, and is longer or shorter, is another log.
+func TestPackedLogWithTheSameBanner(t *testing.T) {
+	for _, size := range []int{50, 3 * maxCompared / 46} {
+		for _, other := range []int{20, 4 * maxCompared / 46} {
+			b := newBench(t, Options{FromStart: true})
+			text, older := bannered(0, other)
+			gzipFile(t, b.path("x.log.1.gz"), text)
+			text, want := bannered(other, other+size)
+			b.write("x.log", text)
+			b.open()
+			b.step(time.Second)
+			b.want(append(older, want...)...)
+		}
+	}
+}

@@ -172,11 +172,11 @@ func (f *Follower) servePacked(j *job) error {
 
 // sewPiece gives a generation a new seam from what was unpacked of it.
 func (f *Follower) sewPiece(g *Generation, s *stream, p piece) {
-	if s.given.Write(p.data); p.long > 0 {
-		s.given = ending{}
+	if s.given.write(p.data); p.long > 0 {
+		s.given = nil
 	}
-	if end := p.offset + int64(len(p.data)); len(s.given.last) == headSize && g.seams.due(end) {
-		g.seams.add(end, s.given.last)
+	if end := p.offset + int64(len(p.data)); len(s.given) == headSize && g.seams.due(end) {
+		g.seams.add(end, s.given)
 	}
 }
 
@@ -323,4 +323,12 @@ func (f *Follower) readStdin(ctx context.Context) <-chan stdinBlock {
 		}
 	}()
 	return out
+}
+
+// ending is the last headSize bytes of what is written to it.
+type ending []byte
+
+func (e *ending) write(p []byte) {
+	*e = append(*e, p[max(0, len(p)-headSize):]...)
+	*e = append((*e)[:0], (*e)[max(0, len(*e)-headSize):]...)
 }
