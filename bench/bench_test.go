@@ -255,7 +255,7 @@ func TestInterleave(t *testing.T) {
 	}
 	runs := Runs{}
 	require.NoError(t, runs.interleave(3, []*contender{echo("a"), echo("b"), echo("c")}))
-	require.Equal(t, "abcbcacab", order)
+	require.Equal(t, "abcacbcab", order)
 	for _, name := range []string{"a", "b", "c"} {
 		require.Len(t, runs[name], 3)
 		wall, ran := runs.wall(name)

@@ -61,12 +61,17 @@ func (c *contender) run() (Run, error) {
 // Runs are those of each contender, by its name.
 type Runs map[string][]Run
 
-// interleave runs all contenders in turn, so many times each, and begins each
-// round with another of them: what the machine does meanwhile hits all alike.
+// interleave runs all contenders in turn, so many times each. Each round begins with
+// another of them, and every second one goes backwards: what the machine does
+// meanwhile hits all alike, and none always comes after the same one, which may
+// have left it memory that is at hand or not.
 func (all Runs) interleave(times int, contenders []*contender) error {
 	for i := range times {
 		var line []string
 		for j := range contenders {
+			if i%2 == 1 {
+				j = len(contenders) - 1 - j
+			}
 			c := contenders[(i+j)%len(contenders)]
 			r, err := c.run()
 			if err != nil {
