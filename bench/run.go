@@ -69,10 +69,11 @@ func (all Runs) interleave(times int, contenders []*contender) error {
 	for i := range times {
 		var line []string
 		for j := range contenders {
+			at := i + j
 			if i%2 == 1 {
-				j = len(contenders) - 1 - j
+				at = i + len(contenders) - 1 - j
 			}
-			c := contenders[(i+j)%len(contenders)]
+			c := contenders[at%len(contenders)]
 			r, err := c.run()
 			if err != nil {
 				return err

@@ -5,9 +5,8 @@
 // file between two truncations; it is known by device and inode while its file is
 // open, and wherever its content goes by its head, the first 1,024 bytes, and its
 // seams, as many before sizes that it had (seam.go): services may begin every file
-// with the same banner. A
-// family is a log with its rotated files (X, X.1, X.2.gz, X-20260101): a stream of
-// generations.
+// with the same banner. A family is a log with its rotated files (X, X.1, X.2.gz,
+// X-20260101): a stream of generations.
 //
 //	           a new file, or one that was truncated
 //	                            │

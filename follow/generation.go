@@ -233,8 +233,8 @@ func (f *Follower) sew(g *Generation) {
 }
 
 // same tells whether a file still holds the generation, and learns more of its
-// head and a new seam. A file that cannot be read at the moment is taken to be the same: what
-// is read of it later is verified again.
+// head and a new seam. A file that cannot be read at the moment is taken to be the
+// same: what is read of it later is verified again.
 func (f *Follower) same(g *Generation, st status, now time.Time) bool {
 	if st.size < max(g.offset, g.last.size, int64(g.head.length), g.seams.last().end) {
 		return false

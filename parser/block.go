@@ -22,10 +22,7 @@ func (r *Reader) FeedBlock(data []byte, number, offset int64) (lines int64) {
 				mention += at
 			}
 		}
-		text := line
-		if n := len(line); n > 0 && (line[0] == 0 || line[0] == '\xef' || line[n-1] == 0 || line[n-1] == '\r') {
-			text, _ = trimLine(line)
-		}
+		text, _ := trimLine(line)
 		if mention < next || len(r.open) > 0 || len(r.partial) > 0 || hides(text) {
 			r.passed(front)
 			front = nil

@@ -278,27 +278,24 @@ func (h *header) request(group []byte) {
 	if h.requestID != "" || !bytes.Contains(group, []byte("req-")) {
 		return
 	}
-	first, rest := cutWord(plain(group))
-	second, _ := cutWord(rest)
+	var words [2][]byte
+	n := 0
+	for word := range bytes.FieldsSeq(plain(group)) {
+		words[n] = word
+		if n++; n == len(words) {
+			break
+		}
+	}
 	isRequest := func(w []byte) bool { return bytes.HasPrefix(w, []byte("req-")) }
 	switch {
-	case isRequest(second):
-		h.requestID = borrowed(second)
-		if isRequest(first) {
-			h.globalRequestID = borrowed(first)
+	case isRequest(words[1]):
+		h.requestID = borrowed(words[1])
+		if isRequest(words[0]) {
+			h.globalRequestID = borrowed(words[0])
 		}
-	case isRequest(first):
-		h.requestID = borrowed(first)
+	case isRequest(words[0]):
+		h.requestID = borrowed(words[0])
 	}
-}
-
-// cutWord takes the first word off a text.
-func cutWord(text []byte) (word, rest []byte) {
-	text = bytes.TrimLeft(text, " \t")
-	if n := bytes.IndexAny(text, " \t"); n >= 0 {
-		return text[:n], text[n:]
-	}
-	return text, nil
 }
 
 // recordHeader says where the first log header of text begins, any logger's:

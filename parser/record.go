@@ -231,6 +231,9 @@ func (r *Reader) Held(yield func(Place)) {
 // trimLine takes off what copytruncate and Windows leave around a line: NULs, a
 // byte order mark, a carriage return. lead is what was taken off in front.
 func trimLine(line []byte) (text []byte, lead int) {
+	if n := len(line); n == 0 || line[0] != 0 && line[0] != '\xef' && line[n-1] != 0 && line[n-1] != '\r' {
+		return line, 0 // nearly all
+	}
 	text = bytes.TrimLeft(line, "\x00")
 	text = bytes.TrimPrefix(text, []byte("\uFEFF"))
 	lead = len(line) - len(text)

@@ -61,6 +61,7 @@ func plain(s string) int {
 			return i + bits.TrailingZeros64(special)/8
 		}
 	}
+	// The last eight, of which some were looked at already.
 	if i < len(s) && i > 0 && specials(load(s[len(s)-8:])) == 0 {
 		return len(s)
 	}
