@@ -58,6 +58,20 @@ func (r *reading) member(m *source.Member) error {
 	return r.err
 }
 
+// judge forgets a member in which nothing was found, if it is no log: it has
+// neither lines nor any that were too long. before is the ledger before it, known
+// how many it had named as unreadable.
+func (r *reading) judge(m *source.Member, before Ledger, known int) {
+	l := &r.ledger
+	found := l.Parsed+l.Salvaged+l.Rejected > before.Parsed+before.Salvaged+before.Rejected
+	if r.err != nil || found || r.held != nil || m.FoundNothing() {
+		return
+	}
+	r.more = max(0, known-maxUnreadable)
+	before.Unreadable = l.Unreadable[:known-r.more]
+	r.ledger = before
+}
+
 // documents reads traces that were written as JSON and stand in a file behind the
 // given place. Each span counts as a span record; a damaged document is one more
 // that was rejected. Lines in between are read as a log's.
@@ -98,6 +112,8 @@ func (r *reading) log(m *source.Member, content io.Reader) {
 	r.unterminated = false
 	if r.held != nil {
 		r.held.reader.Continue(m.Name)
+	} else {
+		defer r.judge(m, r.ledger, len(r.ledger.Unreadable)+r.more)
 	}
 	rest, lines, offset := content, int64(0), int64(0)
 	if r.opt.Parser.MaxRecord >= blockSize {

@@ -2,6 +2,7 @@ package source
 
 import (
 	"os"
+	"slices"
 	"strings"
 )
 
@@ -76,6 +77,9 @@ func (c *choice) has(name string) bool {
 	}
 	return chosen
 }
+
+// isOf tells whether a member was named itself.
+func (c *choice) isOf(name string) bool { return c != nil && slices.Contains(c.names, name) }
 
 // concerns tells whether a member was chosen, or may be an archive that holds
 // one that was.

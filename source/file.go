@@ -9,6 +9,9 @@ import (
 // file reads one planned file. Its error is errStop, that of the context or of
 // the visitor.
 func (w *walker) file(p planned) error {
+	if w.named = ""; p.direct && p.only == nil {
+		w.named = p.name
+	}
 	switch {
 	case p.name == "-":
 		return w.stdin()

@@ -18,9 +18,10 @@ type kind struct {
 type form int
 
 const (
-	text   form = iota
-	skip        // no log
-	refuse      // may hold a log, but cannot be read here
+	text    form = iota
+	skip         // no log
+	foreign      // something that may hold anything, but is seldom a log's, and cannot be read here
+	refuse       // may hold a log, but cannot be read here
 	gzipped
 	bzipped
 	xzipped
@@ -82,6 +83,7 @@ var magics = []struct {
 	{"LZIP\x01", kind{refuse, "lzip data; it " + unpackFirst + " (lzip -d)"}},
 	{"\x89LZO\x00\r\n\x1a\n", kind{refuse, "lzop data; it " + unpackFirst + " (lzop -d)"}},
 	{"\xff\x06\x00\x00sNaPpY", kind{refuse, "snappy data; it " + unpackFirst}},
+	{"LRZI\x00", kind{refuse, "lrzip data; it " + unpackFirst + " (lrzip -d)"}},
 	{"\x1f\x9d", kind{refuse, "compress (.Z) data; it " + unpackFirst + " (uncompress)"}},
 
 	{"\x7fELF", kind{skip, "ELF file"}},
@@ -96,8 +98,11 @@ var magics = []struct {
 	{"\xfe\xed\xfa\xcf", kind{skip, "Mach-O file"}},
 	{"\xce\xfa\xed\xfe", kind{skip, "Mach-O file"}},
 	{"\xcf\xfa\xed\xfe", kind{skip, "Mach-O file"}},
-	{"\xed\xab\xee\xdb", kind{skip, "RPM package"}},
-	{"!<arch>\n", kind{skip, "ar archive or Debian package"}},
+	{"\xed\xab\xee\xdb", kind{foreign, "RPM package; it " + unpackFirst + " (rpm2cpio)"}},
+	{"!<arch>\n", kind{foreign, "ar archive or Debian package; it " + unpackFirst + " (ar x)"}},
+	{"xar!\x00", kind{foreign, "xar archive; it " + unpackFirst + " (xar -x)"}},
+	{"MSCF\x00\x00\x00\x00", kind{foreign, "cabinet archive; it " + unpackFirst + " (cabextract)"}},
+	{"QFI\xfb", kind{foreign, "disk image (qcow2); it " + unpackFirst + " (guestmount)"}},
 	{"\x00asm\x01\x00\x00\x00", kind{skip, "WebAssembly module"}},
 	{"\xd4\xc3\xb2\xa1", kind{skip, "packet capture"}},
 	{"\xa1\xb2\xc3\xd4", kind{skip, "packet capture"}},
@@ -126,6 +131,10 @@ func sniff(head []byte) kind {
 		return kind{refuse, "cpio archive; it " + unpackFirst}
 	case isPE(head):
 		return kind{skip, "Windows program"}
+	case isUtmp(head):
+		return kind{skip, utmpRecords}
+	case isLastlog(head):
+		return kind{skip, lastlogRecords}
 	}
 	return kind{}
 }

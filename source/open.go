@@ -39,11 +39,8 @@ func (w *walker) open(name string, in *stream, at io.ReaderAt, size int64, depth
 	switch k.form {
 	case text:
 		return w.leaf(name, in, br)
-	case skip:
-		w.skipped(name, k.reason)
-		return nil
-	case refuse:
-		w.unreadable(name, 0, k.reason)
+	case skip, foreign, refuse:
+		w.noLog(name, k)
 		return nil
 	case tarball:
 		return w.tar(name, in, br, depth+1)
@@ -69,14 +66,19 @@ func (w *walker) leaf(name string, in *stream, br *bufio.Reader) error {
 	if !w.choice.has(name) {
 		return nil
 	}
-	content := &content{in: in, br: br}
+	w.texture.reset()
+	content := &content{in: in, br: br, texture: &w.texture}
 	this := rotationOf(name)
 	continues := this.continues(w.before)
 	w.before = this
-	err := w.visit(&Member{Name: name, Continues: continues, Reader: content})
-	w.report.Bytes += content.n
+	err := w.visit(&Member{Name: name, Continues: continues, Reader: content, content: content})
 	if err != nil {
 		return err
+	}
+	if content.kind.form != text {
+		w.noLog(name, content.kind)
+	} else {
+		w.report.Bytes += content.n
 	}
 	if failed(content.err) {
 		return w.fault(name, content.n, content.err)
@@ -84,12 +86,25 @@ func (w *walker) leaf(name string, in *stream, br *bufio.Reader) error {
 	return w.fault(name, in.n, in.err)
 }
 
+// noLog names what is not read as a log. What may hold one could not be read,
+// and so could not what the user named, or what is packed by its name.
+func (w *walker) noLog(name string, k kind) {
+	_, packed := packedLog(name)
+	if k.form == skip || k.form == foreign && name != w.named && !w.choice.isOf(name) && !packed {
+		w.skipped(name, k.reason)
+		return
+	}
+	w.unreadable(name, 0, k.reason)
+}
+
 // content is what a visitor reads.
 type content struct {
-	in  *stream
-	br  *bufio.Reader
-	n   int64
-	err error
+	in      *stream
+	br      *bufio.Reader
+	n       int64
+	err     error
+	texture *Texture
+	kind    kind // what it turned out to be
 }
 
 func (c *content) Read(p []byte) (int, error) {
@@ -98,6 +113,7 @@ func (c *content) Read(p []byte) (int, error) {
 	}
 	n, err := c.br.Read(p)
 	c.n += int64(n)
+	c.texture.Look(p[:n])
 	if err != nil {
 		c.err = c.in.cause(err)
 		err = io.EOF

@@ -69,6 +69,16 @@ type Member struct {
 	// Reader gives the content and never an error other than io.EOF: damage
 	// ends it and is named in the Report. It is valid during the visit only.
 	Reader io.Reader
+
+	content *content
+}
+
+// FoundNothing says that no span stands in what was read of a member, and asks
+// whether it is a log at all. If it is none, it is named in the Report as such:
+// what looks like something else is never left out before all of it was read.
+func (m *Member) FoundNothing() (isLog bool) {
+	m.content.kind = m.content.texture.kind(m.Name)
+	return m.content.kind.form == text
 }
 
 // Skipped names what was left out because it is no log.
@@ -149,7 +159,9 @@ type walker struct {
 	before      rotation        // of the member visited last
 	unlisted    map[string]bool // directories named as not listable
 
+	named    string          // what the user named of what is read, "" if it was met elsewhere
 	choice   *choice         // of the members of what is read
+	texture  Texture         // of the member that is visited
 	unpacked int64           // bytes made by unpacking, against MaxUnpacked
 	memory   int64           // what is left of Memory
 	temp     string          // private directory, once it is needed
