@@ -3,6 +3,7 @@ package export
 import (
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tomoscrape/tomoscrape/zipkin"
@@ -21,20 +22,24 @@ const (
 // ZipkinOptions say where and how to deliver. URL is needed; the zero value of
 // all else is the default.
 type ZipkinOptions struct {
-	URL        string // see [ParseZipkinURL]
-	Access     ZipkinAccess
-	Mapping    zipkin.Options
-	Quarantine string            // file for spans that cannot be delivered; default DefaultQuarantine
-	BatchBytes int               // of a request's body before compression; default 1 MiB
-	Linger     time.Duration     // the longest that a span waits for others to fill a request; default 50 ms
-	Requests   int               // under way at once; default 4
-	Timeout    time.Duration     // of one request; default 1 minute
-	GiveUp     time.Duration     // without progress; default 5 minutes, negative for never
-	FirstPause time.Duration     // before the first repetition, doubled for each further one; default 500 ms
-	MaxPause   time.Duration     // the longest such pause; default 30 seconds
-	Remember   int               // spans to remember for Verify at most; default 0, negative for 200,000
-	Transport  http.RoundTripper // for tests; without one Access and a transport of our own are used
-	Warn       func(string)      // is told what a user should see at once, one call at a time; may be nil
+	URL      string // see [ParseZipkinURL]
+	Access   ZipkinAccess
+	Receiver Receiver       // what takes the spans; default Zipkin itself
+	Mapping  zipkin.Options // for Zipkin; the receiver may need more
+	// AlwaysSplit writes a span for each service for receivers, too, that take
+	// one span of an id alone.
+	AlwaysSplit bool
+	Quarantine  string            // file for spans that cannot be delivered; default DefaultQuarantine
+	BatchBytes  int               // of a request's body before compression; default 1 MiB
+	Linger      time.Duration     // the longest that a span waits for others to fill a request; default 50 ms
+	Requests    int               // under way at once; default 4
+	Timeout     time.Duration     // of one request; default 1 minute
+	GiveUp      time.Duration     // without progress; default 5 minutes, negative for never
+	FirstPause  time.Duration     // before the first repetition, doubled for each further one; default 500 ms
+	MaxPause    time.Duration     // the longest such pause; default 30 seconds
+	Remember    int               // spans to remember for Verify at most; default 0, negative for 200,000
+	Transport   http.RoundTripper // for tests; without one Access and a transport of our own are used
+	Warn        func(string)      // is told what a user should see at once, one call at a time; may be nil
 }
 
 // Zipkin delivers spans to POST /api/v2/spans of Zipkin, or of what accepts the
@@ -57,6 +62,10 @@ type Zipkin struct {
 	login    *zipkinLogin
 	health   zipkinHealth
 	packers  sync.Pool // of *gzip.Writer
+
+	current     atomic.Pointer[zipkinForm] // nil until the receiver is known
+	asking      chan struct{}              // full while it is asked
+	receiverAge time.Duration
 
 	mu         sync.Mutex // of all below
 	quarantine quarantine
@@ -101,6 +110,12 @@ func NewZipkin(opt ZipkinOptions) (*Zipkin, error) {
 		endpoint:   endpoint,
 		quarantine: quarantine{path: opt.Quarantine},
 		packers:    sync.Pool{New: newPacker},
+
+		asking:      make(chan struct{}, 1),
+		receiverAge: receiverAge,
+	}
+	if opt.Receiver != ReceiverAuto {
+		z.current.Store(z.form(opt.Receiver))
 	}
 	if opt.Remember != 0 {
 		z.memory = newZipkinMemory(opt.Remember)

@@ -78,8 +78,9 @@ func (a *zipkinAnswer) kind() string {
 
 // post sends a body of so many spans until there is a final word on it: nil for
 // an acknowledgement, or the refusal. suspect says that the body is a part of one
-// that broke the server.
-func (z *Zipkin) post(ctx context.Context, wire zipkin.Wire, body []byte, spans int, suspect bool) (*zipkinRefusal, error) {
+// that broke the server. form is what it was written for, nil for any receiver: if
+// another one comes back from an outage, the error is errReceiverChanged.
+func (z *Zipkin) post(ctx context.Context, wire zipkin.Wire, body []byte, spans int, suspect bool, form *zipkinForm) (*zipkinRefusal, error) {
 	packed := z.pack(body)
 	pauses := &backoff.ExponentialBackOff{
 		InitialInterval:     z.opt.FirstPause,
@@ -104,6 +105,9 @@ func (z *Zipkin) post(ctx context.Context, wire zipkin.Wire, body []byte, spans 
 			}
 		}
 		begun := time.Now()
+		if tries > 1 && z.changed(ctx, form) {
+			return nil, errReceiverChanged
+		}
 		answer := z.try(ctx, wire, packed)
 		verdict := answer.verdict()
 		if verdict == zipkinStop && answer.status == http.StatusUnauthorized && z.login.renewed(answer.login) {

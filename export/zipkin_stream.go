@@ -205,15 +205,22 @@ type zipkinPiece struct {
 
 // send encodes a batch and delivers it, in one request for each encoding.
 func (s *zipkinStream) send(ctx context.Context, batch []Item) error {
+	if len(batch) == 0 {
+		return nil
+	}
+	form, err := s.z.settle(ctx)
+	if err != nil {
+		return err
+	}
 	var pieces [2][]zipkinPiece // by zipkin.Wire
 	for _, item := range batch {
-		wire, piece, err := s.z.encode(item)
+		wire, piece, err := s.z.encode(item, form)
 		if err != nil {
 			reason := err.Error()
 			if unfit := (*zipkin.Error)(nil); errors.As(err, &unfit) {
 				reason = unfit.Reason
 			}
-			if err := s.setAside(item, reason, zipkinRefusal{}); err != nil {
+			if err := s.setAside(item, form, reason, zipkinRefusal{}); err != nil {
 				return err
 			}
 			continue
@@ -221,19 +228,20 @@ func (s *zipkinStream) send(ctx context.Context, batch []Item) error {
 		pieces[wire] = append(pieces[wire], piece)
 	}
 	for wire := range pieces {
-		if err := s.deliver(ctx, zipkin.Wire(wire), pieces[wire], false); err != nil {
+		err := s.deliver(ctx, form, zipkin.Wire(wire), pieces[wire], false)
+		if err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (z *Zipkin) encode(item Item) (zipkin.Wire, zipkinPiece, error) {
-	models, err := zipkin.Map(item.Node, z.opt.Mapping)
+func (z *Zipkin) encode(item Item, form *zipkinForm) (zipkin.Wire, zipkinPiece, error) {
+	models, err := zipkin.Map(item.Node, form.mapping)
 	if err != nil {
 		return 0, zipkinPiece{}, err
 	}
-	wire, bytes, err := zipkin.Encode(models)
+	wire, bytes, err := zipkin.Encode(models, form.mapping)
 	if err != nil {
 		return 0, zipkinPiece{}, fmt.Errorf("it cannot be encoded: %w", err)
 	}
@@ -246,8 +254,9 @@ func (z *Zipkin) encode(item Item) (zipkin.Wire, zipkinPiece, error) {
 
 // deliver sends the pieces in one request, and in halves if that is too large or
 // the server refuses it, down to the single span. suspect says that a request
-// which held these pieces broke the server.
-func (s *zipkinStream) deliver(ctx context.Context, wire zipkin.Wire, pieces []zipkinPiece, suspect bool) error {
+// which held these pieces broke the server. Where the receiver is not the one any
+// more that they were written for, they are written again.
+func (s *zipkinStream) deliver(ctx context.Context, form *zipkinForm, wire zipkin.Wire, pieces []zipkinPiece, suspect bool) error {
 	if len(pieces) == 0 {
 		return nil
 	}
@@ -257,11 +266,17 @@ func (s *zipkinStream) deliver(ctx context.Context, wire zipkin.Wire, pieces []z
 		size += len(list[i])
 	}
 	if size > z.opt.BatchBytes && len(pieces) > 1 {
-		return s.halves(ctx, wire, pieces, suspect)
+		return s.halves(ctx, form, wire, pieces, suspect)
 	}
 	body := wire.Join(list)
-	refusal, err := z.post(ctx, wire, body, len(pieces), suspect)
+	refusal, err := z.post(ctx, wire, body, len(pieces), suspect, form)
 	switch {
+	case errors.Is(err, errReceiverChanged), refusal != nil && z.changedSince(ctx, form):
+		items := make([]Item, len(pieces))
+		for i := range pieces {
+			items[i] = pieces[i].item
+		}
+		return s.send(ctx, items)
 	case err != nil:
 		return err
 	case refusal == nil:
@@ -277,17 +292,17 @@ func (s *zipkinStream) deliver(ctx context.Context, wire zipkin.Wire, pieces []z
 		return err
 	}
 	if len(pieces) > 1 {
-		return s.halves(ctx, wire, pieces, suspect || refusal.status == http.StatusInternalServerError)
+		return s.halves(ctx, form, wire, pieces, suspect || refusal.status == http.StatusInternalServerError)
 	}
-	return s.setAside(pieces[0].item, "the server refused it", *refusal)
+	return s.setAside(pieces[0].item, form, "the server refused it", *refusal)
 }
 
-func (s *zipkinStream) halves(ctx context.Context, wire zipkin.Wire, pieces []zipkinPiece, suspect bool) error {
+func (s *zipkinStream) halves(ctx context.Context, form *zipkinForm, wire zipkin.Wire, pieces []zipkinPiece, suspect bool) error {
 	half := len(pieces) / 2
-	if err := s.deliver(ctx, wire, pieces[:half], suspect); err != nil {
+	if err := s.deliver(ctx, form, wire, pieces[:half], suspect); err != nil {
 		return err
 	}
-	return s.deliver(ctx, wire, pieces[half:], suspect)
+	return s.deliver(ctx, form, wire, pieces[half:], suspect)
 }
 
 // accepted notes down what was acknowledged in one request.
@@ -312,7 +327,7 @@ func (z *Zipkin) checkServer(ctx context.Context, first zipkinRefusal) error {
 	if z.isTrusted() {
 		return nil
 	}
-	refusal, err := z.post(ctx, zipkin.JSON, zipkin.JSON.Join(nil), 0, false)
+	refusal, err := z.post(ctx, zipkin.JSON, zipkin.JSON.Join(nil), 0, false, nil)
 	if err != nil {
 		return err
 	}
@@ -337,8 +352,8 @@ func (z *Zipkin) isTrusted() bool {
 
 // setAside puts a span into the quarantine file; refusal is the zero value if
 // the server was not asked.
-func (s *zipkinStream) setAside(item Item, reason string, refusal zipkinRefusal) error {
-	first, err := s.z.keep(item.Node, reason, refusal)
+func (s *zipkinStream) setAside(item Item, form *zipkinForm, reason string, refusal zipkinRefusal) error {
+	first, err := s.z.keep(item.Node, form, reason, refusal)
 	if err != nil {
 		return err
 	}
@@ -356,8 +371,8 @@ func (s *zipkinStream) setAside(item Item, reason string, refusal zipkinRefusal)
 }
 
 // keep writes a span to the quarantine file and says whether it is the first.
-func (z *Zipkin) keep(node *trace.Node, reason string, refusal zipkinRefusal) (first bool, err error) {
-	models, _ := zipkin.Map(node, z.opt.Mapping) // none for what cannot be mapped
+func (z *Zipkin) keep(node *trace.Node, form *zipkinForm, reason string, refusal zipkinRefusal) (first bool, err error) {
+	models, _ := zipkin.Map(node, form.mapping) // none for what cannot be mapped
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	if err := z.quarantine.add(node, models, reason, refusal); err != nil {

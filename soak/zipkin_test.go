@@ -65,7 +65,7 @@ func (c *collector) take(r *http.Request) (err error) {
 		}
 	}
 	var texts []json.RawMessage
-	if err := json.NewDecoder(body).Decode(&texts); err != nil {
+	if err := json.NewDecoder(body).Decode(&texts); err != nil && err != io.EOF { // Zipkin takes an empty body
 		return err
 	}
 	c.mu.Lock()

@@ -128,7 +128,8 @@ func micros(n json.Number, least int64) bool {
 func drawNode(t *rapid.T) *trace.Node {
 	texts := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
 		"", "WSGI", "execute", "proxy", "http", "nova-api", "NOVA-API", "keystoneDB client", "rpcping", "start", "stop", "cs", "sr", "cr",
-		"database exception x", "10.0.0.1", "::1", "0.0.0.0", "ctl1", "binaryAnnotations", "\xff\xfe", "İΣ\u2028", "\u2029", "ß", "error", "tomograph.host"}))
+		"database exception x", "10.0.0.1", "::1", "0.0.0.0", "ctl1", "binaryAnnotations", "\xff\xfe", "İΣ\u2028", "\u2029", "ß", "error", "tomograph.host",
+		"|", "a || b", "a|{}|0", "host.name", "otlp.link.0"}))
 	text := rapid.Custom(func(t *rapid.T) trace.Text {
 		return trace.Text{String: texts.Draw(t, "text"), Set: rapid.Bool().Draw(t, "set")}
 	})
@@ -174,7 +175,7 @@ func drawNode(t *rapid.T) *trace.Node {
 
 func drawOptions(t *rapid.T) Options {
 	return Options{
-		NoSplit: rapid.Bool().Draw(t, "no split"), Compact: rapid.Bool().Draw(t, "compact"), NoInfer: rapid.Bool().Draw(t, "no infer"),
+		NoSplit: rapid.Bool().Draw(t, "no split"), Foreign: rapid.Bool().Draw(t, "foreign"), Compact: rapid.Bool().Draw(t, "compact"), NoInfer: rapid.Bool().Draw(t, "no infer"),
 		MaxValue: rapid.IntRange(0, 12).Draw(t, "max value"), Hosts: Hosts{"ctl1": netip.MustParseAddr("10.0.0.9")},
 		Shift: time.Duration(rapid.SampledFrom([]int64{0, 1, -1, 3_600_000_000}).Draw(t, "shift")) * time.Microsecond,
 	}
@@ -200,6 +201,9 @@ func TestMapIsAccepted(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, accepted(raw))
 			require.Equal(t, i > 0, m.Shared)
+			if opt.Foreign {
+				requireHarmless(t, m)
+			}
 			if i > 0 {
 				require.False(t, services[m.LocalEndpoint.ServiceName], "two parts of one service")
 			}
@@ -208,8 +212,9 @@ func TestMapIsAccepted(t *testing.T) {
 			}
 		}
 
-		wire, piece, err := Encode(models)
+		wire, piece, err := Encode(models, opt)
 		require.NoError(t, err)
+		require.False(t, opt.Foreign && wire == Proto3)
 		if wire == JSON {
 			reference, err := reporter.JSONSerializer{}.Serialize(models)
 			require.NoError(t, err)
@@ -217,16 +222,27 @@ func TestMapIsAccepted(t *testing.T) {
 		}
 		again, err := Map(node, opt)
 		require.NoError(t, err)
-		wire2, piece2, err := Encode(again)
+		wire2, piece2, err := Encode(again, opt)
 		require.NoError(t, err)
 		require.Equal(t, wire, wire2)
 		require.Equal(t, piece, piece2)
-		require.True(t, wire == Proto3 || utf8.Valid(piece) && !bytes.Contains(piece, []byte(`yAnnotations"`)))
+		require.True(t, wire == Proto3 || utf8.Valid(piece) && (opt.Foreign || !bytes.Contains(piece, []byte(`yAnnotations"`))))
 
 		if opt.MaxValue == 0 && !opt.Compact {
 			requireNothingLost(t, &node.Span, models)
 		}
 	})
+}
+
+// requireHarmless wants texts that mean nothing but themselves to the receiver of
+// the OpenTelemetry Collector.
+func requireHarmless(t require.TestingT, m *model.SpanModel) {
+	for _, a := range m.Annotations {
+		require.NotContains(t, a.Value, "|")
+	}
+	for key := range m.Tags {
+		require.NotRegexp(t, `^(host|otlp)\.`, key)
+	}
 }
 
 // requireNothingLost looks up all values of a span in its v2 spans.
@@ -265,7 +281,7 @@ func TestEncode(t *testing.T) {
 			})
 			models, err := Map(&node, Options{})
 			require.NoError(t, err)
-			wire, piece, err := Encode(models)
+			wire, piece, err := Encode(models, Options{})
 			require.NoError(t, err)
 			out[wire] = append(out[wire], piece)
 		}

@@ -49,10 +49,10 @@ func (w Wire) Join(pieces [][]byte) []byte {
 // it stands in a body of v2 JSON; it then refuses the whole body.
 var refusedInJSON = []byte(`yAnnotations"`)
 
-// Encode writes the spans that [Map] gave, at least one, as a piece for
-// [Wire.Join]: JSON if Zipkin takes it, else proto3. The same spans always give
-// the same bytes.
-func Encode(spans []*model.SpanModel) (Wire, []byte, error) {
+// Encode writes the spans that [Map] gave with the options, at least one, as a
+// piece for [Wire.Join]: JSON if the receiver takes it, else proto3. The same
+// spans always give the same bytes.
+func Encode(spans []*model.SpanModel, opt Options) (Wire, []byte, error) {
 	piece := make([]byte, 0, 1024*len(spans))
 	for i, span := range spans {
 		if i > 0 {
@@ -60,7 +60,7 @@ func Encode(spans []*model.SpanModel) (Wire, []byte, error) {
 		}
 		piece = appendJSON(piece, span)
 	}
-	if !bytes.Contains(piece, refusedInJSON) {
+	if opt.Foreign || !bytes.Contains(piece, refusedInJSON) {
 		return JSON, piece, nil
 	}
 	piece, err := encodeProto3(spans)

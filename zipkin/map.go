@@ -20,6 +20,10 @@ type Options struct {
 	// "value @service". For Jaeger and OpenTelemetry, which warn of two spans
 	// with one id.
 	NoSplit bool
+	// Foreign writes for a receiver that is not Zipkin's own, above all that of
+	// the OpenTelemetry Collector, which takes more than text from texts: see
+	// foreign.go.
+	Foreign bool
 	// Compact leaves out the annotations start and stop where they say no more
 	// than timestamp and duration do.
 	Compact bool
@@ -82,7 +86,7 @@ func Map(node *trace.Node, opt Options) ([]*model.SpanModel, error) {
 	models := make([]*model.SpanModel, len(parts))
 	for i, p := range parts {
 		m := &model.SpanModel{SpanContext: ctx, Name: lowName, Shared: i > 0}
-		tags := &tagList{}
+		tags := &tagList{foreign: opt.Foreign}
 		for _, d := range p.dimensions {
 			tags.dimension(d, &span.Dimensions[d], p)
 		}
@@ -234,9 +238,16 @@ func annotate(m *model.SpanModel, span *trace.Span, p *part, opt Options, cut *c
 		if opt.Compact && (value == "start" && n.Time == first || value == "stop" && n.Time == last) {
 			continue
 		}
-		value = cut.cut(value)
+		if opt.Foreign && needsTag(value) {
+			value, _ = cut.shorten(value) // the tag is counted
+		} else {
+			value = cut.cut(value)
+		}
 		if service := strings.ToLower(clean(n.Service.String)); opt.NoSplit && service != "" && service != p.key {
 			value += " @" + service
+		}
+		if opt.Foreign {
+			value = foreignAnnotation(value)
 		}
 		m.Annotations = append(m.Annotations, model.Annotation{
 			Timestamp: time.UnixMicro(n.Time + opt.Shift.Microseconds()).UTC(),
@@ -262,15 +273,23 @@ type cutter struct {
 }
 
 func (c *cutter) cut(s string) string {
-	if c.limit <= 0 || len(s) <= c.limit {
-		return s
+	s, shorter := c.shorten(s)
+	if shorter {
+		c.count++
 	}
-	c.count++
+	return s
+}
+
+// shorten is cut without counting.
+func (c *cutter) shorten(s string) (short string, shorter bool) {
+	if c.limit <= 0 || len(s) <= c.limit {
+		return s, false
+	}
 	end := c.limit
 	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}
-	return s[:end]
+	return s[:end], true
 }
 
 func (c *cutter) String() string {

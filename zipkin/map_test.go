@@ -271,6 +271,44 @@ func TestMap(t *testing.T) {
 	}
 }
 
+// What the receiver of the OpenTelemetry Collector would take apart is whole in a
+// tag; a value that is cut is counted once.
+func TestMapForeign(t *testing.T) {
+	node := basic(func(s *trace.Span) {
+		s.Notes = append(s.Notes, at(1, "SELECT 1 | 2"), of("db|x", 2, "a||b"), at(3, "binaryAnnotations"), at(4, "{"), at(5, ""))
+		s.Dimensions = []trace.Dimension{{Key: txt("host.name"), Value: str("h")}, {Key: txt("otlp.link.0"), Value: str("a|b")},
+			{Key: txt("hostname"), Value: str("a|b")}, {Key: txt("host.name"), Value: str("i")}}
+	})
+	opt := Options{Foreign: true, NoSplit: true, NoInfer: true}
+	models, err := Map(&node, opt)
+	require.NoError(t, err)
+	require.Len(t, models, 1)
+	var annotations []string
+	for _, a := range models[0].Annotations {
+		annotations = append(annotations, a.Value)
+	}
+	require.Equal(t, []string{"start", "SELECT 1 ¦ 2", "a¦¦b @db¦x", "binaryAnnotations", "{", "", "stop"}, annotations)
+	tags := models[0].Tags
+	require.Equal(t, "SELECT 1 | 2", tags["tomograph.note.2.value"])
+	require.Equal(t, "a||b", tags["tomograph.note.3.value"])
+	require.Equal(t, "db|x", tags["tomograph.note.3.service"])
+	require.Equal(t, "i", tags["tomograph.dimension.host.name"])
+	require.Equal(t, "h", tags["tomograph.dimension.host.name.1"])
+	require.Equal(t, "a|b", tags["tomograph.dimension.otlp.link.0"])
+	require.Equal(t, "a|b", tags["hostname"])
+	require.NotContains(t, tags, "tomograph.note.4.value")
+	wire, _, err := Encode(models, opt)
+	require.NoError(t, err)
+	require.Equal(t, JSON, wire, "only Zipkin refuses that text in JSON")
+
+	opt.MaxValue = 10
+	models, err = Map(&node, opt)
+	require.NoError(t, err)
+	require.Equal(t, "SELECT 1 ¦", models[0].Annotations[1].Value)
+	require.Equal(t, "SELECT 1 |", models[0].Tags["tomograph.note.2.value"])
+	require.Equal(t, "2 values cut to 10 bytes", models[0].Tags["tomograph.values_cut"])
+}
+
 func TestMapKind(t *testing.T) {
 	tests := []struct{ name, service, kind string }{
 		{"WSGI", "nova-api", "SERVER"},

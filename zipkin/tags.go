@@ -10,7 +10,8 @@ import (
 
 // tagList collects tags in order; a key may come several times.
 type tagList struct {
-	list []tag
+	list    []tag
+	foreign bool // see Options.Foreign
 }
 
 type tag struct {
@@ -80,6 +81,9 @@ func (t *tagList) dimension(i int, d *trace.Dimension, p *part) {
 	if key == "" {
 		key = prefix // Zipkin loses an empty key in proto3
 	}
+	if t.foreign && isClaimed(key) {
+		key = foreignPrefix + key
+	}
 	t.logged(key, d.Value)
 	t.place(prefix, d.Service, d.Address, d.Port, p)
 	t.extra(prefix, d.Extra)
@@ -88,7 +92,7 @@ func (t *tagList) dimension(i int, d *trace.Dimension, p *part) {
 // note adds what an annotation cannot hold of note i.
 func (t *tagList) note(i int, n *trace.Note, p *part) {
 	prefix := index("tomograph.note.", i, "")
-	if !n.HasTime {
+	if !n.HasTime || t.foreign && needsTag(text(n.Value)) {
 		t.logged(prefix+".value", n.Value)
 	}
 	if !isZero(n.Duration) {

@@ -35,6 +35,7 @@ type options struct {
 
 	json          string
 	zipkin        string
+	receiver      string
 	quarantine    string
 	shiftTo       string
 	hosts         string

@@ -45,10 +45,12 @@ func (o *options) outputFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.json, "json", "", "write the traces to `FILE`, one JSON document a line; - is standard output")
 	f.StringVar(&o.zipkin, "zipkin", "", "deliver the spans to the Zipkin at `URL`, such as http://localhost:9411")
+	o.receiver = export.ReceiverWords[0]
+	choose(c, &o.receiver, "receiver", export.ReceiverWords, "what takes the spans at that address: found out, or Zipkin, Jaeger, OpenTelemetry (docs/receivers.md)")
 	f.StringVar(&o.quarantine, "quarantine", "", "`FILE` for spans that Zipkin cannot take (default "+export.DefaultQuarantine+")")
 	f.StringVar(&o.hosts, "hosts", "", "Zipkin: IP addresses of host names, a `FILE` like /etc/hosts")
-	o.splitServices = "on"
-	choose(c, &o.splitServices, "split-services", []string{"on", "off"}, "Zipkin: a span for each service of a span; off for Jaeger and OpenTelemetry")
+	o.splitServices = "auto"
+	choose(c, &o.splitServices, "split-services", []string{"auto", "on", "off"}, "Zipkin: a span for each service of a span; auto is on for Zipkin itself, off for others")
 	f.BoolVar(&o.compact, "compact", false, "Zipkin: without the notes start and stop where the duration says the same")
 	f.BoolVar(&o.noInfer, "no-infer", false, "Zipkin: nothing concluded from names and texts (kind, database, error)")
 	f.Var(&number{&o.maxValue, 0}, "max-value", "Zipkin: cut values to so many bytes, 0 for never")
@@ -61,7 +63,7 @@ func (o *options) outputFlags(c *cobra.Command) {
 }
 
 // zipkinFlags mean nothing without --zipkin.
-var zipkinFlags = []string{"quarantine", "shift-to", "hosts", "split-services", "compact", "no-infer", "max-value",
+var zipkinFlags = []string{"receiver", "quarantine", "shift-to", "hosts", "split-services", "compact", "no-infer", "max-value",
 	"zipkin-ca", "zipkin-cert", "zipkin-key", "zipkin-auth-file", "verify"}
 
 // outputs are the files that replay writes.
@@ -141,7 +143,8 @@ func deliver(ctx context.Context, j *job, r *pipeline.Result) {
 
 // zipkinOptions are what the flags say; giveUp is as in [export.ZipkinOptions].
 func (j *job) zipkinOptions(giveUp time.Duration) export.ZipkinOptions {
-	opt := export.ZipkinOptions{URL: j.zipkin, Access: j.zipkinAccess, Quarantine: j.quarantine, GiveUp: giveUp, Warn: j.message,
+	opt := export.ZipkinOptions{URL: j.zipkin, Receiver: export.ParseReceiver(j.receiver), AlwaysSplit: j.splitServices == "on",
+		Access: j.zipkinAccess, Quarantine: j.quarantine, GiveUp: giveUp, Warn: j.message,
 		Mapping: zipkin.Options{NoSplit: j.splitServices == "off", Compact: j.compact, NoInfer: j.noInfer,
 			MaxValue: int(j.maxValue), Hosts: j.hostAddresses}}
 	opt.Access.Auth = j.lookup(export.ZipkinAuthVariable)

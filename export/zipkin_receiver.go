@@ -1,0 +1,206 @@
+package export
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/tomoscrape/tomoscrape/zipkin"
+)
+
+// Receiver is what takes spans in Zipkin's form.
+type Receiver int
+
+// The receivers.
+const (
+	ReceiverZipkin  Receiver = iota // Zipkin itself
+	ReceiverAuto                    // not known: to be found out
+	ReceiverJaeger                  // Jaeger's collector
+	ReceiverOTel                    // an OpenTelemetry Collector, which passes spans on
+	receiverForeign                 // one of the last two, or something made of them
+	receiverUnknown                 // could not be found out
+)
+
+// ReceiverWords are the receivers as a user names them.
+var ReceiverWords = []string{"auto", "zipkin", "jaeger", "otel"}
+
+// ParseReceiver is the receiver of one of the [ReceiverWords].
+func ParseReceiver(word string) Receiver {
+	return map[string]Receiver{"auto": ReceiverAuto, "jaeger": ReceiverJaeger, "otel": ReceiverOTel}[word]
+}
+
+// String is the receiver in a sentence.
+func (r Receiver) String() string {
+	switch r {
+	case ReceiverZipkin:
+		return "Zipkin"
+	case ReceiverJaeger:
+		return "Jaeger"
+	case ReceiverOTel:
+		return "an OpenTelemetry Collector"
+	case receiverForeign:
+		return "a receiver of OpenTelemetry's or Jaeger's"
+	}
+	return "an unknown receiver"
+}
+
+// zipkinForm is what is known of the receiver, and how spans are written for it.
+type zipkinForm struct {
+	receiver Receiver
+	mapping  zipkin.Options
+	asked    time.Time // when it answered last; zero if it was not asked
+}
+
+// form is how spans are written for a receiver.
+func (z *Zipkin) form(r Receiver) *zipkinForm {
+	mapping := z.opt.Mapping
+	mapping.Foreign = r != ReceiverZipkin
+	mapping.NoSplit = mapping.NoSplit || mapping.Foreign && !z.opt.AlwaysSplit
+	return &zipkinForm{receiver: r, mapping: mapping}
+}
+
+// Receiver is what takes the spans, as far as it is known by now.
+func (z *Zipkin) Receiver() Receiver {
+	if form := z.current.Load(); form != nil {
+		return form.receiver
+	}
+	return ReceiverAuto
+}
+
+// receiverAge is how long an answer to the question who receives is relied on.
+const receiverAge = time.Minute
+
+// settle gives the form for the next spans. It waits until the receiver says
+// what it is, as long as spans would be tried for; the errors are those of post.
+//
+// What was not Zipkin once is not taken for Zipkin again: behind one address
+// there may be several, and what is written for the others Zipkin takes, too.
+func (z *Zipkin) settle(ctx context.Context) (*zipkinForm, error) {
+	form := z.current.Load()
+	if form != nil && (form.asked.IsZero() || time.Since(form.asked) < z.receiverAge) {
+		return form, nil
+	}
+	select {
+	case z.asking <- struct{}{}:
+		defer func() { <-z.asking }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if now := z.current.Load(); now != form { // somebody else has asked
+		return now, nil
+	}
+	if form != nil {
+		z.askAgain(ctx)
+		return z.current.Load(), nil
+	}
+	receiver := z.ask(ctx)
+	if receiver == receiverUnknown {
+		// It is away or busy, or it is something else than expected: an empty list
+		// is taken when that is over, or tells what is wrong.
+		if _, err := z.post(ctx, zipkin.JSON, zipkin.JSON.Join(nil), 0, false, nil); err != nil {
+			return nil, err
+		}
+		receiver = z.ask(ctx)
+	}
+	z.learn(receiver)
+	return z.current.Load(), nil
+}
+
+// learn takes down what the receiver is, and says it where it matters.
+func (z *Zipkin) learn(r Receiver) {
+	form, before := z.form(r), z.current.Load()
+	if r == ReceiverZipkin {
+		form.asked = time.Now()
+	}
+	z.current.Store(form)
+	switch {
+	case r == ReceiverZipkin:
+		return
+	case before != nil:
+		z.health.say(fmt.Sprintf("zipkin %s: it is not Zipkin any more that takes the spans there, but %s", z.endpoint.shown(), r))
+	case r == receiverUnknown:
+		z.health.say(fmt.Sprintf("zipkin %s: whether it is Zipkin that takes the spans there cannot be told; --receiver says it", z.endpoint.shown()))
+	default:
+		z.health.say(fmt.Sprintf("zipkin %s: it is not Zipkin that takes the spans there, but %s", z.endpoint.shown(), r))
+	}
+	if !z.opt.Mapping.NoSplit && !z.opt.AlwaysSplit {
+		z.health.say("it is sent one span for all services of a span, their notes as \"note @service\", and notes that hold | with ¦ " +
+			"and in a tag tomograph.note.N.value as they are (docs/receivers.md)")
+	} else {
+		z.health.say("it is sent notes that hold | with ¦ and in a tag tomograph.note.N.value as they are (docs/receivers.md)")
+	}
+}
+
+// askAgain asks what was Zipkin before; the caller has the turn to ask. Without
+// an answer nothing changes.
+func (z *Zipkin) askAgain(ctx context.Context) (changed bool) {
+	receiver := z.ask(ctx)
+	if receiver == receiverUnknown {
+		return false
+	}
+	z.learn(receiver)
+	return receiver != ReceiverZipkin
+}
+
+// changed asks again, and says whether the receiver is another one now than the
+// form is for. With a nil form, or one that was given and not found out, it does
+// not ask.
+func (z *Zipkin) changed(ctx context.Context, form *zipkinForm) bool {
+	if form == nil || form.asked.IsZero() {
+		return false
+	}
+	select {
+	case z.asking <- struct{}{}:
+		defer func() { <-z.asking }()
+	case <-ctx.Done():
+		return false
+	}
+	return z.current.Load().receiver != form.receiver || z.askAgain(ctx)
+}
+
+// changedSince is changed, but asks only if nobody has since the form was taken:
+// a refused batch is refused in many parts.
+func (z *Zipkin) changedSince(ctx context.Context, form *zipkinForm) bool {
+	if now := z.current.Load(); now != form {
+		return now.receiver != form.receiver
+	}
+	return z.changed(ctx, form)
+}
+
+// errReceiverChanged is the end of a request that was written for another
+// receiver than the one that came back from an outage.
+var errReceiverChanged = errors.New("another receiver takes the spans now")
+
+// ask finds out what takes the spans by its answer to a body without anything in
+// it: Zipkin accepts that, what reads JSON with Go's libraries as the
+// OpenTelemetry Collector and Jaeger do refuses it, and neither stores a thing.
+// No other path needs to be there, no storage to work, and whatever stands
+// between passes it on as it passes spans on.
+func (z *Zipkin) ask(ctx context.Context) Receiver {
+	ctx, cancel := context.WithTimeout(ctx, z.opt.Timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, z.endpoint.post.String(), http.NoBody)
+	if err != nil {
+		return receiverUnknown
+	}
+	request.Header.Set("Content-Type", zipkin.JSON.ContentType())
+	response, err := z.do(request, z.login.current())
+	if err != nil {
+		return receiverUnknown
+	}
+	defer response.Body.Close()
+	words, _ := io.ReadAll(io.LimitReader(response.Body, zipkinWords))
+	answer := zipkinAnswer{status: response.StatusCode, words: strings.TrimSpace(string(words)),
+		html: strings.HasPrefix(response.Header.Get("Content-Type"), "text/html")}
+	switch answer.verdict() {
+	case zipkinAcknowledged:
+		return ReceiverZipkin
+	case zipkinRefused:
+		return receiverForeign
+	}
+	return receiverUnknown
+}
