@@ -45,8 +45,8 @@ type Options struct {
 	// rotated files too. Else what is there is history. What comes later is
 	// always read from its beginning.
 	FromStart bool
-	// MaxLine is the length in bytes of a line beyond which it is passed over and
-	// counted (8 MiB).
+	// MaxLine is the length in bytes beyond which a line is cut and counted (8 MiB).
+	// NULs in front of such a line do not count.
 	MaxLine int
 	// Tails is how many of the files that grow nxadm/tail may follow at a time (4;
 	// below 0 none). It keeps a line whole in memory until its end, however long:

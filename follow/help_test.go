@@ -39,8 +39,14 @@ func (t *taken) take(b *Block) error {
 		return t.fail
 	}
 	data := string(b.Data)
+	if b.Cut {
+		data += "(cut)"
+	}
 	if b.Final {
-		data += "(final)\n"
+		data += "(final)"
+	}
+	if b.Cut || b.Final {
+		data += "\n"
 	}
 	offset, line := b.Offset, b.Line
 	for text := range strings.Lines(data) {

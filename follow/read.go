@@ -23,18 +23,23 @@ type Block struct {
 	Generation *Generation
 	// Data is borrowed until take returns.
 	Data []byte
+	// Size is how many bytes of the generation the block stands for: those of Data,
+	// and of a line that is Cut the rest.
+	Size int64
 	// Offset is that of Data in the generation, in bytes after unpacking.
 	Offset int64
 	// Line is the number of the first line, from 1.
 	Line int64
 	// Continues: Data goes on right where the family's block before this one
 	// ended, in the same generation or in the one that followed. If not, there is
-	// a gap (a truncation, a lost file, a line that was too long, a restart), or
-	// the order is not that of writing (a late writer in a rotated file), and
-	// nothing may be joined over it.
+	// a gap (a truncation, a lost file, a restart), or the order is not that of
+	// writing (a late writer in a rotated file), and nothing may be joined over it.
 	Continues bool
 	// Final: Data is the last line of its generation and has no newline.
 	Final bool
+	// Cut: Data is the first Options.MaxLine bytes of one line that is longer,
+	// without its newline. The rest was passed over.
+	Cut bool
 }
 
 // reader is what only the goroutine of Run uses.
@@ -68,7 +73,7 @@ func (f *Follower) read(ctx context.Context, take func(*Block) error) error {
 				continue
 			}
 			err := take(&b.Block)
-			b.Generation.acks.advance(b.Offset+int64(len(b.Data)), b.Line-1+b.lines)
+			b.Generation.acks.advance(b.Offset+b.Size, b.Line-1+b.lines)
 			close(b.taken)
 			if err != nil {
 				return err
@@ -168,7 +173,7 @@ func (f *Follower) serve(fam *Family) (did bool, err error) {
 	case j.packed:
 		return true, f.servePacked(&j)
 	case j.batch != nil:
-		return true, f.hand(&j, j.batch, false, 0)
+		return true, f.hand(&j, j.lines(j.batch, false), 0)
 	}
 	err = f.servePlain(&j)
 	var read *readError
@@ -191,18 +196,21 @@ func (j *job) at(buf []byte, offset int64) ([]byte, error) {
 	return buf[:n], nil
 }
 
+// lines makes a piece of whole lines that stand at the job's offset.
+func (j *job) lines(data []byte, final bool) piece {
+	return piece{data: data, offset: j.offset, size: int64(len(data)), final: final}
+}
+
 // servePlain reads a block of a plain file. Of a line whose end is still to come
 // nothing is kept but how far it was searched.
 func (f *Follower) servePlain(j *job) error {
 	need := int64(blockSize)
-	if len(f.reader.buf) < blockSize {
-		f.reader.buf = make([]byte, blockSize)
-	}
+	f.room(need)
 	final := j.final && j.scanned == j.size
 	switch {
 	case final:
 		if need = j.size - j.offset; need > int64(f.opt.MaxLine) {
-			return f.passOver(j, j.size)
+			return f.serveLong(j, j.size, true)
 		}
 	case j.scanned > j.offset:
 		data, err := j.at(f.reader.buf[:blockSize], j.scanned)
@@ -211,21 +219,16 @@ func (f *Follower) servePlain(j *job) error {
 		}
 		i := bytes.IndexByte(data, '\n')
 		if i < 0 {
-			f.scannedTo(j, j.scanned+int64(len(data)), len(data) == 0)
+			f.scannedTo(j, j.behind(j.scanned, data), len(data) == 0)
 			return nil
 		}
 		end := j.scanned + int64(i) + 1
 		if end-1-j.offset > int64(f.opt.MaxLine) {
-			return f.passOver(j, end)
+			return f.serveLong(j, end, false)
 		}
 		need = max(need, end-j.offset)
 	}
-	if int64(len(f.reader.buf)) < need {
-		f.reader.buf = make([]byte, need)
-	} else if len(f.reader.buf) > 2*blockSize && need <= blockSize {
-		f.reader.buf = f.reader.buf[:blockSize:blockSize]
-	}
-	data, err := j.at(f.reader.buf[:need], j.offset)
+	data, err := j.at(f.room(need), j.offset)
 	if err != nil {
 		return err
 	}
@@ -234,21 +237,86 @@ func (f *Follower) servePlain(j *job) error {
 			f.scannedTo(j, j.offset, true)
 			return nil
 		}
-		return f.hand(j, data, true, 0)
+		return f.hand(j, j.lines(data, true), 0)
 	}
 	end := bytes.LastIndexByte(data, '\n') + 1
 	if end == 0 {
-		f.scannedTo(j, j.offset+int64(len(data)), len(data) == 0)
+		f.scannedTo(j, j.behind(j.offset, data), len(data) == 0)
 		return nil
 	}
 	rest := int64(len(data) - end)
 	if start, stop, ok := longLine(data[:end], f.opt.MaxLine); ok {
 		if start == 0 {
-			return f.passOver(j, j.offset+int64(stop))
+			return f.serveLong(j, j.offset+int64(stop), false)
 		}
 		end, rest = start, 0
 	}
-	return f.hand(j, data[:end], false, rest)
+	return f.hand(j, j.lines(data[:end], false), rest)
+}
+
+// room is the reader's buffer, n bytes of it. What a long line has made of it is
+// not kept for others.
+func (f *Follower) room(n int64) []byte {
+	size := max(n, blockSize)
+	if have := int64(len(f.reader.buf)); have < size || have > 2*blockSize && size == blockSize {
+		f.reader.buf = make([]byte, size)
+	}
+	return f.reader.buf[:n]
+}
+
+// serveLong hands out a line that is longer than the maximum; end is that of the
+// line, newline included unless it is final. NULs in front are no part of it: they
+// are passed over first, so that what is left is read as any other line.
+func (f *Follower) serveLong(j *job, end int64, final bool) error {
+	start, err := f.zeros(j, end)
+	if err != nil {
+		return err
+	}
+	if start > j.offset {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.stands(j, start) {
+			f.passZeros(j.g, start)
+		}
+		return nil
+	}
+	data, err := j.at(f.room(int64(f.opt.MaxLine)), j.offset)
+	if err != nil {
+		return err
+	}
+	if len(data) < f.opt.MaxLine { // truncated meanwhile
+		f.scannedTo(j, j.offset, true)
+		return nil
+	}
+	return f.hand(j, piece{data: data, offset: j.offset, size: end - j.offset, cut: true, final: final}, 0)
+}
+
+// zeros is where the NULs end that a line begins with.
+func (f *Follower) zeros(j *job, end int64) (int64, error) {
+	at := j.offset
+	for at < end {
+		data, err := j.at(f.room(min(blockSize, end-at)), at)
+		if err != nil {
+			return 0, err
+		}
+		if zeros := leadingZeros(data); zeros < len(data) || len(data) == 0 {
+			return at + int64(zeros), nil
+		}
+		at = min(j.behind(at, data), end)
+	}
+	return at, nil
+}
+
+func leadingZeros(data []byte) int { return len(data) - len(bytes.TrimLeft(data, "\x00")) }
+
+// behind is where reading goes on behind data that was read at an offset and has
+// no newline: a hole of a sparse file is passed over.
+func (j *job) behind(offset int64, data []byte) int64 {
+	offset += int64(len(data))
+	if len(data) > 0 && data[len(data)-1] == 0 && offset < j.size {
+		return nextData(int(j.file.Fd()), offset, j.size)
+	}
+	return offset
 }
 
 // longLine finds the first line that is too long.
@@ -291,70 +359,78 @@ func (f *Follower) stands(j *job, end int64) bool {
 	return ok
 }
 
-// hand verifies a block and hands it out; rest bytes behind it hold no newline.
-func (f *Follower) hand(j *job, data []byte, final bool, rest int64) error {
+// hand verifies a piece and hands it out; rest bytes behind it hold no newline.
+func (f *Follower) hand(j *job, p piece, rest int64) error {
 	g := j.g
-	end := j.offset + int64(len(data))
-	lines := int64(bytes.Count(data, newline))
-	if final {
-		lines++
-	}
 	f.mu.Lock()
-	if !f.stands(j, end) {
+	if !f.stands(j, p.end()) {
 		f.mu.Unlock()
 		return nil
 	}
-	if final && g.last.size != end {
+	if p.final && g.last.size != p.end() {
 		g.final = false // it goes on
 		f.mu.Unlock()
 		return nil
 	}
-	b := f.advance(g, end, lines, final, rest)
+	b := f.advance(g, p, rest)
 	f.mu.Unlock()
-	b.Data = data
-	if err := f.reader.take(&b); err != nil {
+	return f.give(&b)
+}
+
+// give hands out a block that the generation has moved over.
+func (f *Follower) give(b *Block) error {
+	lines := b.lines() // take may write to what it borrows
+	if err := f.reader.take(b); err != nil {
 		return err
 	}
-	g.acks.advance(end, b.Line-1+lines)
+	b.Generation.acks.advance(b.Offset+b.Size, b.Line-1+lines)
 	return nil
 }
 
 var newline = []byte{'\n'}
 
+// lines is how many there are in a block.
+func (b *Block) lines() int64 {
+	lines := int64(bytes.Count(b.Data, newline))
+	if b.Final || b.Cut {
+		lines++
+	}
+	return lines
+}
+
 // advance moves a generation on and makes the block for it.
-func (f *Follower) advance(g *Generation, end, lines int64, final bool, rest int64) Block {
+func (f *Follower) advance(g *Generation, p piece, rest int64) Block {
 	fam := g.family
-	b := Block{Family: fam, Generation: g, Offset: g.offset, Line: g.line + 1, Continues: fam.continues(g, g.offset), Final: final}
-	f.counts.Bytes += end - g.offset
+	b := Block{Family: fam, Generation: g, Data: p.data, Offset: p.offset, Size: p.size, Line: g.line + 1,
+		Continues: fam.continues(g, p.offset), Final: p.final, Cut: p.cut}
+	if p.cut {
+		f.counts.LongLines++
+	}
+	lines := b.lines()
+	f.counts.Bytes += p.end() - g.offset
 	f.counts.Lines += lines
-	g.offset, g.scanned, g.failing = end, end+rest, time.Time{}
+	g.offset, g.scanned, g.failing = p.end(), p.end()+rest, time.Time{}
 	g.line += lines
-	g.end = max(g.end, end)
-	if final {
+	g.end = max(g.end, p.end())
+	if p.final {
 		g.final = false
 	}
-	fam.last = lastBlock{g, end, !final}
+	fam.last = lastBlock{g, p.end(), !p.final}
 	return b
 }
 
-// passOver verifies a line that is too long, up to end, and skips it.
-func (f *Follower) passOver(j *job, end int64) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.stands(j, end) {
-		f.skipTo(j.g, end)
+// passZeros moves a generation over NULs between lines, up to an offset.
+func (f *Follower) passZeros(g *Generation, to int64) {
+	if to <= g.offset {
+		return
 	}
-	return nil
-}
-
-// skipTo moves a generation over a line that is too long.
-func (f *Follower) skipTo(g *Generation, end int64) {
-	f.log.Warn("a line was passed over, it is too long: "+g.Name(), "path", g.Name(), "line", g.line+1, "offset", g.offset, "bytes", end-g.offset, "longest", f.opt.MaxLine)
-	f.counts.LongLines++
-	f.advance(g, end, 1, false, 0)
-	f.counts.Lines--
-	g.family.last = lastBlock{}
-	g.acks.advance(end, g.line)
+	if g.family.continues(g, g.offset) { // so does the line behind them
+		g.family.last = lastBlock{g, to, true}
+	}
+	f.counts.Bytes += to - g.offset
+	g.offset, g.scanned = to, max(g.scanned, to)
+	g.end = max(g.end, to)
+	g.acks.advance(to, g.line)
 }
 
 // number counts the lines before the first that is handed out, where that has
@@ -366,10 +442,9 @@ func (f *Follower) number(j *job) error {
 	if known || j.packed {
 		return nil
 	}
-	buf := make([]byte, blockSize)
 	lines := int64(0)
 	for at := int64(0); at < j.offset; {
-		data, err := j.at(buf[:min(blockSize, j.offset-at)], at)
+		data, err := j.at(f.room(min(blockSize, j.offset-at)), at)
 		if err != nil {
 			return err
 		}
@@ -377,7 +452,7 @@ func (f *Follower) number(j *job) error {
 			break // truncated: what is read now is not verified
 		}
 		lines += int64(bytes.Count(data, newline))
-		at += int64(len(data))
+		at = j.behind(at, data)
 	}
 	f.mu.Lock()
 	j.g.line = lines

@@ -312,21 +312,23 @@ func TestWhatIsNoLog(t *testing.T) {
 	require.ErrorContains(t, err, b.path("fifo")+" is a named pipe and cannot be followed")
 }
 
-func TestLongLinesArePassedOver(t *testing.T) {
+func TestLongLinesAreCut(t *testing.T) {
 	b := newBench(t, Options{FromStart: true, MaxLine: 10})
 	b.write("x.log", "short\n0123456789A\nshort again\nyes\n"+strings.Repeat("x", 3*blockSize))
 	b.open()
 	b.step(time.Second)
-	b.want("short", "yes")
+	want := []string{"short", "0123456789(cut)", "short agai(cut)", "yes"}
+	b.want(want...)
 	for range 5 {
 		b.write("x.log", strings.Repeat("y", blockSize))
 		b.step(time.Second)
 	}
 	b.write("x.log", "\nend\n")
 	b.step(time.Second)
-	b.want("short", "yes", "end")
+	b.want(append(want, "xxxxxxxxxx(cut)", "end")...)
 	require.EqualValues(t, 3, b.f.Stats().LongLines)
-	require.Equal(t, []string{"x.log@0 line 1", "x.log@30 line 4", "x.log@4194339 line 6"}, b.out.blocks)
+	require.Equal(t, []string{"x.log@0 line 1", "x.log@6 line 2 continues", "x.log@18 line 3 continues", "x.log@30 line 4 continues",
+		"x.log@34 line 5 continues", "x.log@4194339 line 6 continues"}, b.out.blocks)
 	require.LessOrEqual(t, len(b.f.reader.buf), 2*blockSize)
 }
 

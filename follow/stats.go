@@ -15,7 +15,7 @@ type Counts struct {
 	Lines            int64 // handed out
 	Generations      int64 // found, those of the checkpoint included
 	Truncations      int64 // seen: at each, lines may have been lost that nobody could read
-	LongLines        int64 // passed over
+	LongLines        int64 // cut
 	Skipped          int64 // files that are no logs
 	Refused          int64 // paths that could not be followed, each time the reason changed
 	ReadErrors       int64

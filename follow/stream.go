@@ -18,8 +18,11 @@ type stream struct {
 	buf        []byte
 	start, end int // what was read and not given
 	offset     int64
-	skipping   int64 // bytes of a line that is too long
+	noZeros    bool  // those in front of the line are passed over
+	cutting    bool  // buf begins with the first longest bytes of a line that is longer
+	passed     int64 // bytes of its rest that were passed over
 	given      ending
+	givenTo    int64 // the end of given
 	err        error
 }
 
@@ -29,77 +32,96 @@ func newStream(r io.Reader, longest int) *stream {
 
 func (s *stream) close() { s.done() }
 
-// piece is what a stream gives.
+// piece is some whole lines of a generation, or the beginning of one that is too
+// long.
 type piece struct {
-	data   []byte // borrowed until next
+	data   []byte // borrowed
 	offset int64  // of data
+	size   int64  // in bytes, with what was left out
 	final  bool   // the last line, without a newline
-	long   int64  // no data: so many bytes were passed over
+	cut    bool   // the beginning of a line that is longer than the maximum
 }
+
+func (p *piece) end() int64 { return p.offset + p.size }
 
 // next reads once and gives the whole lines there are; ok is false if there are
 // none yet. After the last piece it gives the error that ended the content, or
-// io.EOF.
+// io.EOF. NULs in front of a line that is too long are no part of it.
 func (s *stream) next() (p piece, ok bool, err error) {
+	if s.noZeros {
+		s.skip(leadingZeros(s.buf[s.start:s.end]))
+	}
 	data := s.buf[s.start:s.end]
-	if s.skipping > 0 || len(data) > s.longest {
-		if p, ok = s.skip(data); ok {
+	first := bytes.IndexByte(data, '\n')
+	switch long := first > s.longest || first < 0 && len(data) > s.longest; {
+	case s.cutting:
+		if p, ok = s.cut(); ok {
 			return p, true, nil
 		}
-	} else if i := bytes.LastIndexByte(data, '\n'); i >= 0 {
-		if start, stop, long := longLine(data[:i+1], s.longest); !long {
-			return s.give(i+1, false), true, nil
-		} else if start > 0 {
-			return s.give(start, false), true, nil
-		} else {
-			return s.passOver(stop), true, nil
+	case long && data[0] == 0 && !s.noZeros:
+		s.noZeros = true
+		return piece{}, false, nil
+	case long:
+		s.beginCut()
+		return piece{}, false, nil
+	case first >= 0:
+		end := bytes.LastIndexByte(data, '\n') + 1
+		if start, _, long := longLine(data[:end], s.longest); long {
+			end = start
 		}
-	}
-	if s.err != nil {
-		switch {
-		case s.skipping > 0:
-			return s.passOver(0), true, nil
-		case s.end > s.start:
-			return s.give(s.end-s.start, true), true, nil
-		}
+		return s.give(end, false), true, nil
+	case s.err != nil && len(data) > 0:
+		return s.give(len(data), true), true, nil
+	case s.err != nil:
 		return piece{}, false, s.err
 	}
 	s.fill()
 	return piece{}, false, nil
 }
 
-func (s *stream) give(n int, final bool) piece {
-	p := piece{data: s.buf[s.start : s.start+n], offset: s.offset, final: final}
+// skip passes over n bytes.
+func (s *stream) skip(n int) {
 	s.start += n
 	s.offset += int64(n)
+}
+
+func (s *stream) give(n int, final bool) piece {
+	p := piece{data: s.buf[s.start : s.start+n], offset: s.offset, size: int64(n), final: final}
+	s.skip(n)
+	s.noZeros = false
 	return p
 }
 
-// passOver ends a line that is too long with the next n bytes.
-func (s *stream) passOver(n int) piece {
-	p := piece{offset: s.offset, long: s.skipping + int64(n)}
-	s.start += n
-	s.offset += p.long
-	s.skipping = 0
-	return p
-}
-
-// skip looks for the end of a line that is too long, and keeps nothing of it.
-func (s *stream) skip(data []byte) (piece, bool) {
-	i := bytes.IndexByte(data, '\n')
-	switch {
-	case i >= 0 && (s.skipping > 0 || i > s.longest):
-		return s.passOver(i + 1), true
-	case i >= 0: // the long one comes later
-		start, _, long := longLine(data[:bytes.LastIndexByte(data, '\n')+1], s.longest)
-		if !long {
-			start = bytes.LastIndexByte(data, '\n') + 1
-		}
-		return s.give(start, false), true
+// beginCut moves a line that is too long to the front of the buffer, with room for
+// the rest behind its beginning.
+func (s *stream) beginCut() {
+	buf := s.buf
+	if len(buf) < s.longest+blockSize {
+		buf = make([]byte, s.longest+blockSize)
 	}
-	s.skipping += int64(len(data))
-	s.start, s.end = 0, 0
-	return piece{}, false
+	s.end = copy(buf, s.buf[s.start:s.end])
+	s.buf, s.start, s.cutting, s.passed = buf, 0, true, 0
+}
+
+// cut looks for the end of a line that is too long, and keeps nothing but its
+// beginning.
+func (s *stream) cut() (piece, bool) {
+	rest := s.buf[s.longest:s.end]
+	i := bytes.IndexByte(rest, '\n')
+	if i < 0 && s.err == nil {
+		s.passed += int64(len(rest))
+		s.end = s.longest
+		return piece{}, false
+	}
+	n := len(rest)
+	if i >= 0 {
+		n = i + 1
+	}
+	p := piece{data: s.buf[:s.longest], offset: s.offset, size: int64(s.longest) + s.passed + int64(n), cut: true, final: i < 0}
+	s.start = s.longest + n
+	s.offset += p.size
+	s.cutting, s.noZeros = false, false
+	return p, true
 }
 
 // fill reads more.
@@ -152,6 +174,7 @@ func (f *Follower) servePacked(j *job) error {
 			return nil
 		case errors.Is(err, io.EOF):
 			f.mu.Lock()
+			f.passZeros(g, s.offset)
 			f.finishPacked(g)
 			f.mu.Unlock()
 			return nil
@@ -172,11 +195,15 @@ func (f *Follower) servePacked(j *job) error {
 
 // sewPiece gives a generation a new seam from what was unpacked of it.
 func (f *Follower) sewPiece(g *Generation, s *stream, p piece) {
-	if s.given.write(p.data); p.long > 0 {
+	if s.givenTo != p.offset { // NULs lie between
 		s.given = nil
 	}
-	if end := p.offset + int64(len(p.data)); len(s.given) == headSize && g.seams.due(end) {
-		g.seams.add(end, s.given)
+	s.given.write(p.data)
+	if s.givenTo = p.end(); p.cut {
+		s.given = nil
+	}
+	if len(s.given) == headSize && g.seams.due(s.givenTo) {
+		g.seams.add(s.givenTo, s.given)
 	}
 }
 
@@ -200,38 +227,19 @@ func (f *Follower) finishPacked(g *Generation) {
 
 // handPiece hands out what of a packed file comes behind the generation's offset.
 func (f *Follower) handPiece(g *Generation, p piece) error {
-	end := p.offset + int64(len(p.data)) + p.long
 	f.mu.Lock()
-	offset := g.offset
-	f.mu.Unlock()
-	switch {
-	case end <= offset:
-		return nil
-	case p.long > 0:
-		f.mu.Lock()
-		g.line = max(g.line, 0)
-		f.skipTo(g, end)
+	if p.end() <= g.offset {
 		f.mu.Unlock()
 		return nil
 	}
-	data := p.data
-	if p.offset < offset {
-		data = data[offset-p.offset:]
-	}
-	lines := int64(bytes.Count(data, newline))
-	if p.final {
-		lines++
-	}
-	f.mu.Lock()
 	g.line = max(g.line, 0)
-	b := f.advance(g, end, lines, p.final, 0)
-	f.mu.Unlock()
-	b.Data = data
-	if err := f.reader.take(&b); err != nil {
-		return err
+	f.passZeros(g, p.offset)
+	if known := g.offset - p.offset; known > 0 {
+		p.data, p.offset, p.size = p.data[min(known, int64(len(p.data))):], g.offset, p.size-known
 	}
-	g.acks.advance(end, b.Line-1+lines)
-	return nil
+	b := f.advance(g, p, 0)
+	f.mu.Unlock()
+	return f.give(&b)
 }
 
 // damaged puts off a packed file that is not whole: it may still be written. When
@@ -294,26 +302,18 @@ func (f *Follower) readStdin(ctx context.Context) <-chan stdinBlock {
 					return
 				}
 				continue
-			case p.long > 0:
-				line++
-				f.log.Warn("a line was passed over: it is too long", "path", "-", "line", line, "bytes", p.long, "longest", f.opt.MaxLine)
-				continues = false
-				f.mu.Lock()
-				f.counts.LongLines++
-				f.mu.Unlock()
-				continue
 			}
-			lines := int64(bytes.Count(p.data, newline))
-			if p.final {
-				lines++
-			}
+			b := stdinBlock{taken: make(chan struct{}), Block: Block{Family: g.family, Generation: g, Data: p.data, Size: p.size,
+				Offset: p.offset, Line: line + 1, Continues: continues, Final: p.final, Cut: p.cut}}
+			b.lines = b.Block.lines()
 			f.mu.Lock()
-			f.counts.Bytes += int64(len(p.data))
-			f.counts.Lines += lines
+			f.counts.Bytes += p.size
+			f.counts.Lines += b.lines
+			if p.cut {
+				f.counts.LongLines++
+			}
 			f.mu.Unlock()
-			b := stdinBlock{lines: lines, taken: make(chan struct{}), Block: Block{Family: g.family, Generation: g, Data: p.data,
-				Offset: p.offset, Line: line + 1, Continues: continues, Final: p.final}}
-			line, continues = line+lines, true
+			line, continues = line+b.lines, true
 			select {
 			case out <- b:
 				<-b.taken

@@ -75,3 +75,19 @@ func lock(f *os.File) error {
 func unlock(f *os.File) {
 	_ = retry(func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_UN) })
 }
+
+// seekData is lseek's SEEK_DATA: the next byte at or behind an offset that lies in
+// no hole of a sparse file.
+const seekData = 3
+
+// nextData is where data goes on behind a hole: at offset if there is none, at size
+// if nothing comes any more.
+func nextData(fd int, offset, size int64) int64 {
+	switch at, err := syscall.Seek(fd, offset, seekData); {
+	case err == nil:
+		return min(max(at, offset), size)
+	case err == syscall.ENXIO:
+		return size
+	}
+	return offset // the file system does not know
+}

@@ -68,7 +68,7 @@ var outputMetrics = []metric[Output]{
 		func(o *Output) float64 { return float64(o.LostGenerations) }},
 	{"lost_bytes_total", counter, "Bytes that went away unread, at least; if it grows, spans are lost.",
 		func(o *Output) float64 { return float64(o.LostBytes) }},
-	{"long_lines_total", counter, "Lines passed over because they are longer than --max-line; if it grows, spans may be missing.",
+	{"long_lines_total", counter, "Lines of which only the beginning was read because they are longer than --max-line; if it grows, spans may be missing.",
 		func(o *Output) float64 { return float64(o.LongLines) }},
 	{"checkpoints_total", counter, "Checkpoints written.",
 		func(o *Output) float64 { return float64(o.Checkpoints) }},

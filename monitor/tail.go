@@ -53,7 +53,7 @@ type Output struct {
 	Truncations     int64 // of logs
 	LostGenerations int64 // contents of logs that went away before they were read to the end
 	LostBytes       int64 // of these, at least
-	LongLines       int64 // passed over because they are longer than --max-line
+	LongLines       int64 // cut because they are longer than --max-line
 
 	Checkpoints      int64     // written
 	CheckpointErrors int64     // times the checkpoint could not be written

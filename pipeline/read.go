@@ -150,14 +150,18 @@ func (r *reading) lineByLine(name string, content io.Reader, before, offset int6
 		line.Number += before
 		line.Offset += offset
 		if line.Cut {
-			r.unreadable(name, line.Offset+int64(len(line.Text)),
-				fmt.Sprintf("line %d is longer than %d bytes: the rest of it was not read (--max-line sets the limit)", line.Number, len(line.Text)))
+			r.unreadable(name, line.Offset+int64(len(line.Text)), tooLong(line.Number, len(line.Text)))
 		}
 		r.unterminated = line.Unterminated
 		r.held.reader.Feed(parser.Line{Text: line.Text, Number: line.Number, Offset: line.Offset, Cut: line.Cut})
 		r.take(r.held)
 	}
 	r.settle(name)
+}
+
+// tooLong says that only so many bytes of a line were read.
+func tooLong(line int64, bytes int) string {
+	return fmt.Sprintf("line %d is longer than %d bytes: the rest of it was not read (--max-line sets the limit)", line, bytes)
 }
 
 // settle takes what was found, and forgets the Reader unless it holds something

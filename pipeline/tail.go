@@ -200,8 +200,13 @@ func (t *Tail) take(ctx context.Context, b *follow.Block) error {
 	}
 	s.reader.Continue(b.Generation.Name())
 	s.block = b
-	s.reader.FeedBlock(b.Data, b.Line, s.base+b.Offset)
-	s.end = s.base + b.Offset + int64(len(b.Data))
+	if b.Cut {
+		t.opt.Logger.Warn(tooLong(b.Line, len(b.Data)), "file", b.Generation.Name(), "line", b.Line, "offset", b.Offset, "bytes", b.Size)
+		s.reader.Feed(parser.Line{Text: b.Data, Number: b.Line, Offset: s.base + b.Offset, Cut: true})
+	} else {
+		s.reader.FeedBlock(b.Data, b.Line, s.base+b.Offset)
+	}
+	s.end = s.base + b.Offset + b.Size
 	s.final = b.Final
 	t.hold(s)
 	s.block = nil
@@ -239,6 +244,9 @@ func (s *stream) rangeOf(p parser.Place) lineRange {
 		return line.lineRange
 	}
 	start := p.Offset - s.base
+	if s.block.Cut {
+		return lineRange{s.generation, start, start + s.block.Size, p.Line}
+	}
 	text := s.block.Data[start-s.block.Offset:]
 	size := bytes.IndexByte(text, '\n') + 1
 	if size == 0 {

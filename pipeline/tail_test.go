@@ -3,6 +3,7 @@ package pipeline
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -18,7 +19,9 @@ import (
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/export"
 	"github.com/tomoscrape/tomoscrape/follow"
+	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/trace"
+	"github.com/tomoscrape/tomoscrape/tracejson"
 )
 
 // tailed is logs that are written, and a Tail that follows them into a file.
@@ -221,3 +224,79 @@ func TestTailKnowsASpanAgain(t *testing.T) {
 	require.EqualValues(t, 1, s.Repeated)
 	require.EqualValues(t, 1, s.Delivered)
 }
+
+// What replay salvages of a line that is longer than the maximum, tail does, and
+// with the same words; NULs in front of a line cost nothing of it, however many.
+func TestTailReadsHardLinesAsReplayDoes(t *testing.T) {
+	span := func(id, name string) string {
+		return "2013-04-18 02:02:08.797 1234 INFO tomograph.backends.log [-] Span(trace_id=" + id + ", parent_id=None, id=1, name='" + name + "', notes=[])\n"
+	}
+	docker := func(id, name string) string {
+		return `{"log":"` + strings.TrimSuffix(span(id, name), "\n") + `\n","stream":"stdout","time":"2026-03-01T07:59:59.6Z"}` + "\n"
+	}
+	for _, longest := range []int{2000, blockSize} { // replay reads blocks, or line by line
+		long, zeros := strings.Repeat("x", 2*longest), strings.Repeat("\x00", longest+7)
+		text := []byte(span("1", "before") + span("2", long) + span("3", "between") + zeros + span("4", "behind NULs") + zeros + span("5", long) +
+			docker("6", long) + docker("7", "after") + span("8", long))
+		for _, packed := range []bool{false, true} {
+			t.Run(fmt.Sprint(longest, " packed ", packed), func(t *testing.T) {
+				l := newTailed(t, t.TempDir())
+				l.live = LiveOptions{Settle: time.Millisecond, Idle: time.Millisecond}
+				l.opt.Parser.MaxRecord = longest
+				var complaints, said []string
+				if packed {
+					l.write("x.log.1.gz", gz(t, text))
+				} else {
+					l.write("x.log", text)
+				}
+				result, err := Replay(context.Background(), Options{Paths: []string{l.dir}, Parser: l.opt.Parser, Complain: func(c *parser.Complaint) error {
+					complaints = append(complaints, fmt.Sprint(c.Kind, c.Line, c.Column, c.Reason))
+					return nil
+				}})
+				require.NoError(t, err)
+				defer result.Close()
+				for _, u := range ledger(t, result).Unreadable {
+					complaints = append(complaints, u.Reason)
+				}
+				require.Len(t, complaints, 8)
+				l.opt.Logger = slog.New(slog.NewJSONHandler(writes(func(line []byte) {
+					var record struct {
+						Message      string `json:"msg"`
+						Kind         string
+						Line, Column int64
+					}
+					require.NoError(t, json.Unmarshal(line, &record))
+					if reason, ok := strings.CutPrefix(record.Message, "a span line did not parse whole: "); ok {
+						said = append(said, fmt.Sprint(record.Kind, record.Line, record.Column, reason))
+					} else if strings.Contains(record.Message, "--max-line") {
+						said = append(said, record.Message)
+					}
+				}), nil))
+				l.start()
+				l.wait("all spans", func() bool { return l.tail.Stats().Delivered == 8 })
+				l.stop()
+				require.ElementsMatch(t, complaints, said)
+				require.EqualValues(t, 4, l.tail.Stats().LongLines)
+				want, _ := Replay(context.Background(), Options{Paths: []string{l.dir}, Parser: l.opt.Parser})
+				defer want.Close()
+				got, _ := Replay(context.Background(), Options{Paths: []string{l.out}})
+				defer got.Close()
+				require.Equal(t, written(t, want), written(t, got))
+			})
+		}
+	}
+}
+
+// written are the traces of a result as they are written.
+func written(t *testing.T, r *Result) (list []string) {
+	for tr, err := range r.Traces() {
+		require.NoError(t, err)
+		list = append(list, string(tracejson.Append(nil, tr)))
+	}
+	return list
+}
+
+// writes takes what is written.
+type writes func([]byte)
+
+func (w writes) Write(p []byte) (int, error) { w(p); return len(p), nil }
