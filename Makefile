@@ -4,12 +4,12 @@
 GO ?= go
 FUZZ_RUNS ?= 20000
 
-.PHONY: build test check setup fuzz bench soak pgo update
+.PHONY: build test check setup poison fuzz bench soak pgo update
 
 build:
 	$(GO) build -o tomoscrape ./cmd/tomoscrape
 
-test: check fuzz
+test: check fuzz poison
 	$(GO) test -race -count=1 -timeout 30m ./...
 
 check: setup
@@ -21,6 +21,11 @@ check: setup
 
 setup:
 	@scripts/setup
+
+# The tests of what lends and borrows memory, with garbage written over all that is
+# given back (internal/poison): what was kept of it shows at once.
+poison: setup
+	$(GO) test -tags poison -count=1 -skip 'RealZipkin|Cassandra' ./internal/poison ./source ./parser ./tracejson ./assemble ./follow ./pipeline ./export ./cmd/tomoscrape
 
 # Each fuzz test for a fixed number of executions, so that a run means the same
 # on every machine.

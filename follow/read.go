@@ -9,6 +9,8 @@ import (
 	"os"
 	"slices"
 	"time"
+
+	"github.com/tomoscrape/tomoscrape/internal/poison"
 )
 
 const (
@@ -51,7 +53,10 @@ type reader struct {
 // read hands out blocks until the context ends, take fails or there is only
 // standard input and that ended.
 func (f *Follower) read(ctx context.Context, take func(*Block) error) error {
-	f.reader.take = take
+	f.reader.take = func(b *Block) error {
+		defer poison.Bytes(b.Data)
+		return take(b)
+	}
 	stdin := f.readStdin(ctx)
 	for ctx.Err() == nil {
 		worked, err := f.pass(ctx)
@@ -72,7 +77,7 @@ func (f *Follower) read(ctx context.Context, take func(*Block) error) error {
 				}
 				continue
 			}
-			err := take(&b.Block)
+			err := f.reader.take(&b.Block)
 			b.Generation.acks.advance(b.Offset+b.Size, b.Line-1+b.lines)
 			close(b.taken)
 			if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/tomoscrape/tomoscrape/internal/poison"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/tracejson"
 )
@@ -495,6 +496,12 @@ func (r *Reader) emit(m *message, start *spanStart, d *decoded) {
 		r.Counts.Rejected++
 	}
 	r.out.Record(result)
+	if poison.On {
+		poison.List(result.Span.Notes)
+		poison.List(result.Span.Dimensions)
+		poison.List(r.places)
+		r.origin[0], *result = trace.Origin{}, Result{}
+	}
 }
 
 func (r *Reader) complaint(m *message, at int, d *decoded) *Complaint {

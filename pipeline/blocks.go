@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/tomoscrape/tomoscrape/internal/inorder"
+	"github.com/tomoscrape/tomoscrape/internal/poison"
 	"github.com/tomoscrape/tomoscrape/parser"
 )
 
@@ -79,6 +80,7 @@ func (f *finding) free() {
 
 func (f *finding) clear() {
 	clear(f.events)
+	poison.Bytes(f.records)
 	f.events, f.records = f.events[:0], f.records[:0]
 }
 
@@ -124,6 +126,7 @@ func (r *reading) inBlocks(name string, content io.Reader, take func(b *block, l
 	}, func(b *block) bool {
 		going := take(b, lines)
 		lines += b.lines
+		poison.Bytes(b.data)
 		buffers.Put(&b.data)
 		return going
 	})

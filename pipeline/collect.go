@@ -3,6 +3,7 @@ package pipeline
 import (
 	"unsafe"
 
+	"github.com/tomoscrape/tomoscrape/internal/poison"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -54,6 +55,7 @@ func (c *collector) empty() error {
 			}
 			text = rest
 		}
+		poison.Bytes(chunk)
 	}
 	c.held = held{}
 	return nil

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"encoding/binary"
 
+	"github.com/tomoscrape/tomoscrape/internal/poison"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -32,7 +33,9 @@ func (d *decoder) end() error {
 
 // reuse makes room of what the lists took that were given so far.
 func (d *decoder) reuse() {
-	d.notes.used, d.dimensions.used, d.origins.used = 0, 0, 0
+	d.notes.reuse()
+	d.dimensions.reuse()
+	d.origins.reuse()
 }
 
 // forget leaves what the lists took to those who have them.
@@ -287,6 +290,12 @@ func (d *decoder) uvarint() (n uint64) {
 type room[T any] struct {
 	all  []T
 	used int
+}
+
+// reuse makes room of what was given so far.
+func (r *room[T]) reuse() {
+	poison.List(r.all[:r.used])
+	r.used = 0
 }
 
 // take gives room for n elements, which may hold what was there before, and makes

@@ -50,7 +50,8 @@ func (h *held) add(k key, record []byte) key {
 	return h.enter(k, chunk, at)
 }
 
-// enter enters a record that stands in a chunk.
+// enter enters a record that stands in a chunk. The key may borrow from a record
+// that is not kept.
 func (h *held) enter(k key, chunk, at int) key {
 	record := place(chunk)<<placeBits | place(at+1)
 	i, known := h.index[k.id]
@@ -58,6 +59,7 @@ func (h *held) enter(k key, chunk, at int) key {
 		if h.index == nil {
 			h.index = make(map[trace.ID]int)
 		}
+		k.id = k.id.Clone()
 		h.index[k.id] = len(h.traces)
 		h.traces = append(h.traces, heldTrace{k, record, record})
 		h.size += traceCost

@@ -78,15 +78,15 @@ func newLive(opt LiveOptions, m *making, out func(*trace.Trace, []*follow.Hold) 
 // now is the clock and what the log is ahead of it.
 func (l *live) now() time.Time { return l.clock().Add(l.ahead) }
 
-// add adds the record of a span.
+// add adds the record of a span, of which it keeps a copy.
 func (l *live) add(k key, record []byte, holds []*follow.Hold) error {
 	l.logTime(k)
 	now := l.now()
 	t := l.traces[k.id]
 	if t == nil {
-		t = &liveTrace{id: k.id, index: -1, first: now, size: liveTraceCost}
+		t = &liveTrace{id: k.id.Clone(), index: -1, first: now, size: liveTraceCost}
 		l.size += t.size
-		l.traces[k.id] = t
+		l.traces[t.id] = t
 	} else if t.kept != nil {
 		l.kept.Remove(t.kept)
 		t.kept, t.first = nil, now

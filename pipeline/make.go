@@ -11,6 +11,7 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/internal/inorder"
+	"github.com/tomoscrape/tomoscrape/internal/poison"
 	"github.com/tomoscrape/tomoscrape/query"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -71,6 +72,7 @@ const maxNodes = 4096
 // reuse makes room for the next trace of what the ones before it took.
 func (m *maker) reuse() {
 	m.d.reuse()
+	poison.List(m.nodes)
 	m.opt.Room = m.nodes
 }
 
@@ -256,6 +258,7 @@ func (m *making) render(bundles iter.Seq2[bundle, error], work func(dst []byte, 
 	}, func(r rendered) bool {
 		c.merge(r.tally)
 		all = len(*r.text) == 0 || take(*r.text)
+		poison.Bytes(*r.text)
 		texts.Put(r.text)
 		err = r.err
 		return all && err == nil && m.ctx.Err() == nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/tomoscrape/tomoscrape/internal/poison"
 	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/source"
 	"github.com/tomoscrape/tomoscrape/trace"
@@ -82,6 +83,7 @@ func (r *reading) documents(at parser.Place, content io.Reader) {
 		r.ledger.Parsed++
 		r.record = r.encoder.appendRecord(r.record[:0], &s)
 		r.add(r.record)
+		poison.Bytes(r.record)
 		return nil
 	}, func(e *tracejson.DocumentError) error {
 		if e.Kind != tracejson.Damaged {

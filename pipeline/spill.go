@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/tomoscrape/tomoscrape/internal/poison"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -31,11 +32,12 @@ func newSpill(d *disk, parts int) *spill {
 	return &spill{disk: d, parts: make([]partition, parts), seed: maphash.MakeSeed()}
 }
 
-// add writes a record behind all others of its partition.
+// add writes a record behind all others of its partition. It keeps neither the key
+// nor the record.
 func (s *spill) add(k key, record string) error {
 	p := &s.parts[maphash.Comparable(s.seed, k.id)%uint64(len(s.parts))]
 	if p.cost == 0 {
-		p.id = k.id
+		p.id = k.id.Clone()
 	}
 	p.several = p.several || p.id != k.id
 	p.cost += k.cost
@@ -72,6 +74,7 @@ func (p *partition) flush(d *disk) (err error) {
 		return err
 	}
 	p.size += int64(len(p.buffer))
+	poison.Bytes(p.buffer)
 	p.buffer = p.buffer[:0]
 	return nil
 }

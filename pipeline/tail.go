@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/tomoscrape/tomoscrape/follow"
+	"github.com/tomoscrape/tomoscrape/internal/poison"
 	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -299,6 +300,7 @@ func (t *Tail) span(ctx context.Context, s *stream, r *parser.Result) error {
 	}
 	k := keyOf(&r.Span)
 	t.record = t.encoder.appendRecord(t.record[:0], &r.Span)
+	defer poison.Bytes(t.record)
 	return t.sink.add(ctx, k, t.record, holds)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/export"
 	"github.com/tomoscrape/tomoscrape/follow"
+	"github.com/tomoscrape/tomoscrape/internal/poison"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/tracejson"
 )
@@ -96,6 +97,7 @@ func (s *jsonSink) flush(ctx context.Context) error {
 		s.counts.Batches++
 		s.mu.Unlock()
 		s.written = append(s.written, s.waiting...)
+		poison.Bytes(s.text)
 		s.text, s.waiting, s.spans = s.text[:0], s.waiting[:0], 0
 	}
 	if len(s.written) == 0 || time.Since(s.synced) < syncEvery {

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+
+	"github.com/tomoscrape/tomoscrape/internal/poison"
 )
 
 // This file unpacks before what is unpacked is asked for:
@@ -105,6 +107,7 @@ func (a *ahead) Read(p []byte) (int, error) {
 
 func (a *ahead) release() {
 	if b := a.last[:cap(a.last)]; len(b) > 0 {
+		poison.Bytes(b)
 		blockBuffers.Put(&b)
 	}
 	a.last, a.rest = nil, nil

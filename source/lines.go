@@ -3,6 +3,8 @@ package source
 import (
 	"bytes"
 	"io"
+
+	"github.com/tomoscrape/tomoscrape/internal/poison"
 )
 
 const (
@@ -34,8 +36,9 @@ type Lines struct {
 	err error // of r
 
 	buf        []byte
-	start, end int   // what was read and not yet given
-	offset     int64 // of start
+	lent       []byte // the text of the line given last
+	start, end int    // what was read and not yet given
+	offset     int64  // of start
 	number     int64
 }
 
@@ -58,6 +61,7 @@ func (l *Lines) Err() error {
 // that the megabytes of them that copytruncate leaves at the start of a log do
 // not cost its first line.
 func (l *Lines) Next() (Line, bool) {
+	poison.Bytes(l.lent)
 	searched, noZeros := 0, false
 	for {
 		if noZeros {
@@ -99,6 +103,7 @@ func (l *Lines) skip(n int) {
 func (l *Lines) take(length int) Line {
 	l.number++
 	line := Line{Text: l.buf[l.start : l.start+length], Number: l.number, Offset: l.offset}
+	l.lent = line.Text
 	l.skip(length)
 	return line
 }

@@ -115,7 +115,7 @@ type Value struct {
 // Clone is a copy that shares no memory with the span.
 func (s *Span) Clone() Span {
 	c := *s
-	c.TraceID, c.ID, c.ParentID, c.Name = s.TraceID.clone(), s.ID.clone(), s.ParentID.clone(), s.Name.clone()
+	c.TraceID, c.ID, c.ParentID, c.Name = s.TraceID.Clone(), s.ID.Clone(), s.ParentID.Clone(), s.Name.clone()
 	c.Notes = slices.Clone(s.Notes)
 	for i := range c.Notes {
 		n := &c.Notes[i]
@@ -136,8 +136,6 @@ func (s *Span) Clone() Span {
 	}
 	return c
 }
-
-func (id ID) clone() ID { return ID{id.Hi, id.Lo, strings.Clone(id.Odd)} }
 
 func (t Text) clone() Text { return Text{strings.Clone(t.String), t.Set} }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+
+	"github.com/tomoscrape/tomoscrape/internal/poison"
 )
 
 // between goes to the brace that begins the next document and says whether there
@@ -146,7 +148,8 @@ func (d *decoder) handOn() error {
 			}
 		}
 	}
-	if d.stop = d.other(line, number, offset); d.stop != nil {
+	d.stop = d.other(line, number, offset)
+	if poison.Bytes(line); d.stop != nil {
 		return errStop
 	}
 	return nil

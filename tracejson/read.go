@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tomoscrape/tomoscrape/internal/poison"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -156,6 +157,7 @@ func (d *decoder) handHeld(id trace.ID) error {
 func (d *decoder) hand(s trace.Span, id trace.ID) error {
 	s.TraceID = id
 	d.release()
+	poison.Bytes(d.room[:len(d.room)-cap(d.buf)]) // what was consumed
 	d.spans++
 	if d.stop = d.each(s); d.stop != nil {
 		return errStop
