@@ -2,25 +2,20 @@ package follow
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"syscall"
 
-	"github.com/bmatcuk/doublestar/v4"
-
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 	"github.com/tomoscrape/tomoscrape/source"
 )
 
 // This file finds files by the paths a user named. It only lists: what is in a
 // file is looked at when it is open.
 
-const (
-	maxDirs  = 100_000 // listed for one path
-	maxFiles = 100_000 // of one listing
-)
+const maxFiles = 100_000 // of one listing
 
 // entry is a file that was found.
 type entry struct {
@@ -38,7 +33,6 @@ type listing struct {
 	entries []entry
 	dirs    map[string]int64  // directories and their mtime when they were listed
 	real    map[string]string // directories without links
-	seen    map[file]bool     // directories, of one path
 	found   map[string]bool   // names, links resolved
 	beside  map[string]map[string]int
 	partial bool // something could not be listed
@@ -47,21 +41,10 @@ type listing struct {
 // list finds all files that the paths lead to now, and those of their rotations.
 func (f *Follower) list() *listing {
 	l := &listing{f: f, dirs: map[string]int64{}, real: map[string]string{}, found: map[string]bool{}, beside: map[string]map[string]int{}}
-	for i, path := range f.opt.Paths {
-		if path == "-" {
-			continue
-		}
-		l.seen = map[file]bool{}
-		st, err := statPath(path)
-		switch {
-		case err == nil && st.directory():
-			l.tree(path, st, i)
-		case err != nil && strings.ContainsAny(path, `*?[{\`):
-			l.glob(path, i)
-		default:
-			l.named(path, st, err, i)
-		}
-	}
+	_ = paths.Expand(f.opt.Paths, func(e *paths.Entry) error { // the function gives none
+		l.entry(e)
+		return nil
+	})
 	reached := len(l.entries)
 	former := l.former()
 	l.rotations()
@@ -95,75 +78,56 @@ func (l *listing) former() map[string]bool {
 	return former
 }
 
-// named adds a file that the user named, which need not be there now.
-func (l *listing) named(path string, st status, err error, root int) {
-	l.watch(filepath.Dir(path))
-	if err == nil {
-		l.add(path, st, root, true)
-		return
-	}
-	l.f.refuse(path, err)
-	if log := l.resolve(path); source.LogOf(log) == log {
-		l.want(log, root)
+// entry takes what a path leads to.
+func (l *listing) entry(e *paths.Entry) {
+	switch e.Kind {
+	case paths.File:
+		if e.Named {
+			l.watch(filepath.Dir(e.Path))
+		} else if root := l.f.opt.Paths[e.Root]; l.f.refused[root] == paths.NoMatch {
+			l.f.accept(root)
+		}
+		l.add(e.Path, statusOfInfo(e.Info), e.Root, !e.Whole || e.Link)
+	case paths.Directory:
+		l.dirs[e.Path] = statusOfInfo(e.Info).mtime
+		if e.Reason != "" {
+			l.refuse(e.Path, errors.New(e.Reason))
+		} else {
+			l.f.accept(e.Path)
+		}
+	case paths.Missing:
+		l.missing(e)
+	case paths.Skipped:
+		l.f.skip(e.Path, e.Reason)
+	case paths.Stream:
+		l.f.refuse(e.Path, errors.New("it is "+paths.KindOf(e.Info.Mode())+", not a file"))
+	case paths.Member:
+		l.f.refuse(l.f.opt.Paths[e.Root], errors.New(ofArchive(e.Path)))
+	case paths.Unreadable:
+		l.refuse(e.Path, errors.New(e.Reason))
+		l.expect(e)
 	}
 }
 
-// tree adds what lies under a directory.
-func (l *listing) tree(dir string, st status, root int) {
-	if l.seen[st.file] || len(l.seen) >= maxDirs {
+// missing waits for a path that the user named. What is gone since its directory
+// was listed was none of that.
+func (l *listing) missing(e *paths.Entry) {
+	if !e.Named {
 		return
 	}
-	l.seen[st.file] = true
-	l.dirs[dir] = st.mtime
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		l.refuse(dir, err)
-	} else {
-		l.f.accept(dir)
-	}
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		st, err := statPath(path)
-		switch {
-		case err != nil:
-			if !errors.Is(err, fs.ErrNotExist) {
-				l.refuse(path, err)
-			}
-		case st.directory():
-			l.tree(path, st, root)
-		case st.regular():
-			l.add(path, st, root, e.Type()&fs.ModeSymlink != 0)
-		}
-	}
+	l.f.wait(e.Path, e.Reason)
+	l.expect(e)
 }
 
-// glob adds what a pattern matches.
-func (l *listing) glob(pattern string, root int) {
-	base, rest := doublestar.SplitPattern(filepath.Clean(pattern))
-	l.watch(base)
-	visited := 0
-	err := doublestar.GlobWalk(os.DirFS(base), rest, func(hit string, _ fs.DirEntry) error {
-		if visited++; visited > maxFiles {
-			return fs.SkipAll
-		}
-		path := filepath.Join(base, hit)
-		l.watch(filepath.Dir(path))
-		switch st, err := statPath(path); {
-		case err != nil:
-			if !errors.Is(err, fs.ErrNotExist) {
-				l.refuse(path, err)
-			}
-		case st.directory():
-			l.tree(path, st, root)
-		default:
-			l.add(path, st, root, true)
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, fs.SkipAll) {
-		l.refuse(pattern, err)
-	} else {
-		l.f.accept(pattern)
+// expect asks for the rotated files of a log that the user named and that is not
+// there, or may not be looked at.
+func (l *listing) expect(e *paths.Entry) {
+	if !e.Named || e.Reason == paths.NoMatch {
+		return
+	}
+	l.watch(filepath.Dir(e.Path))
+	if log := l.resolve(e.Path); source.LogOf(log) == log {
+		l.want(log, e.Root)
 	}
 }
 
@@ -179,19 +143,16 @@ func (l *listing) watch(dir string) {
 
 // add adds a file; alone if the rotated files beside it may not come by themselves.
 func (l *listing) add(path string, st status, root int, alone bool) {
-	if l.f.excluded[path] {
-		return
-	}
-	if !st.regular() {
-		l.f.refuse(path, errors.New("it is "+st.kind()+", not a file"))
-		return
-	}
 	real := l.resolve(path)
+	if l.f.excluded[real] {
+		return
+	}
 	if l.found[real] {
 		return
 	}
 	if len(l.entries) >= maxFiles {
 		l.partial = true
+		l.f.refuse(path, fmt.Errorf("more than %d files are too many to follow; name fewer", maxFiles))
 		return
 	}
 	l.found[real] = true
@@ -227,7 +188,7 @@ func (l *listing) rotations() {
 		l.watch(dir)
 		entries, err := os.ReadDir(dir)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			l.refuse(dir, err)
+			l.refuse(dir, errors.New(paths.Unlistable(err)))
 		}
 		for _, e := range entries {
 			path := filepath.Join(dir, e.Name())
@@ -275,23 +236,44 @@ func (l *listing) refuse(path string, err error) {
 	l.f.refuse(path, err)
 }
 
-// refuse says once why a path cannot be followed. A file that does not exist is
-// waited for.
+// refuse says once why a path cannot be followed.
 func (f *Follower) refuse(path string, err error) {
-	reason := plain(err)
+	if reason := paths.Reason(err); f.told(path, reason) {
+		f.counts.Refused++
+		f.log.Warn("cannot be followed, it is tried again: "+path, "path", path, "reason", reason)
+	}
+}
+
+// wait says once that a path is waited for.
+func (f *Follower) wait(path, reason string) {
+	if f.told(path, reason) {
+		f.log.Info("waiting for a file that is not there yet", "path", path, "reason", reason)
+	}
+}
+
+// skip says once what is left out.
+func (f *Follower) skip(path, reason string) {
+	if f.told(path, reason) {
+		f.counts.Skipped++
+		f.log.Info("skipped: "+path, "path", path, "reason", reason)
+	}
+}
+
+// told notes what is to be said of a path, and whether it is new.
+func (f *Follower) told(path, reason string) bool {
 	if f.refused[path] == reason {
-		return
+		return false
 	}
 	if len(f.refused) >= maxFiles {
 		clear(f.refused)
 	}
 	f.refused[path] = reason
-	if errors.Is(err, fs.ErrNotExist) {
-		f.log.Info("waiting for a file that is not there yet", "path", path)
-		return
-	}
-	f.counts.Refused++
-	f.log.Warn("cannot be followed, it is tried again: "+path, "path", path, "reason", reason)
+	return true
+}
+
+// ofArchive is why a member of an archive is not followed.
+func ofArchive(archive string) string {
+	return "it is a part of the archive " + archive + ", to which nothing is added; read it with tomoscrape replay"
 }
 
 // accept says that a path that was refused is followed.
@@ -300,17 +282,4 @@ func (f *Follower) accept(path string) {
 		delete(f.refused, path)
 		f.log.Info("can be followed now", "path", path)
 	}
-}
-
-// plain is an error of the operating system without the call and the path.
-func plain(err error) string {
-	var path *os.PathError
-	if errors.As(err, &path) {
-		return path.Err.Error()
-	}
-	var errno syscall.Errno
-	if errors.As(err, &errno) {
-		return errno.Error()
-	}
-	return err.Error()
 }

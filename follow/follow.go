@@ -7,10 +7,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 )
 
 const (
@@ -154,11 +155,9 @@ func open(opt Options, now func() time.Time, openPath func(string) (*os.File, er
 		f.restore(s)
 		own = append(own, opt.Checkpoint, opt.Checkpoint+".tmp", opt.Checkpoint+".lock")
 	}
+	names := &listing{real: map[string]string{}}
 	for _, path := range own {
-		f.excluded[filepath.Clean(path)] = true
-		if abs, err := filepath.Abs(path); err == nil {
-			f.excluded[abs] = true
-		}
+		f.excluded[names.resolve(path)] = true
 	}
 	f.mu.Lock()
 	f.scan(f.now())
@@ -187,8 +186,11 @@ func (f *Follower) usable() error {
 		if !supported {
 			return fmt.Errorf("%s: following files works on Linux only; standard input (-) can be followed anywhere", path)
 		}
-		if st, err := statPath(path); err == nil && !st.regular() && !st.directory() {
-			return fmt.Errorf("%s is %s and cannot be followed; name a file, a directory or a pattern, or - for standard input", path, st.kind())
+		switch e := paths.Look(path); {
+		case e.Kind == paths.Member:
+			return fmt.Errorf("%s cannot be followed: %s", path, ofArchive(e.Path))
+		case e.Info != nil && e.Kind != paths.File && e.Kind != paths.Directory:
+			return fmt.Errorf("%s is %s and cannot be followed; name a file, a directory or a pattern, or - for standard input", path, paths.KindOf(e.Info.Mode()))
 		}
 	}
 	return nil

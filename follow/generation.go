@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 	"github.com/tomoscrape/tomoscrape/source"
 )
 
@@ -217,7 +218,7 @@ func (f *Follower) inspect(g *Generation, now time.Time) {
 
 // unstatable gives up a file that the system knows no more.
 func (f *Follower) unstatable(g *Generation, err error, now time.Time) {
-	f.log.Error("the file cannot be looked at any more: "+g.Name(), "path", g.Name(), "offset", g.offset, "reason", plain(err))
+	f.log.Error("the file cannot be looked at any more: "+g.Name(), "path", g.Name(), "offset", g.offset, "reason", paths.Reason(err))
 	f.detach(g)
 	f.orphan(g, now)
 }

@@ -119,7 +119,7 @@ func (f *Follower) restore(s *saved) {
 		}
 		g := f.newGeneration(fam, e.Path, now)
 		g.id = e.ID
-		g.where = file{e.Device, e.Inode}
+		g.where = file{Device: e.Device, Inode: e.Inode}
 		g.head.length, g.head.weak = e.HeadLength, e.HeadWeak
 		hex.Decode(g.head.sum[:], []byte(e.HeadSHA256)) // checked when it was read
 		for _, s := range e.Seams {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 	"github.com/tomoscrape/tomoscrape/internal/poison"
 )
 
@@ -477,7 +478,7 @@ func (f *Follower) failing(g *Generation, err error) {
 	if g.failing.IsZero() {
 		g.failing = now
 		f.counts.ReadErrors++
-		f.log.Error("reading failed, it is tried again: "+g.Name(), "path", g.Name(), "offset", g.offset, "reason", plain(err))
+		f.log.Error("reading failed, it is tried again: "+g.Name(), "path", g.Name(), "offset", g.offset, "reason", paths.Reason(err))
 	}
 	g.retry = now.Add(retryWait)
 }

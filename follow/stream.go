@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 	"github.com/tomoscrape/tomoscrape/source"
 )
 
@@ -295,7 +296,7 @@ func (f *Follower) readStdin(ctx context.Context) <-chan stdinBlock {
 			case errors.Is(err, io.EOF):
 				return
 			case err != nil:
-				f.log.Error("reading standard input failed", "offset", s.offset, "reason", plain(err))
+				f.log.Error("reading standard input failed", "offset", s.offset, "reason", paths.Reason(err))
 				return
 			case !ok:
 				if ctx.Err() != nil {

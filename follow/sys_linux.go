@@ -1,14 +1,16 @@
 package follow
 
 import (
+	"io/fs"
 	"os"
 	"syscall"
+
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 )
 
 const supported = true
 
-// file tells files apart whatever their names.
-type file struct{ Device, Inode uint64 }
+type file = paths.ID
 
 // status is what the system says of a file.
 type status struct {
@@ -16,30 +18,32 @@ type status struct {
 	size  int64
 	mtime int64 // ns
 	links uint64
-	mode  uint32
+	mode  fs.FileMode // its type
 }
 
-func (s *status) regular() bool   { return s.mode&syscall.S_IFMT == syscall.S_IFREG }
-func (s *status) directory() bool { return s.mode&syscall.S_IFMT == syscall.S_IFDIR }
-
-// kind names what is no regular file.
-func (s *status) kind() string {
-	switch s.mode & syscall.S_IFMT {
-	case syscall.S_IFIFO:
-		return "a named pipe"
-	case syscall.S_IFSOCK:
-		return "a socket"
-	case syscall.S_IFBLK, syscall.S_IFCHR:
-		return "a device"
-	case syscall.S_IFDIR:
-		return "a directory"
-	}
-	return "a special file"
-}
+func (s *status) regular() bool { return s.mode.IsRegular() }
+func (s *status) kind() string  { return paths.KindOf(s.mode) }
 
 func statusOf(st *syscall.Stat_t) status {
-	return status{file{uint64(st.Dev), st.Ino}, st.Size, st.Mtim.Nano(), uint64(st.Nlink), st.Mode}
+	s := status{file: file{Device: uint64(st.Dev), Inode: st.Ino}, size: st.Size, mtime: st.Mtim.Nano(), links: uint64(st.Nlink)}
+	switch st.Mode & syscall.S_IFMT {
+	case syscall.S_IFREG:
+	case syscall.S_IFDIR:
+		s.mode = fs.ModeDir
+	case syscall.S_IFIFO:
+		s.mode = fs.ModeNamedPipe
+	case syscall.S_IFSOCK:
+		s.mode = fs.ModeSocket
+	case syscall.S_IFBLK, syscall.S_IFCHR:
+		s.mode = fs.ModeDevice
+	default:
+		s.mode = fs.ModeIrregular
+	}
+	return s
 }
+
+// statusOfInfo is what os.Stat says.
+func statusOfInfo(info fs.FileInfo) status { return statusOf(info.Sys().(*syscall.Stat_t)) }
 
 // statPath follows symbolic links.
 func statPath(path string) (status, error) {

@@ -4,7 +4,10 @@ package follow
 
 import (
 	"errors"
+	"io/fs"
 	"os"
+
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 )
 
 // Following files needs /proc/self/fd. Standard input can be followed anywhere.
@@ -12,7 +15,7 @@ const supported = false
 
 var errSystem = errors.New("following files works on Linux only")
 
-type file struct{ Device, Inode uint64 }
+type file = paths.ID
 
 type status struct {
 	file
@@ -22,8 +25,8 @@ type status struct {
 }
 
 func (s *status) regular() bool       { return false }
-func (s *status) directory() bool     { return false }
 func (s *status) kind() string        { return "a file" }
+func statusOfInfo(fs.FileInfo) status { return status{} }
 func statPath(string) (status, error) { return status{}, errSystem }
 func statFD(int) (status, error)      { return status{}, errSystem }
 func lock(*os.File) error             { return errSystem }

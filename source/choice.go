@@ -4,26 +4,14 @@ import (
 	"os"
 	"slices"
 	"strings"
-)
 
-// splitMember cuts ARCHIVE!MEMBER behind the first part that is a file.
-func splitMember(name string) (archive planned, ok bool) {
-	for i := range len(name) - 1 {
-		if name[i] != '!' {
-			continue
-		}
-		if info, err := os.Stat(name[:i]); err == nil && info.Mode().IsRegular() {
-			member := strings.TrimRight(name[i+1:], "/")
-			return planned{name: name[:i], size: info.Size(), direct: true, only: []string{member}}, member != ""
-		}
-	}
-	return planned{}, false
-}
+	"github.com/tomoscrape/tomoscrape/internal/paths"
+)
 
 // together makes one of several choices from the same archive. One that is also
 // to be read whole is read whole.
 func together(list []planned) []planned {
-	first := make(map[inode]int)
+	first := make(map[paths.ID]int)
 	var out []planned
 	for _, p := range list {
 		info, err := os.Stat(p.name)
@@ -31,7 +19,7 @@ func together(list []planned) []planned {
 			out = append(out, p)
 			continue
 		}
-		id, _ := inodeOf(info)
+		id, _ := paths.IDOf(info)
 		k, seen := first[id]
 		if !seen {
 			first[id] = len(out)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"os"
+
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 )
 
 // file reads one planned file. Its error is errStop, that of the context or of
@@ -26,12 +28,12 @@ func (w *walker) file(p planned) error {
 	defer o.close()
 	switch {
 	case o.err != nil:
-		w.unreadable(p.name, 0, plain(o.err))
+		w.unreadable(p.name, 0, paths.Reason(o.err))
 		return nil
 	case !o.info.Mode().IsRegular():
-		w.skipped(p.name, kindOf(o.info.Mode()))
+		w.skipped(p.name, paths.KindOf(o.info.Mode()))
 		return nil
-	case !w.firstTime(w.files, o.info):
+	case !w.firstTime(o.info):
 		return nil
 	}
 	w.report.Files++
@@ -46,7 +48,7 @@ func (w *walker) file(p planned) error {
 func (w *walker) stdin() error {
 	f, ok := w.opt.Stdin.(*os.File)
 	if ok {
-		if info, err := f.Stat(); err == nil && !w.firstTime(w.files, info) {
+		if info, err := f.Stat(); err == nil && !w.firstTime(info) {
 			return nil
 		}
 	}
@@ -57,10 +59,10 @@ func (w *walker) stdin() error {
 func (w *walker) pipe(name string) error {
 	info, err := os.Stat(name)
 	if err != nil {
-		w.unreadable(name, 0, plain(err))
+		w.unreadable(name, 0, paths.Reason(err))
 		return nil
 	}
-	if !w.firstTime(w.files, info) {
+	if !w.firstTime(info) {
 		return nil
 	}
 	lazy := &lazyFile{name: name}

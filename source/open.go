@@ -10,6 +10,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 )
 
 var (
@@ -126,11 +128,11 @@ func explain(what string, err error) string {
 	msg := err.Error()
 	switch {
 	case what == "":
-		return "reading failed: " + plain(err)
+		return "reading failed: " + paths.Reason(err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return "unexpected end of the " + what
 	case errors.As(err, new(*fs.PathError)):
-		return "reading failed: " + plain(err)
+		return "reading failed: " + paths.Reason(err)
 	case errors.Is(err, errTrailing), errors.Is(err, zstd.ErrMagicMismatch), strings.Contains(msg, "continuation file"):
 		return "something else follows the end of the " + what + " and was not read"
 	case errors.Is(err, errChecksum), errors.Is(err, gzip.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch),

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 )
 
 func names(list []got) (names []string) {
@@ -125,7 +127,7 @@ func TestPipesAndSockets(t *testing.T) {
 	require.Equal(t, &Report{Files: 2, Bytes: 5}, report)
 
 	// A pipe that took the place of a file after it was listed.
-	w := &walker{files: map[inode]bool{}}
+	w := &walker{files: map[paths.ID]bool{}}
 	require.NoError(t, w.file(planned{name: "d/fifo"}))
 	require.Equal(t, []Skipped{{"d/fifo", "a named pipe"}}, w.report.Skipped)
 }

@@ -26,6 +26,8 @@ import (
 	"runtime"
 	"sync/atomic"
 	"time"
+
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 )
 
 const (
@@ -106,11 +108,11 @@ type Report struct {
 	Unreadable []Unreadable
 }
 
-// Walk reads all paths and calls visit for each member, one after the other:
-// the paths in their order, directories recursively and what patterns match
-// sorted by name, with the files of a rotation oldest first in the place of the
-// log they come from, archives in their own order. Symbolic links are followed and each file (device and
-// inode) is read once. A path that does not exist, but names a file up to a "!",
+// Walk reads all that names lead to and calls visit for each member, one after
+// the other: the names in their order, directories recursively and what patterns
+// match sorted by name, with the files of a rotation oldest first in the place of
+// the log they come from, archives in their own order. Symbolic links are followed
+// and each file (device and inode) is read once. A path that does not exist, but names a file up to a "!",
 // is a member of that archive, or a directory or an archive inside it, by the
 // name that its Member has; archives are still read to their end, once for all
 // such paths. A visitor need not read its member to the end; but what
@@ -119,7 +121,7 @@ type Report struct {
 // The error is that of the context or of visit, as it is. The Report is valid in
 // any case. If the context ends while standard input or a named pipe is silent,
 // Walk returns at once and one goroutine waits on for that read to return.
-func Walk(ctx context.Context, paths []string, opt Options, visit func(*Member) error) (*Report, error) {
+func Walk(ctx context.Context, names []string, opt Options, visit func(*Member) error) (*Report, error) {
 	if opt.MaxDepth == 0 {
 		opt.MaxDepth = defaultDepth
 	}
@@ -136,12 +138,12 @@ func Walk(ctx context.Context, paths []string, opt Options, visit func(*Member) 
 		opt.Stdin = os.Stdin
 	}
 	w := &walker{ctx: ctx, opt: opt, visit: visit, memory: opt.Memory,
-		files: make(map[inode]bool), dirs: make(map[inode]bool), unlisted: make(map[string]bool),
+		files: make(map[paths.ID]bool), unlisted: make(map[string]bool),
 		opened: make(map[string]*opened)}
 	if most := min(runtime.GOMAXPROCS(0), xzMost); most > 1 {
 		w.slots = make(chan struct{}, most)
 	}
-	err := w.walk(paths)
+	err := w.walk(names)
 	w.finish()
 	return &w.report, err
 }
@@ -155,9 +157,9 @@ type walker struct {
 
 	moreSkipped, moreUnreadable int
 
-	files, dirs map[inode]bool  // read, listed
-	before      rotation        // of the member visited last
-	unlisted    map[string]bool // directories named as not listable
+	files    map[paths.ID]bool // read
+	before   rotation          // of the member visited last
+	unlisted map[string]bool   // directories named as not listable
 
 	named    string          // what the user named of what is read, "" if it was met elsewhere
 	choice   *choice         // of the members of what is read
@@ -178,8 +180,8 @@ type walker struct {
 // errStop ends the walk of one input without ending the walk.
 var errStop = errors.New("stop reading this input")
 
-func (w *walker) walk(paths []string) error {
-	planned, err := w.plan(paths)
+func (w *walker) walk(names []string) error {
+	planned, err := w.plan(names)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"slices"
+
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 )
 
 // spool is what is left of a layer, held whole: in memory, or in a file of the
@@ -34,7 +36,7 @@ func (w *walker) hold(in *stream, br *bufio.Reader) (*spool, error) {
 	}
 	if err != nil && !failed(in.err) {
 		s.close()
-		return nil, &damage{of: in.of, reason: fmt.Sprintf("it could not be held in %s (--temp): %s", w.opt.Temp, plain(err))}
+		return nil, &damage{of: in.of, reason: fmt.Sprintf("it could not be held in %s (--temp): %s", w.opt.Temp, paths.Reason(err))}
 	}
 	return s, nil
 }

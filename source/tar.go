@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 )
 
 const (
@@ -140,9 +142,9 @@ func notFile(h *tar.Header) string {
 	case tar.TypeSymlink:
 		return linkTo("symbolic", h.Linkname)
 	case tar.TypeChar, tar.TypeBlock:
-		return kindOf(fs.ModeDevice)
+		return paths.KindOf(fs.ModeDevice)
 	case tar.TypeFifo:
-		return kindOf(fs.ModeNamedPipe)
+		return paths.KindOf(fs.ModeNamedPipe)
 	}
 	return ""
 }

@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"math"
 	"strings"
+
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 )
 
 // maxDirectory bounds how much of a zip archive's directory is held in memory;
@@ -126,7 +128,7 @@ func (w *walker) zipFile(archive string, f *zip.File, depth int) error {
 	}
 	name := memberName(archive, f.Name)
 	if !mode.IsRegular() {
-		what := kindOf(mode)
+		what := paths.KindOf(mode)
 		if mode&fs.ModeSymlink != 0 {
 			what = linkTo("symbolic", zipTarget(f))
 		}

@@ -7,9 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/bmatcuk/doublestar/v4"
-
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 	"github.com/tomoscrape/tomoscrape/pipeline"
 )
 
@@ -67,30 +66,10 @@ func place(path string) string {
 	return filepath.Join(dir, filepath.Base(absolute))
 }
 
-// resolved is the absolute path of what is there, with all links followed.
-func resolved(path string) string {
-	if followed, err := filepath.EvalSymlinks(path); err == nil {
-		path = followed
-	}
-	return place(path)
-}
-
 // isInput says whether reading input would read the file at path.
 func isInput(path, input string) bool {
 	info, err := os.Stat(path)
-	if path == "-" || input == "-" || err != nil || !info.Mode().IsRegular() {
-		return false
-	}
-	in, err := os.Stat(input)
-	if err != nil { // a glob, if anything
-		match, err := doublestar.PathMatch(place(input), resolved(path))
-		return err == nil && match
-	}
-	if os.SameFile(info, in) {
-		return true
-	}
-	inside, err := filepath.Rel(resolved(input), resolved(path))
-	return in.IsDir() && err == nil && filepath.IsLocal(inside)
+	return path != "-" && err == nil && info.Mode().IsRegular() && paths.Leads(input, info)
 }
 
 // writable finds early what would fail only after everything was read.
