@@ -235,7 +235,7 @@ func TestSignalLeavesNoTemporaryFiles(t *testing.T) {
 
 // Standard output is a pipe that nobody empties, so that the first SIGINT finds
 // the program stuck in a write.
-func TestSecondSignalLeavesAtOnce(t *testing.T) {
+func TestThirdSignalLeavesAtOnce(t *testing.T) {
 	cmd := command(t, "replay", "../../testdata/logs/folsom", "../../testdata/logs/grizzly")
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -257,6 +257,26 @@ func TestSecondSignalLeavesAtOnce(t *testing.T) {
 			return false
 		}
 	}, 10*time.Second, 20*time.Millisecond)
+}
+
+func TestHaste(t *testing.T) {
+	begin := time.Now()
+	for _, c := range []struct {
+		at   []int // ms
+		want int   // which ends it at once, from 1
+	}{
+		{[]int{0}, 0}, {[]int{0, 0}, 0}, {[]int{0, 1, 2}, 3}, {[]int{0, 0, 1000}, 3}, {[]int{0, 0, 1001}, 0},
+		{[]int{0, 900, 1800, 2700, 3600}, 0}, {[]int{0, 5000, 5001, 5002}, 4},
+	} {
+		var h haste
+		ended := 0
+		for i, at := range c.at {
+			if h.atOnce(begin.Add(time.Duration(at)*time.Millisecond)) && ended == 0 {
+				ended = i + 1
+			}
+		}
+		require.Equal(t, c.want, ended, c.at)
+	}
 }
 
 // command is tomoscrape as a process of its own.

@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -76,21 +77,40 @@ func run(args []string, in io.Reader, out, err io.Writer, environ []string) int 
 	return p.tell(root.ExecuteContext(ctx))
 }
 
-// untilSignal is a context that ends with the first SIGINT or SIGTERM; from then
-// on a second one ends the process at once.
+// untilSignal is a context that ends with the first SIGINT or SIGTERM. timeout and
+// systemd may send two for one: only a third within a second ends the process at
+// once (SIGQUIT always does).
 func untilSignal() (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := early.Catch(early.Signals)
 	done := make(chan struct{})
 	go func() {
-		select {
-		case s := <-signals:
-			signal.Stop(signals)
-			cancel(signalled{s.(syscall.Signal)})
-		case <-done:
+		var came haste
+		for {
+			select {
+			case s := <-signals:
+				cancel(signalled{s.(syscall.Signal)})
+				if came.atOnce(time.Now()) {
+					signal.Stop(signals)
+					_ = syscall.Kill(os.Getpid(), s.(syscall.Signal))
+					return
+				}
+			case <-done:
+				return
+			}
 		}
 	}()
 	return ctx, func() { signal.Stop(signals); close(done) }
+}
+
+// haste is when the last two signals came.
+type haste [2]time.Time
+
+// atOnce takes a signal and tells whether it is the third within a second.
+func (h *haste) atOnce(now time.Time) bool {
+	third := !h[0].IsZero() && now.Sub(h[0]) <= time.Second
+	h[0], h[1] = h[1], now
+	return third
 }
 
 // tell says what went wrong, if it was not said yet, and gives the exit code.

@@ -42,7 +42,8 @@ from there. While an output takes nothing, the logs wait on disk: nothing is los
 PATH is a file, a directory (with all below it), a glob (matched again as files
 come), or - for standard input. Rotated files of a log belong to it.
 
-It ends with SIGTERM or SIGINT, or with the end of standard input.`,
+It ends with SIGTERM or SIGINT, or with the end of standard input; at once, without
+its last checkpoint, with a third signal within a second, or SIGQUIT.`,
 		Example: `  tomoscrape tail /var/log/nova /var/log/glance --zipkin http://zipkin:9411
   tomoscrape tail '/var/log/*/*.log' --json /var/lib/traces.jsonl --from start
   journalctl -o json -a -f | tomoscrape tail - --zipkin http://localhost:9411`,

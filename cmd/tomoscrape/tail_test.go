@@ -1,11 +1,18 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"io"
 	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,4 +39,65 @@ func TestMetricOfUnreadableLines(t *testing.T) {
 	require.EqualValues(t, 3, got.Lines)
 	require.EqualValues(t, 2, got.Unreadable)
 	require.Zero(t, got.ReadErrors)
+}
+
+// timeout and systemd may send a signal twice: what Zipkin is just taking counts as
+// delivered all the same.
+func TestSignalSentTwiceEndsTailInOrder(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		dir := t.TempDir()
+		spans, err := os.ReadFile("../../testdata/logs/havana/nova/nova-api.log")
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "x.log"), spans, 0o600))
+		came, release := make(chan bool, 100), make(chan bool)
+		zipkin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(io.Discard, r.Body)
+			came <- true
+			<-release
+			w.WriteHeader(http.StatusAccepted)
+		}))
+		systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+		require.NoError(t, err)
+		args := []string{"tail", filepath.Join(dir, "x.log"), "--zipkin", zipkin.URL, "--from", "start",
+			"--checkpoint", filepath.Join(dir, "c"), "--quarantine", filepath.Join(dir, "q")}
+
+		cmd := command(t, args...)
+		cmd.Env = append(os.Environ(), "NOTIFY_SOCKET="+filepath.Join(dir, "notify"))
+		var said bytes.Buffer
+		cmd.Stderr = &said
+		require.NoError(t, cmd.Start())
+		<-came
+		require.NoError(t, cmd.Process.Signal(sig))
+		for state, buf := "", make([]byte, 1024); !strings.Contains(state, "STOPPING=1"); {
+			n, err := systemd.Read(buf)
+			require.NoError(t, err)
+			state = string(buf[:n])
+		}
+		require.NoError(t, cmd.Process.Signal(sig))
+		close(release)
+		require.NoError(t, cmd.Wait(), said.String())
+		require.NoError(t, systemd.Close())
+		for len(came) > 0 {
+			<-came
+		}
+
+		// The next run has nothing to deliver: it is ended when it follows.
+		cmd = command(t, args...)
+		said.Reset()
+		pipe, err := cmd.StderrPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		lines := bufio.NewScanner(pipe)
+		for lines.Scan() && !strings.Contains(lines.Text(), "msg=following") {
+		}
+		require.NoError(t, cmd.Process.Signal(sig))
+		for lines.Scan() {
+			said.WriteString(lines.Text() + "\n")
+		}
+		require.NoError(t, cmd.Wait())
+		require.Contains(t, said.String(), "delivered=0")
+		require.Contains(t, said.String(), "lines=0")
+		require.Empty(t, came)
+		zipkin.Close()
+	}
 }

@@ -10,9 +10,9 @@ import (
 	"syscall"
 )
 
-// Signals gets the first SIGINT or SIGTERM, from before main until somebody calls
-// [signal.Stop] for it.
-var Signals = Catch(make(chan os.Signal, 1))
+// Signals gets each SIGINT and SIGTERM, from before main until somebody calls
+// [signal.Stop] for it. It has room for as many as make a difference.
+var Signals = Catch(make(chan os.Signal, 3))
 
 // Catch makes a channel get them (again) and returns it.
 func Catch(c chan os.Signal) chan os.Signal {
