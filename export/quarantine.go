@@ -3,8 +3,6 @@ package export
 import (
 	"encoding/json"
 	"fmt"
-	"io"
-	"os"
 
 	"github.com/openzipkin/zipkin-go/model"
 
@@ -21,7 +19,8 @@ const DefaultQuarantine = "tomoscrape-quarantine.jsonl"
 // and an existing file is continued.
 type quarantine struct {
 	path string
-	file *os.File
+	warn func(string)
+	out  *Appender
 }
 
 // quarantineRecord is a line of the file.
@@ -53,11 +52,16 @@ func (q *quarantine) add(node *trace.Node, models []*model.SpanModel, reason str
 		record.Origin = append(record.Origin, quarantineOrigin{node.Origin[i].File, node.Origin[i].Line})
 	}
 	line, err := json.Marshal(record)
-	if err == nil && q.file == nil {
-		err = q.open()
+	if err == nil && q.out == nil {
+		if q.out, err = appendTo(q.path, 0o600); err == nil {
+			q.out.Warn = q.warn
+		}
 	}
 	if err == nil {
-		_, err = q.file.Write(append(line, '\n'))
+		err = q.out.Write(append(line, '\n'))
+	}
+	if err == nil {
+		err = q.out.Keep()
 	}
 	if err != nil {
 		return fmt.Errorf("a span that cannot be delivered could not be kept either: %w; choose another file with --quarantine FILE", err)
@@ -78,31 +82,12 @@ func aloneInTrace(node trace.Node) *trace.Trace {
 	return t
 }
 
-func (q *quarantine) open() error {
-	file, err := os.OpenFile(q.path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	// A line that was torn by a crash must not swallow the next one.
-	last := make([]byte, 1)
-	if size, err := file.Seek(0, io.SeekEnd); err == nil && size > 0 {
-		if _, err := file.ReadAt(last, size-1); err == nil && last[0] != '\n' {
-			if _, err := file.WriteString("\n"); err != nil {
-				file.Close()
-				return err
-			}
-		}
-	}
-	q.file = file
-	return nil
-}
-
 func (q *quarantine) close() error {
-	if q.file == nil {
+	if q.out == nil {
 		return nil
 	}
-	err := q.file.Close()
-	q.file = nil
+	err := q.out.Close()
+	q.out = nil
 	if err != nil {
 		return fmt.Errorf("quarantine file: %w", err)
 	}

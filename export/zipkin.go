@@ -120,6 +120,7 @@ func NewZipkin(opt ZipkinOptions) (*Zipkin, error) {
 	if opt.Remember != 0 {
 		z.memory = newZipkinMemory(opt.Remember)
 	}
+	z.quarantine.warn = z.health.say
 	z.health = zipkinHealth{server: endpoint.shown(), warn: opt.Warn, giveUp: opt.GiveUp, turn: make(chan struct{}, 1)}
 	if z.login, err = opt.Access.login(endpoint, z.health.say); err != nil {
 		return nil, err

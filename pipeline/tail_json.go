@@ -18,6 +18,7 @@ import (
 const (
 	jsonBuffer = 1 << 20     // bytes that are written at once
 	syncEvery  = time.Second // for what was written to be on the disk
+	syncAbove  = 8 << 20     // bytes that were written and are not, which are kept for the case that the file goes
 	retryEvery = time.Second // to write what could not be written
 )
 
@@ -47,6 +48,7 @@ type jsonSink struct {
 func NewJSONTail(opt TailOptions, out *export.Appender, how LiveOptions, a assemble.Options) (*Tail, error) {
 	n := &names{}
 	s := &jsonSink{out: out, logger: opt.Logger, synced: time.Now()}
+	out.Warn = func(text string) { opt.Logger.Warn(text) }
 	s.live = newLive(how, &making{opt: a, names: n}, s.write)
 	opt.Follow.Crowded = s.crowd.set
 	t, err := newTail(opt, s, n)
@@ -100,7 +102,7 @@ func (s *jsonSink) flush(ctx context.Context) error {
 		poison.Bytes(s.text)
 		s.text, s.waiting, s.spans = s.text[:0], s.waiting[:0], 0
 	}
-	if len(s.written) == 0 || time.Since(s.synced) < syncEvery {
+	if len(s.written) == 0 || time.Since(s.synced) < syncEvery && s.out.Unsynced() < syncAbove {
 		return nil
 	}
 	return s.sync(ctx)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -300,3 +301,53 @@ func written(t *testing.T, r *Result) (list []string) {
 type writes func([]byte)
 
 func (w writes) Write(p []byte) (int, error) { w(p); return len(p), nil }
+
+// Nothing is acknowledged that is not in the file of the name that was given.
+func TestTailWritesItsFileAgain(t *testing.T) {
+	l := newTailed(t, t.TempDir())
+	l.live = LiveOptions{Settle: time.Millisecond, Idle: time.Millisecond}
+	dir := filepath.Join(t.TempDir(), "out")
+	l.out = filepath.Join(dir, "traces.jsonl")
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	var mu sync.Mutex
+	var said bytes.Buffer
+	l.opt.Logger = slog.New(slog.NewTextHandler(writes(func(p []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		said.Write(p)
+	}), nil))
+	n, bytes := 0, int64(0)
+	write := func() {
+		n++
+		line := fmt.Sprintf("2013-04-18 02:02:08.797 1234 INFO tomograph.backends.log [-] Span(trace_id=%d, parent_id=None, id=1, name='x', notes=[])\n", n)
+		l.write("x.log", []byte(line))
+		bytes += int64(len(line))
+	}
+	spans := func() int {
+		text, _ := os.ReadFile(l.out)
+		return strings.Count(string(text), "\n")
+	}
+	acknowledged := func() bool { return l.tail.Stats().Families[0].Mark == bytes }
+	write()
+	l.start()
+	l.wait("the first", acknowledged)
+	for i, vanish := range []func() error{
+		func() error { return os.Remove(l.out) },
+		func() error { return os.Rename(l.out, l.out+".1") },
+		func() error { return os.Truncate(l.out, 0) },
+		func() error { return os.RemoveAll(dir) },
+	} {
+		require.NoError(t, vanish())
+		write()
+		if i == 3 {
+			l.wait("the error", func() bool { return strings.Contains(l.tail.Stats().Down, "no such file or directory") })
+			require.False(t, acknowledged())
+			require.NoError(t, os.Mkdir(dir, 0o755))
+		}
+		l.wait("what came", acknowledged)
+		require.Equal(t, 1, spans(), "only what was not acknowledged")
+	}
+	l.stop()
+	require.Equal(t, 4, strings.Count(said.String(), "go to a file of that name"))
+	require.Equal(t, 3, strings.Count(said.String(), "was deleted or renamed"))
+}
