@@ -151,6 +151,7 @@ func (w *walker) begin(p planned) *opened {
 	o.raw = &stream{w: w, r: o.disk, of: p.name}
 	head := make([]byte, sniffLen)
 	n, _ := o.f.ReadAt(head, 0) // an error comes again
+	o.disk.verified = verified{size: o.info.Size(), head: head[:n]}
 	k := sniff(head[:n]).form
 	if w.opt.MaxDepth < 1 || !k.compressed() {
 		return o

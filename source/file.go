@@ -28,7 +28,9 @@ func (w *walker) file(p planned) error {
 	defer o.close()
 	switch {
 	case o.err != nil:
-		w.unreadable(p.name, 0, paths.Reason(o.err))
+		if !w.absent(p, o.err) {
+			w.unreadable(p.name, 0, paths.Reason(o.err))
+		}
 		return nil
 	case !o.info.Mode().IsRegular():
 		w.skipped(p.name, paths.KindOf(o.info.Mode()))
@@ -36,13 +38,19 @@ func (w *walker) file(p planned) error {
 	case !w.firstTime(o.info):
 		return nil
 	}
+	if id, ok := paths.IDOf(o.info); ok && p.id != (paths.ID{}) && id != p.id {
+		w.renamed = true
+	}
 	w.report.Files++
-	return w.openChosen(p, func() error {
+	before := w.noted()
+	err := w.openChosen(p, func() error {
 		if o.layer != nil {
 			return w.open(p.name, o.layer, nil, 0, 1)
 		}
 		return w.open(p.name, o.raw, o.disk, o.info.Size(), 0)
 	})
+	w.changed(p, o, w.noted() > before)
+	return err
 }
 
 func (w *walker) stdin() error {
@@ -84,12 +92,8 @@ type disk struct {
 	left int64 // planned bytes not yet counted
 
 	ahead bool // read in a goroutine of its own, which tells no progress
-}
 
-func (d *disk) Read(p []byte) (int, error) {
-	n, err := d.f.Read(p)
-	d.count(int64(n))
-	return n, err
+	verified verified
 }
 
 // ReadAt implements io.ReaderAt for zip archives, which are not read in order.

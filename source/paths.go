@@ -10,6 +10,7 @@ import (
 type planned struct {
 	name   string
 	size   int64    // known size on disk, 0 for pipes
+	id     paths.ID // of a file on disk
 	direct bool     // named by the user, not met in a directory
 	only   []string // members to be read, nil for all
 }
@@ -59,7 +60,8 @@ func (w *walker) plan(list []string) ([]planned, error) {
 func (w *walker) planEntry(all []planned, e *paths.Entry) []planned {
 	switch e.Kind {
 	case paths.File:
-		return append(all, planned{name: e.Path, size: e.Info.Size(), direct: e.Named})
+		id, _ := paths.IDOf(e.Info)
+		return append(all, planned{name: e.Path, size: e.Info.Size(), id: id, direct: e.Named})
 	case paths.Stdin, paths.Stream:
 		return append(all, planned{name: e.Path, direct: true})
 	case paths.Member:

@@ -161,7 +161,13 @@ type walker struct {
 	before   rotation          // of the member visited last
 	unlisted map[string]bool   // directories named as not listable
 
-	named    string          // what the user named of what is read, "" if it was met elsewhere
+	named   string    // what the user named of what is read, "" if it was met elsewhere
+	names   []string  // of all that is to be read
+	late    []planned // truncated while they were read
+	gone    []planned // no longer there when it was their turn
+	renamed bool      // a file that was planned has another name than then
+	again   bool      // these are being read
+
 	choice   *choice         // of the members of what is read
 	texture  Texture         // of the member that is visited
 	unpacked int64           // bytes made by unpacking, against MaxUnpacked
@@ -181,6 +187,7 @@ type walker struct {
 var errStop = errors.New("stop reading this input")
 
 func (w *walker) walk(names []string) error {
+	w.names = names
 	planned, err := w.plan(names)
 	if err != nil {
 		return err
@@ -201,6 +208,9 @@ func (w *walker) walk(names []string) error {
 		if err := w.file(f); err != nil && !errors.Is(err, errStop) {
 			return err
 		}
+	}
+	if err := w.readLate(); err != nil {
+		return err
 	}
 	return w.ctx.Err()
 }
@@ -237,6 +247,11 @@ func (w *walker) unreadable(name string, offset int64, reason string) {
 		return
 	}
 	w.report.Unreadable = append(w.report.Unreadable, Unreadable{Name: name, Offset: offset, Reason: reason})
+}
+
+// noted is how much of the input the Report names so far.
+func (w *walker) noted() int {
+	return len(w.report.Skipped) + w.moreSkipped + len(w.report.Unreadable) + w.moreUnreadable
 }
 
 // tell tells the progress now and then.
