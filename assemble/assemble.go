@@ -22,9 +22,20 @@ type Options struct {
 	// AdjustSkew moves spans of another host that start before their parent; see
 	// adjustSkew for the rule. Without it such spans are only reported.
 	AdjustSkew bool
+	// Elsewhere, if not nil, says where the parent was read that a span of this
+	// trace names and this trace does not have.
+	Elsewhere func(parent trace.ID) Elsewhere
 	// Room, if it is large enough, is where the nodes of the trace are made, over
 	// whatever stands there.
 	Room []trace.Node
+}
+
+// Elsewhere is what is known of a span that a trace lacks. The zero value is
+// nothing.
+type Elsewhere struct {
+	In      trace.ID // a trace that has it, valid if Found
+	Found   bool
+	Nowhere bool // it is in no trace of all that was read
 }
 
 // Order compares two traces by start, then id; those without a start come last.
@@ -61,7 +72,7 @@ func Trace(id trace.ID, spans []trace.Span, opt Options) (t trace.Trace, duplica
 		t.Start, t.End = min(t.Start, v.start), max(t.End, v.end)
 	}
 	t.Services = r.services()
-	addProblems(&t, r.vertices, r.order)
+	addProblems(&t, r.vertices, r.order, opt.Elsewhere)
 	return t, len(spans) - len(r.vertices)
 }
 

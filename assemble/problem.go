@@ -23,7 +23,7 @@ const (
 // Roots are what stands at depth 0 and does not miss a parent. More than one is
 // a problem of the trace; spans that miss their parent say so themselves and do
 // not count, since they most often hang under one span that was never logged.
-func addProblems(t *trace.Trace, vertices []vertex, order []int) {
+func addProblems(t *trace.Trace, vertices []vertex, order []int, elsewhere func(trace.ID) Elsewhere) {
 	var roots []*vertex
 	rootCount := 0
 	for _, i := range order {
@@ -43,7 +43,7 @@ func addProblems(t *trace.Trace, vertices []vertex, order []int) {
 			continue
 		}
 		bounds = append(bounds, struct{ node, problem int }{at, len(t.Problems)})
-		v.problems(vertices, func(code trace.Code, format string, args ...any) {
+		v.problems(vertices, elsewhere, func(code trace.Code, format string, args ...any) {
 			t.Problems = append(t.Problems, trace.Problem{
 				Code: code, Span: v.span.ID, HasSpan: true, Text: "S" + fmt.Sprintf(format, args...)[1:],
 			})
@@ -75,12 +75,11 @@ func (v *vertex) sound() bool {
 }
 
 // problems tells each problem of a span, in a sentence that begins with the span.
-func (v *vertex) problems(vertices []vertex, tell func(trace.Code, string, ...any)) {
+func (v *vertex) problems(vertices []vertex, elsewhere func(trace.ID) Elsewhere, tell func(trace.Code, string, ...any)) {
 	s := v.span
 	switch v.misplaced {
 	case missingParent:
-		tell(trace.MissingParent, "%s has the parent %s (in the log: %s), which is nowhere in what was read; it stands at depth 0.",
-			describe(s), capped(s.ParentID.Hex(), maxQuoted), capped(s.ParentID.Decimal(), maxQuoted))
+		tell(trace.MissingParent, "%s has the parent %s, which is %s; it stands at depth 0.", describe(s), number(s.ParentID), where(s.ParentID, elsewhere))
 	case selfParent:
 		tell(trace.SelfParent, "%s names itself as its parent; it stands as a root.", describe(s))
 	}
@@ -111,6 +110,26 @@ func (v *vertex) problems(vertices []vertex, tell func(trace.Code, string, ...an
 	if v.skew.early > 0 {
 		tell(trace.ClockSkew, "%s", v.skewText(&vertices[v.parent]))
 	}
+}
+
+// where says where a parent is that is not in its child's trace.
+func where(parent trace.ID, elsewhere func(trace.ID) Elsewhere) string {
+	var e Elsewhere
+	if elsewhere != nil {
+		e = elsewhere(parent)
+	}
+	switch {
+	case e.Found:
+		return "not in this trace but in the trace " + number(e.In)
+	case e.Nowhere:
+		return "nowhere in what was read"
+	}
+	return "not in this trace"
+}
+
+// number is an id as it is shown, and as it is logged.
+func number(id trace.ID) string {
+	return fmt.Sprintf("%s (in the log: %s)", capped(id.Hex(), maxQuoted), capped(id.Decimal(), maxQuoted))
 }
 
 func (v *vertex) skewText(parent *vertex) string {

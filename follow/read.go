@@ -54,10 +54,7 @@ type reader struct {
 // read hands out blocks until the context ends, take fails or there is only
 // standard input and that ended.
 func (f *Follower) read(ctx context.Context, take func(*Block) error) error {
-	f.reader.take = func(b *Block) error {
-		defer poison.Bytes(b.Data)
-		return take(b)
-	}
+	f.reader.take = take
 	stdin := f.readStdin(ctx)
 	for ctx.Err() == nil {
 		worked, err := f.pass(ctx)
@@ -78,7 +75,8 @@ func (f *Follower) read(ctx context.Context, take func(*Block) error) error {
 				}
 				continue
 			}
-			err := f.reader.take(&b.Block)
+			err := take(&b.Block)
+			poison.Bytes(b.Data)
 			b.Generation.acks.advance(b.Offset+b.Size, b.Line-1+b.lines)
 			close(b.taken)
 			if err != nil {
@@ -386,7 +384,8 @@ func (f *Follower) hand(j *job, p piece, rest int64) error {
 // give hands out a block that the generation has moved over.
 func (f *Follower) give(b *Block) error {
 	lines := b.lines() // take may write to what it borrows
-	if err := f.reader.take(b); err != nil {
+	err := f.reader.take(b)
+	if poison.Bytes(b.Data); err != nil {
 		return err
 	}
 	b.Generation.acks.advance(b.Offset+b.Size, b.Line-1+lines)

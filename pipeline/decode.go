@@ -75,6 +75,23 @@ func (d *decoder) record(record string, s *trace.Span) error {
 	return d.end()
 }
 
+// ids reads the ids of a record: of its trace, its span and, unless it is none, its
+// parent.
+func (d *decoder) ids(record string) (id, span, parent trace.ID, err error) {
+	d.begin(record)
+	d.part(headSize)
+	id = d.key().id
+	flags := d.byte()
+	span = d.id()
+	if flags&hasParent != 0 {
+		parent = d.id()
+	}
+	if d.bad {
+		err = errCodec
+	}
+	return id, span, parent, err
+}
+
 // span reads what appendSpan appended; line is that of its first origin.
 func (d *decoder) span(s *trace.Span, line int64) {
 	flags := d.byte()

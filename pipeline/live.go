@@ -42,6 +42,7 @@ type live struct {
 	kept   *list.List // of *liveTrace, the longest kept first
 	size   int64
 	early  int64 // given out for want of memory
+	recent recent
 
 	ahead  time.Duration // by how much the time of the log ran ahead of the clock
 	newest int64         // time in the log, µs; 0 for none
@@ -72,7 +73,10 @@ func newLive(opt LiveOptions, m *making, out func(*trace.Trace, []*follow.Hold) 
 	setDefault(&opt.Idle, time.Minute)
 	setDefault(&opt.Longest, 10*time.Minute)
 	setDefault(&opt.Memory, DefaultMemory)
-	return &live{opt: opt, maker: m.maker(), out: out, clock: time.Now, traces: map[trace.ID]*liveTrace{}, kept: list.New()}
+	l := &live{opt: opt, maker: m.maker(), out: out, clock: time.Now, traces: map[trace.ID]*liveTrace{}, kept: list.New()}
+	l.recent.most = remembered
+	l.maker.opt.Elsewhere = l.recent.elsewhere
+	return l
 }
 
 // now is the clock and what the log is ahead of it.
@@ -91,6 +95,11 @@ func (l *live) add(k key, record []byte, holds []*follow.Hold) error {
 		l.kept.Remove(t.kept)
 		t.kept, t.first = nil, now
 	}
+	_, span, _, err := l.maker.d.ids(borrowed(record))
+	if err != nil {
+		return err
+	}
+	l.recent.add(span, t.id)
 	t.text = appendRecord(t.text, record)
 	size := int64(recordLength+len(record)) + liveSpanCost
 	t.size += size

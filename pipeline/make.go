@@ -28,6 +28,9 @@ type making struct {
 	names *names
 	disk  *disk
 	limit int64 // of memory
+	// elsewhere says where the parents are that traces miss; it is not asked before
+	// all was read, and only for those who tell.
+	elsewhere func(trace.ID) assemble.Elsewhere
 }
 
 // maker makes traces. It is for one goroutine.
@@ -210,7 +213,11 @@ func inOrder[Out any](m *making, bundles iter.Seq2[bundle, error], use func(*mak
 	ctx, cancel := context.WithCancel(m.ctx)
 	defer cancel()
 	room := semaphore.NewWeighted(m.most())
-	makers := sync.Pool{New: func() any { return m.maker() }}
+	makers := sync.Pool{New: func() any {
+		maker := m.maker()
+		maker.opt.Elsewhere = m.elsewhere
+		return maker
+	}}
 	type made struct {
 		out    Out
 		weight int64

@@ -18,6 +18,7 @@ import (
 	"context"
 	"iter"
 	"os"
+	"sync"
 
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/parser"
@@ -86,7 +87,9 @@ func (r *Result) count(c tally) {
 // not done so far; the error is then as that of Render, and they are missing.
 func (r *Result) Ledger() (*Ledger, error) {
 	if r.uncounted != nil {
-		counted, _, err := r.making.render(r.uncounted, func(dst []byte, _ *trace.Trace) []byte { return dst }, nil)
+		counting := *r.making
+		counting.elsewhere = nil // nobody reads it
+		counted, _, err := counting.render(r.uncounted, func(dst []byte, _ *trace.Trace) []byte { return dst }, nil)
 		if err != nil {
 			return &r.ledger, err
 		}
@@ -158,6 +161,8 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 	var ordered func(first, end int) iter.Seq2[bundle, error]
 	if c.spill == nil {
 		counted, end, ordered = m.settleMemory(&c.held, selection)
+		found := sync.OnceValue(func() *parents { return parentsOfHeld(&c.held) })
+		m.elsewhere = func(parent trace.ID) assemble.Elsewhere { return found().elsewhere(parent) }
 	} else {
 		s := &settling{making: m, selection: selection}
 		if err := s.settle(c.spill); err != nil {
@@ -165,6 +170,7 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 			return nil, err
 		}
 		counted, end, ordered, result.runs = s.tally, s.matching, s.merged, s.runs.file
+		m.elsewhere = s.parents.elsewhere
 		result.ledger.Spill = &Spill{Bytes: c.disk.written.Load(), Partitions: counted.partitions, OversizedTraces: counted.oversized}
 	}
 	if ctx.Err() != nil {

@@ -27,7 +27,8 @@ type settling struct {
 	matching int // traces
 	runs     runs
 	alone    []*partition // of one trace, too large for room
-	err      error        // the first one
+	parents  parentFile
+	err      error // the first one
 }
 
 // settle assembles all partitions. The spill is used up, also after an error.
@@ -38,6 +39,11 @@ func (s *settling) settle(spill *spill) error {
 		return err
 	}
 	s.runs.file = file
+	s.parents.disk = s.disk
+	if s.parents.file, err = s.disk.create(); err != nil {
+		return err
+	}
+	defer s.parents.file.Close()
 	settlers := min(runtime.GOMAXPROCS(0), maxSettlers)
 	// Half of the limit for what is assembled, since what becomes of it has to
 	// be held as well.
@@ -58,6 +64,9 @@ func (s *settling) settle(spill *spill) error {
 	close(work)
 	group.Wait()
 	s.assembleAlone()
+	if s.err == nil {
+		s.note(s.parents.find())
+	}
 	return s.err
 }
 
@@ -166,6 +175,9 @@ func (s *settling) assemble(p *partition) error {
 	h, err := heldIn(text)
 	if err != nil {
 		return s.disk.failed("read", err)
+	}
+	if err := s.parents.add(h); err != nil {
+		return err
 	}
 	c := tally{partitions: 1}
 	var list []surveyed

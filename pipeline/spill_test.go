@@ -220,7 +220,7 @@ func fullAfter(t *testing.T, n int) func(string) (*os.File, error) {
 
 func TestFullTemporaryDisk(t *testing.T) {
 	list := family(1, 500, 1000)
-	for files := range 2 { // the partition, then the runs
+	for files := range 3 { // the partition, then the runs, then the ids
 		temp := t.TempDir()
 		result, err := replay(t.Context(), Options{Memory: 1, Temp: temp, openTemp: fullAfter(t, files)}, spans(list))
 		require.Nil(t, result)
@@ -308,7 +308,7 @@ func TestSpoiltTemporaryFiles(t *testing.T) {
 			files = nil
 			result, err := replay(t.Context(), opt, spans(family(1, 3, 3)))
 			require.NoError(t, err)
-			require.Len(t, files, 1, "of so few spans no partition needs a file")
+			require.Len(t, files, 2, "of so few spans no partition needs a file, only runs and ids do")
 			require.NoError(t, spoil(files[0]))
 			var failed *TempError
 			for tr, err := range result.Traces() {
