@@ -96,6 +96,7 @@ type Follower struct {
 	dirsAt    time.Time
 	quietAt   time.Time
 	closing   []closing
+	stdinErr  error // why standard input was not read, once it ended
 	growers   int
 	tails     sync.WaitGroup
 	grown     bool // nxadm/tail was used

@@ -72,6 +72,9 @@ type Generation struct {
 	grower   *grower
 	stopped  *grower // the one before
 	unpacked *stream // of packed content, while it is read
+
+	looked  bool            // at what is handed out
+	texture *source.Texture // of it, while it is not known what it is
 }
 
 // Name is the path by which the user can open the generation now, or could last.
@@ -325,7 +328,7 @@ func (f *Follower) judge(g *Generation) {
 	if !g.sniff || g.file == nil || g.head.length == 0 {
 		return
 	}
-	g.sniff = g.head.length < 512
+	g.sniff = g.head.length < sniffLen
 	packed, reason := source.Sniff(g.head.bytes)
 	switch {
 	case packed && !g.packed:

@@ -11,6 +11,9 @@ import (
 // headSize is how much of a generation's beginning tells it from others.
 const headSize = 1024
 
+// sniffLen is how much of it tells what a file is.
+const sniffLen = 512
+
 // head is the beginning of a generation, as far as it was seen, up to headSize
 // bytes: by it a generation is known again in other files. The bytes themselves
 // are there unless all that is known comes from a checkpoint.

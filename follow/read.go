@@ -71,7 +71,7 @@ func (f *Follower) read(ctx context.Context, take func(*Block) error) error {
 		case b, ok := <-stdin:
 			if !ok {
 				if stdin = nil; !f.files() {
-					return nil
+					return f.stdinErr
 				}
 				continue
 			}
@@ -411,6 +411,7 @@ func (f *Follower) advance(g *Generation, p piece, rest int64) Block {
 	if p.cut {
 		f.counts.LongLines++
 	}
+	f.weigh(g, p, rest)
 	lines := b.lines()
 	f.counts.Bytes += p.end() - g.offset
 	f.counts.Lines += lines

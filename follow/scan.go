@@ -238,7 +238,7 @@ func (f *Follower) content(file *os.File) (b []byte, packed bool, err error) {
 	if b, err = readHead(file, f.headBuf[:]); err != nil || len(b) == 0 {
 		return b, false, err
 	}
-	if packed, _ = source.Sniff(b[:min(len(b), 512)]); !packed {
+	if packed, _ = source.Sniff(b[:min(len(b), sniffLen)]); !packed {
 		return b, false, nil
 	}
 	r, err := source.Unpack(io.NewSectionReader(file, 0, 1<<62))
@@ -308,7 +308,7 @@ func (f *Follower) examine(e *entry, now time.Time, unsure bool) (news bool) {
 		file.Close()
 		return false
 	}
-	if _, reason := source.Sniff(b[:min(len(b), 512)]); reason != "" || packed && isPacked(b) {
+	if _, reason := source.Sniff(b[:min(len(b), sniffLen)]); reason != "" || packed && isPacked(b) {
 		if reason == "" {
 			reason = "packed twice"
 		}
@@ -372,7 +372,7 @@ func (f *Follower) accepted(e *entry, st status) {
 }
 
 func isPacked(b []byte) bool {
-	packed, _ := source.Sniff(b[:min(len(b), 512)])
+	packed, _ := source.Sniff(b[:min(len(b), sniffLen)])
 	return packed
 }
 

@@ -288,12 +288,19 @@ func (f *Follower) readStdin(ctx context.Context) <-chan stdinBlock {
 	out := make(chan stdinBlock)
 	go func() {
 		defer close(out)
-		s := newStream(f.opt.Stdin, f.opt.MaxLine)
+		s := newStream(&sniffed{r: f.opt.Stdin}, f.opt.MaxLine)
 		line, continues := int64(0), false
+		texture := new(source.Texture) // while it is not known to be a log
 		for {
 			p, ok, err := s.next()
 			switch {
 			case errors.Is(err, io.EOF):
+				if texture != nil && texture.Verdict("-") != "" {
+					f.refuseStdin(&errNoLog{texture.Verdict("-")})
+				}
+				return
+			case errors.As(err, new(*errNoLog)):
+				f.refuseStdin(err)
 				return
 			case err != nil:
 				f.log.Error("reading standard input failed", "offset", s.offset, "reason", paths.Reason(err))
@@ -304,6 +311,7 @@ func (f *Follower) readStdin(ctx context.Context) <-chan stdinBlock {
 				}
 				continue
 			}
+			texture = unlessLog(texture, p.data)
 			b := stdinBlock{taken: make(chan struct{}), Block: Block{Family: g.family, Generation: g, Data: p.data, Size: p.size,
 				Offset: p.offset, Line: line + 1, Continues: continues, Final: p.final, Cut: p.cut}}
 			b.lines = b.Block.lines()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"strings"
 )
 
 // This file is what following live logs needs of this package: which files are
@@ -31,6 +32,18 @@ func Sniff(head []byte) (packed bool, reason string) {
 	default:
 		return false, k.reason
 	}
+}
+
+// Packed says what begins with head if it is packed or an archive, "" for all else,
+// and the command that unpacks it, if there is one that is put before a pipe.
+func Packed(head []byte) (what, command string) {
+	what = sniff(head).form.data()
+	for _, p := range packings {
+		if p.what == what && strings.HasSuffix(p.command, "-dc") {
+			return what, p.command
+		}
+	}
+	return what, ""
 }
 
 // Unpack gives what is inside gzip, bzip2, xz or zstd data, one layer; anything

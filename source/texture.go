@@ -83,28 +83,32 @@ func (t *Texture) judge() {
 	t.length = 0
 }
 
-// isBinary tells by the share of the bytes that no text has. Of so little that
-// packed data may have hardly any of them, what is no UTF-8 counts, too.
+// isBinary tells by the share of the bytes that no text has; NULs alone, which also
+// separate texts and fill gaps in them, are not enough. Of so little that packed data
+// may have hardly any of them, what is no UTF-8 counts, too.
 func isBinary(data []byte) bool {
-	n, size, zeros := 0, len(data), 0
+	n, size, nuls, run := 0, len(data), 0, 0
 	for _, c := range data {
-		if controls[c] {
+		switch {
+		case c == 0:
+			run++
+			continue
+		case run >= hole:
+			size -= run
+		default:
+			nuls += run
+		}
+		if run = 0; controls[c] {
 			n++
 		}
-		if c == 0 {
-			zeros++
-			continue
-		}
-		if zeros >= hole {
-			n -= zeros
-			size -= zeros
-		}
-		zeros = 0
 	}
-	if n >= 3 {
-		return n*controlsIn >= size
+	switch {
+	case n == 0:
+		return false
+	case n+nuls >= 3:
+		return (n+nuls)*controlsIn >= size
 	}
-	return n > 0 && size < little && invalidBytes(data)*4 > size
+	return size < little && invalidBytes(data)*4 > size
 }
 
 // invalidBytes counts those that are no UTF-8.
@@ -129,6 +133,10 @@ var controls = func() (set [256]bool) {
 	set[0x7f] = true
 	return set
 }()
+
+// Verdict says why what was looked at, in which no span was found, is no log; "" if
+// it may be one. The name, and what there is already, tell more about it.
+func (t *Texture) Verdict(name string) (reason string) { return t.kind(name).reason }
 
 // kind says what all that was looked at is, by itself and by its name.
 func (t *Texture) kind(name string) kind {

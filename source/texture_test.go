@@ -179,6 +179,8 @@ func TestWhatIsText(t *testing.T) {
 		"JSON":             binaryLine(`{"log":"`),
 		"FIX":              strings.Repeat("8=FIX.4.2\x019=65\x0135=A\x0152=20130418-02:02:08\x0110=062\x01\n", 100),
 		"late":             strings.Repeat("a\x01\x02\x03\n", 1000) + strings.Repeat("2013-04-18 02:02:08 x\n", 10_000),
+		"NULs between":     strings.Repeat("PATH=/bin\x00HOME=/\x00", 500),
+		"NULs in lines":    "a\n\x00\x00\x00\nb\n",
 		"one control":      "a\x01b",
 		"cut lastlog":      "<14>app" + strings.Repeat(nul, 500) + "more text\n",
 		"named wtmp":       "Apr 18 02:02:08 host login: pts/0\n",

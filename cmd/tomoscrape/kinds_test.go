@@ -174,3 +174,16 @@ func TestBinaryData(t *testing.T) {
 	require.Len(t, ledgerOf(t, exitPartly, "", "list", "blob", "dump").Unreadable, 1)
 	require.Empty(t, ledgerOf(t, exitWhole, "", "list", "bl*").Unreadable, "a pattern names nothing itself")
 }
+
+// tail says the same of standard input as replay does, and what to do.
+func TestTailRefusesPackedInput(t *testing.T) {
+	for content, want := range map[string]string{
+		gzipped(t, "a\n"):    "tomoscrape: standard input is no log: gzip data; unpack it: gzip -dc FILE | tomoscrape tail -, or read it once: tomoscrape replay -\n",
+		randomBytes(100_000): "tomoscrape: standard input is no log: neither text nor a form that is read here\n",
+	} {
+		var errs bytes.Buffer
+		out := filepath.Join(t.TempDir(), "out.jsonl")
+		require.Equal(t, exitFailed, run([]string{"tail", "-", "--json", out}, strings.NewReader(content), &errs, &errs, nil))
+		require.Contains(t, errs.String(), want)
+	}
+}
