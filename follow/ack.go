@@ -67,6 +67,19 @@ func (a *acks) advance(end, lines int64) {
 	a.changed()
 }
 
+// back takes back that the last line, from start up to end, was taken. If it comes
+// again just as it was, it was acknowledged all the same.
+func (a *acks) back(start, end int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sortOut()
+	a.taken = start
+	a.lines--
+	if !slices.ContainsFunc(a.holds, func(h *Hold) bool { return h.end > start }) {
+		a.old = append(a.old, span{start, end})
+	}
+}
+
 // sortOut forgets what is done.
 func (a *acks) sortOut() {
 	a.holds = slices.DeleteFunc(a.holds, func(h *Hold) bool { return h.done.Load() })

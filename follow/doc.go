@@ -37,6 +37,12 @@
 // Rotated remains are read by the block reader, too; packed ones first to their
 // end, to see that they are whole, then from where the generation ended (stream.go).
 //
+// A last line without an end, of a file that was rotated, is handed out when nobody
+// has the file open for writing (the system refuses a read lease else; where that
+// cannot be known, time decides) and it was quiet for Options.Idle. The mark stays
+// before it, with the line as an acknowledged range: should it go on, also after a
+// restart, it is handed out again as a whole.
+//
 // What is handed out counts as acknowledged when take returns, but for what is
 // held. The checkpoint moves only over what is acknowledged: what was on disk is
 // handed out at least once, and again after a crash only as far as it was not

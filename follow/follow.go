@@ -20,7 +20,8 @@ const (
 	scanEvery = 3 * time.Second        // all paths, whether their directories changed or not
 	writeWait = time.Second            // between two checkpoints
 	growsFor  = 30 * time.Second       // a file counts as growing after it grew
-	grace     = 5 * time.Second        // a rotated file is quiet for so long before its last line is taken as it is
+	grace     = 5 * time.Second        // a rotated file that was read is quiet for so long before it is let go of
+	idle      = time.Minute            // and for so long before a last line without an end is taken as it is
 	lingers   = time.Minute            // a deleted file may still be written to
 	searching = 2 * time.Minute        // for content that is not where it was, before it is said to be lost
 	patience  = 10 * time.Minute       // for packed content that is not whole, and for lost content to turn up after all
@@ -49,6 +50,10 @@ type Options struct {
 	// MaxLine is the length in bytes beyond which a line is cut and counted (8 MiB).
 	// NULs in front of such a line do not count.
 	MaxLine int
+	// Idle is how long a rotated file must be quiet, at least, before a last line
+	// without an end is taken as it is (1 minute). As long as somebody has the file
+	// open for writing, as far as that can be known, it is waited for in any case.
+	Idle time.Duration
 	// Tails is how many of the files that grow nxadm/tail may follow at a time (4;
 	// below 0 none). It keeps a line whole in memory until its end, however long:
 	// what is written to such a file in one go is read three times into memory.
@@ -75,9 +80,10 @@ type Follower struct {
 	grace    time.Duration
 	lingers  time.Duration
 	most     int // growers
-	idle     int // rotated files that are kept open
+	mostIdle int // rotated files that are kept open
 	now      func() time.Time
 	openPath func(string) (*os.File, error)
+	writers  func(fd int) bool // somebody may have the file open for writing
 
 	mu        sync.Mutex
 	families  map[string]*Family
@@ -124,6 +130,9 @@ func open(opt Options, now func() time.Time, openPath func(string) (*os.File, er
 	if opt.MaxLine <= 0 {
 		opt.MaxLine = defaultMaxLine
 	}
+	if opt.Idle <= 0 {
+		opt.Idle = idle
+	}
 	if opt.Tails == 0 {
 		opt.Tails = tails
 	}
@@ -134,7 +143,7 @@ func open(opt Options, now func() time.Time, openPath func(string) (*os.File, er
 		opt.Stdin = os.Stdin
 	}
 	f := &Follower{opt: opt, log: opt.Logger, excluded: map[string]bool{}, patience: patience, grace: grace, lingers: lingers,
-		most: opt.Tails, idle: maxIdle, now: now, openPath: openPath, next: 1,
+		most: opt.Tails, mostIdle: maxIdle, now: now, openPath: openPath, writers: hasWriters, next: 1,
 		families: map[string]*Family{}, open: map[file]*Generation{}, verdicts: map[file]verdict{}, pending: map[file]time.Time{},
 		refused: map[string]string{}, readySet: map[*Family]bool{}, wake: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
 	f.first = make([]bool, len(opt.Paths))
@@ -331,8 +340,8 @@ func (f *Follower) tidy(now time.Time) {
 			}
 		}
 	}
-	if idle > f.idle {
-		f.evict(idle-f.idle, now)
+	if idle > f.mostIdle {
+		f.evict(idle-f.mostIdle, now)
 	}
 }
 
@@ -343,12 +352,22 @@ func (f *Follower) tidyFollowing(g *Generation, now time.Time) {
 	if g.file == nil || g.active || g.packed || quiet < f.grace || g.last.links == 0 && quiet < f.lingers || max(g.scanned, g.offset) < g.last.size {
 		return
 	}
-	if g.offset < g.last.size {
+	switch {
+	case g.offset == g.last.size:
+		f.finishAt(g)
+	case quiet >= f.opt.Idle && !f.writtenTo(g, now):
 		g.final = true
 		f.ready(g.family)
-		return
 	}
-	f.finishAt(g)
+}
+
+// writtenTo tells whether somebody has a file open for writing. It is asked now and
+// then.
+func (f *Follower) writtenTo(g *Generation, now time.Time) bool {
+	if now.Sub(g.asked) >= f.grace {
+		g.asked, g.written = now, f.writers(g.fd)
+	}
+	return g.written
 }
 
 // tidyOrphan gives up a generation whose content was looked for in vain. A rotation
@@ -386,7 +405,7 @@ func (f *Follower) lose(g *Generation, bytes int64, reason string) {
 // says that it is open for nothing.
 func (f *Follower) tidyFinished(g *Generation, now time.Time) (idle bool) {
 	if g.file != nil {
-		if g.last.links > 0 {
+		if g.last.links > 0 || f.writtenTo(g, now) {
 			g.seenNow(now)
 			return true
 		}

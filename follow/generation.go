@@ -53,10 +53,13 @@ type Generation struct {
 	line    int64 // lines before offset; -1: not counted yet
 	scanned int64 // no newline from offset up to here
 	end     int64 // what is known to have been written, at least
+	half    int64 // where its last line begins, if that was handed out without an end; else -1
 
 	grew     time.Time // last growth, or when it was opened
 	lostAt   time.Time // when it was orphaned
 	seen     time.Time // when a file with its head was last seen
+	asked    time.Time // when it was last looked for somebody who writes to it
+	written  bool      // there was somebody
 	retry    time.Time // reading failed: not before
 	failing  time.Time // reading fails since
 	grows    bool      // it grew since it was opened
@@ -100,7 +103,7 @@ func (g *Generation) setPath(path string) { g.path.Store(&path) }
 
 // newGeneration adds one at the end of its family.
 func (f *Follower) newGeneration(fam *Family, path string, now time.Time) *Generation {
-	g := &Generation{id: f.next, family: fam, grew: now, seen: now, linked: true, sniff: true}
+	g := &Generation{id: f.next, family: fam, half: -1, grew: now, seen: now, linked: true, sniff: true}
 	f.next++
 	g.acks.changed = f.markDirty
 	g.setPath(path)
@@ -117,6 +120,9 @@ func (f *Follower) attach(g *Generation, file *os.File, st status, packed bool, 
 		f.detach(g)
 	}
 	g.file, g.fd, g.where, g.last, g.packed = file, int(file.Fd()), st.file, st, packed
+	if packed || st.size > g.offset {
+		g.rejoin()
+	}
 	g.state, g.grew, g.seen = following, now, now
 	g.final, g.grows, g.untailed, g.unseen, g.retry, g.scanned = false, false, false, false, time.Time{}, g.offset
 	f.open[st.file] = g
@@ -140,6 +146,17 @@ func (f *Follower) adopt(g *Generation, file *os.File, st status, packed bool, n
 	file.Close()
 	f.finish(g)
 	f.verdicts[st.file] = verdict{status: st, of: g, epoch: g.family.epoch, seen: now}
+}
+
+// rejoin goes back to the beginning of a last line that was handed out without an
+// end: it goes on, and is handed out as a whole.
+func (g *Generation) rejoin() {
+	if g.half < 0 {
+		return
+	}
+	g.acks.back(g.half, g.offset)
+	g.offset, g.scanned, g.half = g.half, g.half, -1
+	g.line--
 }
 
 // finish says that nothing more is expected of a generation.
@@ -210,6 +227,7 @@ func (f *Follower) inspect(g *Generation, now time.Time) {
 			g.checked, g.retry = false, time.Time{}
 		} else {
 			g.end = max(g.end, st.size)
+			g.rejoin()
 		}
 		if g.state == finished && (g.packed || st.size > g.offset) {
 			g.state = following

@@ -2,6 +2,7 @@ package follow
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -88,6 +89,7 @@ type bench struct {
 
 func newBench(t testing.TB, opt Options) *bench {
 	b := &bench{t: t, dir: t.TempDir(), out: newTaken(), at: time.Now(), opt: opt}
+	b.opt.Idle = cmp.Or(opt.Idle, grace)
 	if b.opt.Paths == nil {
 		b.opt.Paths = []string{b.dir}
 	}

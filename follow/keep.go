@@ -84,6 +84,10 @@ func (f *Follower) snapshot() (*saved, []*Hold) {
 			if g.state == finished && p.mark < p.taken {
 				e.State, e.Sealed = following.String(), false // what is not acknowledged is read again
 			}
+			if g.half >= 0 && p.mark == p.taken { // should it go on, it is read again from its beginning
+				e.Mark, e.Lines = g.half, p.line-1
+				p.ranges = append(p.ranges, span{g.half, p.taken})
+			}
 			for i := max(0, len(g.seams)-2); i < len(g.seams); i++ {
 				sum := g.seams[i].hash()
 				e.Seams = append(e.Seams, savedSeam{g.seams[i].end, hex.EncodeToString(sum[:])})

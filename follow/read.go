@@ -418,8 +418,9 @@ func (f *Follower) advance(g *Generation, p piece, rest int64) Block {
 	g.offset, g.scanned, g.failing = p.end(), p.end()+rest, time.Time{}
 	g.line += lines
 	g.end = max(g.end, p.end())
+	g.half = -1
 	if p.final {
-		g.final = false
+		g.final, g.half = false, b.Offset
 	}
 	fam.last = lastBlock{g, p.end(), !p.final}
 	return b

@@ -474,7 +474,7 @@ func TestRotatedFilesAreClosedWhenThereAreTooMany(t *testing.T) {
 		b.write(fmt.Sprintf("x%d.log.1", i), fmt.Sprintf("%d is the first line\n", i))
 	}
 	b.open()
-	b.f.idle = 10
+	b.f.mostIdle = 10
 	for range 4 {
 		b.step(10 * time.Second)
 	}
@@ -511,4 +511,21 @@ func gzipFile(t testing.TB, path, text string) []byte {
 	require.NoError(t, z.Close())
 	require.NoError(t, os.WriteFile(path, data.Bytes(), 0o644))
 	return data.Bytes()
+}
+
+// A rotated file that was copied, and is then deleted, is known by the copy for as
+// long as that is there.
+func TestCopyOfARotatedFileOutlivesIt(t *testing.T) {
+	b := newBench(t, Options{FromStart: true})
+	b.write("x.log", "one\n")
+	b.open()
+	b.rename("x.log", "x.log.1")
+	b.step(time.Second)
+	b.write("x.log.1", "two\n")
+	b.copy("x.log.1", "x.log.2")
+	require.NoError(t, os.Remove(b.path("x.log.1")))
+	for range 10 {
+		b.step(time.Minute)
+	}
+	b.want("one", "two")
 }

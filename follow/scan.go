@@ -274,7 +274,10 @@ func (f *Follower) examine(e *entry, now time.Time, unsure bool) (news bool) {
 		return false
 	}
 	if fam != nil && fam.copy.File != nil && fam.copy.file == e.file {
-		if e.size == f.verdicts[e.file].size { // the copy in progress that is open already
+		if v := f.verdicts[e.file]; e.size == v.size { // the copy in progress that is open already
+			if v.of != nil {
+				v.of.seenNow(now)
+			}
 			return false
 		}
 	}

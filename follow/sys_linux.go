@@ -95,3 +95,30 @@ func nextData(fd int, offset, size int64) int64 {
 	}
 	return offset // the file system does not know
 }
+
+// hasWriters tells whether somebody has a file open for writing: the system refuses
+// a read lease then. Where that cannot be known, since the file is another user's
+// and CAP_LEASE is missing, or the file system is on another machine, which refuses
+// it in any case, nobody has.
+func hasWriters(fd int) bool {
+	if lease(fd, syscall.F_RDLCK) == nil {
+		_ = lease(fd, syscall.F_UNLCK)
+		return false
+	}
+	var fs syscall.Statfs_t
+	remote := retry(func() error { return syscall.Fstatfs(fd, &fs) }) != nil
+	switch uint32(fs.Type) {
+	case 0x6969, 0x517b, 0xff534d42, 0xfe534d42: // NFS, SMB, CIFS, SMB2: linux/magic.h
+		remote = true
+	}
+	return !remote && lease(fd, syscall.F_RDLCK) == syscall.EAGAIN
+}
+
+func lease(fd int, kind uintptr) error {
+	return retry(func() error {
+		if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_SETLEASE, kind); errno != 0 {
+			return errno
+		}
+		return nil
+	})
+}

@@ -62,7 +62,7 @@ its last checkpoint, with a third signal within a second, or SIGQUIT.`,
 	f.Var(&atLeast{size{&o.memory}, &leastMemory}, "memory", "JSON: how much the open traces may take in memory, in `BYTES` from 64MiB; beyond it they are written early")
 	o.settle, o.idle = 2*time.Second, time.Minute
 	f.Var(&span{&o.settle}, "settle", "JSON: a complete trace is written when it was quiet for this `DURATION`")
-	f.Var(&span{&o.idle}, "idle", "JSON: any other trace is written when it was quiet for this `DURATION`")
+	f.Var(&span{&o.idle}, "idle", "JSON: any other trace is written when it was quiet for this `DURATION`; so long a rotated file's last line without an end is waited for, at least")
 	o.skewFlag(c)
 	o.outputFlags(c)
 	f.StringVar(&o.metrics, "metrics", "", "serve /metrics, /healthz and /readyz at `ADDR`, such as localhost:9464")
@@ -164,7 +164,7 @@ func (j *tailJob) check() error {
 // open opens what follows for each output.
 func (j *tailJob) open() error {
 	opt := pipeline.TailOptions{
-		Follow: follow.Options{Paths: j.paths, Reset: j.resetCheckpoint, FromStart: j.from == "start", Stdin: j.in,
+		Follow: follow.Options{Paths: j.paths, Reset: j.resetCheckpoint, FromStart: j.from == "start", Idle: j.idle, Stdin: j.in,
 			Exclude: slices.DeleteFunc([]string{j.json, j.quarantine}, func(path string) bool { return path == "" || path == "-" })},
 		Parser: parser.Options{MaxRecord: int(j.maxLine)},
 	}
