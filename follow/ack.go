@@ -97,6 +97,16 @@ func (a *acks) acked(start, end int64) bool {
 	return false
 }
 
+// known is the end of all that an earlier process acknowledged.
+func (a *acks) known() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.old) == 0 {
+		return 0
+	}
+	return a.old[len(a.old)-1].end
+}
+
 // position is the state of acknowledgement.
 type position struct {
 	mark   int64

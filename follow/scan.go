@@ -161,6 +161,10 @@ func (f *Follower) resume(e *entry, now time.Time) {
 		file.Close()
 		return
 	}
+	if !packed && g.head.prefixes(b) && st.size < max(g.offset, g.acks.known()) {
+		f.cut(g, e, file, st, now)
+		return
+	}
 	if !g.head.prefixes(b) || g.head.length == 0 && packed || !packed && (st.size < max(g.offset, g.seams.last().end) || !g.seams.fit(file, st.size, f.seamBuf[:])) {
 		g.where = struct{ Device, Inode uint64 }{}
 		if g.state == following {
@@ -171,6 +175,9 @@ func (f *Follower) resume(e *entry, now time.Time) {
 	}
 	if elsewhere {
 		f.move(g, e)
+	}
+	if !packed {
+		f.toLineStart(g, file)
 	}
 	g.setPath(e.path)
 	g.active = e.active
@@ -188,6 +195,43 @@ func (f *Follower) resume(e *entry, now time.Time) {
 	if !packed {
 		f.same(g, st, now)
 	}
+}
+
+// cut deals with a file that is shorter than what was read of it, and has its head:
+// it was truncated while nothing followed it, or the checkpoint is damaged. What it
+// holds is read.
+func (f *Follower) cut(g *Generation, e *entry, file *os.File, st status, now time.Time) {
+	f.counts.Truncations++
+	f.log.Warn("shorter than what the checkpoint says was read of it: "+e.path+"; it was truncated while nothing followed it, "+
+		"or the checkpoint is damaged; it is read from its beginning", "path", e.path, "offset", g.offset, "size", st.size)
+	if g.state == following {
+		f.orphan(g, now)
+	}
+	g.where = status{}.file
+	n := f.newGeneration(f.family(e.log), e.path, now)
+	n.active = e.active
+	f.attach(n, file, st, false, now)
+	f.same(n, st, now)
+	f.judge(n)
+}
+
+// toLineStart moves a generation that a checkpoint has in the middle of a line back
+// to its beginning.
+func (f *Follower) toLineStart(g *Generation, file *os.File) {
+	before := []byte{'\n'}
+	if g.offset == 0 {
+		return
+	}
+	if _, err := file.ReadAt(before, g.offset-1); err != nil || before[0] == '\n' || before[0] == 0 {
+		return // NULs between lines are passed over
+	}
+	start := lineStart(file, g.offset, f.opt.MaxLine)
+	if start == g.offset {
+		return
+	}
+	f.log.Warn("the checkpoint points into a line, which is read from its beginning: "+g.Name(), "path", g.Name(), "offset", g.offset, "line_at", start)
+	g.offset, g.line = start, -1
+	g.acks.taken, g.acks.lines = start, -1
 }
 
 // openFile opens what a listing found. What it is may have changed since: only

@@ -251,7 +251,8 @@ var errOther = errors.New("other content")
 
 // matchIn finds the generation of a family that content belongs to: of those that
 // have its head the one that is most surely its, or waits for it. What has the
-// log's own name is no copy of a file that is open: services may begin every file
+// log's own name is no copy of a file that is open, nor what is shorter than what was
+// read: services may begin every file
 // with the same banner.
 func (fam *Family) matchIn(c *candidate) (found *Generation, how match) {
 	begin := 0
@@ -262,7 +263,7 @@ func (fam *Family) matchIn(c *candidate) (found *Generation, how match) {
 	}
 	surely := int64(0)
 	for _, g := range slices.Backward(fam.generations) {
-		if c.active && g.file != nil {
+		if c.active && (g.file != nil || !c.packed && c.size < g.offset) {
 			continue
 		}
 		switch own := g.file != nil && g.state == following; {
