@@ -34,6 +34,10 @@ func (w *walker) open(name string, in *stream, at io.ReaderAt, size int64, depth
 		return w.fault(name, 0, in.cause(err))
 	}
 	k := sniff(head)
+	begin, adjusted := zipBehind(head, at, size)
+	if begin > 0 {
+		k = kind{form: zipped}
+	}
 	if k.form > refuse && depth >= w.opt.MaxDepth {
 		w.unreadable(name, 0, fmt.Sprintf("packed more than %d layers deep (--max-depth)", w.opt.MaxDepth))
 		return nil
@@ -47,6 +51,12 @@ func (w *walker) open(name string, in *stream, at io.ReaderAt, size int64, depth
 	case tarball:
 		return w.tar(name, in, br, depth+1)
 	case zipped:
+		if size -= begin; begin > 0 {
+			at = io.NewSectionReader(at, begin, size)
+		}
+		if adjusted { // the directory is that of the whole file
+			return w.salvage(name, in, io.NewSectionReader(at, 0, size), depth+1)
+		}
 		return w.zip(name, in, br, at, size, depth+1)
 	default:
 		return w.unpack(name, k.form, in, br, depth+1)

@@ -219,3 +219,32 @@ func TestZipEnd64(t *testing.T) {
 		}
 	})
 }
+
+// A program or script that unpacks the archive behind it is read as the archive.
+func TestSelfExtractingZip(t *testing.T) {
+	archive := zipOf("a.log", "in a\n", "d/b.log", "in b\n")
+	for name, stub := range map[string]string{
+		"script": "#!/bin/sh\nunzip -q \"$0\"\nexit 0\n", "program": "\x7fELF\x02\x01\x01" + strings.Repeat("\x00", 9) + "\x02\x00" + strings.Repeat("x", 3000),
+	} {
+		adjusted := []byte(stub + archive)
+		end := len(adjusted) - zipEndLen
+		directory := int(le.Uint32(adjusted[end+16:])) + len(stub)
+		le.PutUint32(adjusted[end+16:], uint32(directory))
+		for at := directory; at < end; {
+			le.PutUint32(adjusted[at+42:], le.Uint32(adjusted[at+42:])+uint32(len(stub)))
+			at += zipCentralLen + int(le.Uint16(adjusted[at+28:])) + int(le.Uint16(adjusted[at+30:])) + int(le.Uint16(adjusted[at+32:]))
+		}
+		for _, data := range []string{stub + archive, string(adjusted)} {
+			inDir(t, map[string]string{name: data})
+			list, report := read(t, Options{}, name)
+			require.Equal(t, []got{{name + "!a.log", "in a\n"}, {name + "!d/b.log", "in b\n"}}, list)
+			require.Equal(t, &Report{Files: 1, Members: 2, Bytes: 10}, report)
+			list, report = read(t, Options{}, name+"!d/b.log")
+			require.Equal(t, []got{{name + "!d/b.log", "in b\n"}}, list)
+			require.Empty(t, report.Unreadable)
+		}
+	}
+	inDir(t, map[string]string{"script.log": "#!/bin/sh\necho PK\x05\x06" + strings.Repeat("\x00", 18)})
+	list, _ := read(t, Options{}, "script.log")
+	require.Len(t, list, 1, "no archive")
+}
