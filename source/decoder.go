@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/klauspost/compress/flate"
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -94,53 +93,6 @@ func (u *used) free() {
 	if !u.broken {
 		u.keep()
 	}
-}
-
-// gzipReader reads gzip members one after the other, and zeros behind them,
-// which tapes and block devices leave.
-type gzipReader struct {
-	in     *bufio.Reader
-	z      gzip.Reader
-	begun  bool // a member was begun
-	inside bool // and its end is still to come
-}
-
-func (g *gzipReader) reset(in *bufio.Reader) { g.in, g.begun, g.inside = in, false, false }
-
-func (g *gzipReader) Read(p []byte) (int, error) {
-	for {
-		if !g.inside {
-			if err := g.next(); err != nil {
-				return 0, err
-			}
-		}
-		n, err := g.z.Read(p)
-		if err != io.EOF {
-			return n, err
-		}
-		g.inside = false
-		if n > 0 {
-			return n, nil
-		}
-	}
-}
-
-func (g *gzipReader) next() error {
-	if g.begun {
-		err := skipZeros(g.in)
-		if err != nil {
-			return err
-		}
-		if head, _ := g.in.Peek(2); string(head) != "\x1f\x8b" {
-			return errTrailing
-		}
-	}
-	if err := g.z.Reset(g.in); err != nil {
-		return noEOF(err)
-	}
-	g.z.Multistream(false)
-	g.begun, g.inside = true, true
-	return nil
 }
 
 // skipZeros goes to the next byte that is not zero; io.EOF if there is none.

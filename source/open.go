@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/tomoscrape/tomoscrape/internal/paths"
@@ -145,7 +144,7 @@ func explain(what string, err error) string {
 		return "reading failed: " + paths.Reason(err)
 	case errors.Is(err, errTrailing), errors.Is(err, zstd.ErrMagicMismatch), strings.Contains(msg, "continuation file"):
 		return "something else follows the end of the " + what + " and was not read"
-	case errors.Is(err, errChecksum), errors.Is(err, gzip.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch),
+	case errors.Is(err, errChecksum), errors.Is(err, zstd.ErrCRCMismatch),
 		strings.Contains(msg, "checksum mismatch"):
 		return "the checksum of the " + what + " does not match, it may be damaged"
 	case errors.Is(err, errFilter):

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 const (
@@ -92,15 +93,12 @@ func (w *walker) localMembers(name string, src *stream, br *bufio.Reader, depth 
 func (w *walker) localMember(archive string, h *localHeader, src *stream, br *bufio.Reader, depth int) (more bool, err error) {
 	e := zipEntry{name: memberName(archive, h.name), method: h.method,
 		encrypted: h.flags&1 != 0, crc: h.crc, size: h.size}
-	isDir := len(h.name) > 0 && h.name[len(h.name)-1] == '/'
-	if !isDir {
-		w.report.Members++
+	described := h.flags&zipDescribed != 0
+	if described && h.packed == 0 && h.isDir() && skipNothing(br) {
+		return true, nil
 	}
-	if h.flags&zipDescribed != 0 && h.packed == 0 {
-		if isDir {
-			skipDescriptor(br)
-			return true, nil
-		}
+	if described && h.packed == 0 {
+		w.report.Members++
 		if h.method != 8 {
 			return false, w.fault(e.name, 0, &damage{of: e.name,
 				reason: "its size stands only in the missing directory of the archive; it and the rest were not read"})
@@ -118,7 +116,8 @@ func (w *walker) localMember(archive string, h *localHeader, src *stream, br *bu
 	}
 	data := &io.LimitedReader{R: br, N: h.packed}
 	var state error
-	if !isDir {
+	if !h.isDir() || h.size > 0 || h.packed > zipNothing {
+		w.report.Members++
 		part := w.buffer(data)
 		state, err = w.zipEntry(e, src, part, depth)
 		w.release(part)
@@ -132,10 +131,19 @@ func (w *walker) localMember(archive string, h *localHeader, src *stream, br *bu
 		}
 		return false, w.fault(e.name, 0, src.cause(noEOF(err)))
 	}
-	if h.flags&zipDescribed != 0 {
+	if described {
 		skipDescriptor(br)
 	}
 	return true, nil
+}
+
+// skipNothing goes past the data of a directory, if they are none, and their
+// descriptor.
+func skipNothing(br *bufio.Reader) bool {
+	if b, _ := br.Peek(2); string(b) == "\x03\x00" { // deflated
+		br.Discard(2)
+	}
+	return skipDescriptor(br)
 }
 
 // localHeader is what stands before a member (APPNOTE.TXT 4.3.7).
@@ -145,6 +153,9 @@ type localHeader struct {
 	crc           uint32
 	packed, size  int64
 }
+
+// isDir tells whether a member is a directory, unless it has data.
+func (h *localHeader) isDir() bool { return strings.HasSuffix(h.name, "/") }
 
 func readLocalHeader(br *bufio.Reader) (*localHeader, error) {
 	var b [zipLocalLen]byte
@@ -223,13 +234,15 @@ func readDescriptor(br *bufio.Reader, size int64) (crc uint32, err error) {
 }
 
 // skipDescriptor goes past the descriptor of a member whose size was known, if
-// another header follows. If not, the one who looks for that says what is wrong.
-func skipDescriptor(br *bufio.Reader) {
+// another header follows, and tells whether it did. If not, the one who looks for
+// that says what is wrong.
+func skipDescriptor(br *bufio.Reader) bool {
 	for _, n := range []int{12, 16, 20, 24} {
 		b, _ := br.Peek(n + 4)
 		if len(b) == n+4 && b[n] == 'P' && b[n+1] == 'K' {
 			br.Discard(n)
-			return
+			return true
 		}
 	}
+	return false
 }

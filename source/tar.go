@@ -15,6 +15,7 @@ const (
 	tarBlock      = 512
 	maxMemberName = 1024 // how long the name of an archive's member may be
 	maxTarget     = 100  // and the target of a link
+	maxPath       = 4096 // what systems take for a target
 )
 
 // memberName joins an archive and what is inside.
@@ -87,8 +88,8 @@ func (w *walker) tarMembers(name string, in *stream, t *tarInput, depth int) (mo
 			continue
 		}
 		inside := memberName(name, h.Name)
-		if what := notFile(h); what != "" && w.choice.has(inside) {
-			w.skipped(inside, what)
+		if what := notFile(h); what != "" {
+			w.notMember(inside, what)
 		}
 		if !isFile(h.Typeflag) {
 			continue

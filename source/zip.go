@@ -3,6 +3,7 @@ package source
 import (
 	"archive/zip"
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -17,6 +18,9 @@ import (
 // maxDirectory bounds how much of a zip archive's directory is held in memory;
 // an archive with a larger one is read member by member without it.
 const maxDirectory = 16 << 20
+
+// zipNothing is no less than what nothing is packed to: 32 bytes of xz.
+const zipNothing = 32
 
 const zipData = "data in the zip archive"
 
@@ -120,21 +124,22 @@ func (m *metered) ReadAt(p []byte, off int64) (int, error) {
 	return m.at.ReadAt(p, off)
 }
 
-// zipFile opens a member that the directory names.
+// zipFile opens a member that the directory names. Its mode is that of what it
+// was made from, and says nothing of what it is: what has data is read.
 func (w *walker) zipFile(archive string, f *zip.File, depth int) error {
 	mode := f.Mode()
-	if strings.HasSuffix(f.Name, "/") || mode.IsDir() {
-		return nil
-	}
 	name := memberName(archive, f.Name)
-	if !mode.IsRegular() {
-		what := paths.KindOf(mode)
-		if mode&fs.ModeSymlink != 0 {
-			what = linkTo("symbolic", zipTarget(f))
+	empty := f.UncompressedSize64 == 0 && f.CompressedSize64 <= zipNothing
+	switch {
+	case empty && (strings.HasSuffix(f.Name, "/") || mode.IsDir()):
+		return nil
+	case mode&fs.ModeSymlink != 0:
+		if target, ok := zipTarget(f); ok {
+			w.notMember(name, linkTo("symbolic", target))
+			return nil
 		}
-		if w.choice.has(name) {
-			w.skipped(name, what)
-		}
+	case empty && !mode.IsRegular():
+		w.notMember(name, paths.KindOf(mode))
 		return nil
 	}
 	w.report.Members++
@@ -157,23 +162,33 @@ func (w *walker) zipFile(archive string, f *zip.File, depth int) error {
 	return err
 }
 
-// zipTarget gives the target of a symbolic link, which is its content; nothing
-// if that cannot be read.
-func zipTarget(f *zip.File) string {
-	if f.Flags&1 != 0 {
-		return ""
+// notMember names what stands in the place of a member, if that was chosen.
+func (w *walker) notMember(name, what string) {
+	if w.choice.has(name) {
+		w.skipped(name, what)
 	}
-	var target []byte
+}
+
+// zipTarget gives the target of a symbolic link, which is its content, or nothing
+// if that cannot be read; ok tells that it may be the path of a file.
+func zipTarget(f *zip.File) (target string, ok bool) {
+	if f.UncompressedSize64 > maxPath {
+		return "", false
+	}
+	if f.Flags&1 != 0 {
+		return "", true
+	}
+	var content []byte
 	guard(func() error {
 		r, err := f.Open()
 		if err != nil {
 			return err
 		}
 		defer r.Close()
-		target, err = io.ReadAll(io.LimitReader(r, 2*maxTarget))
+		content, err = io.ReadAll(io.LimitReader(r, maxPath+1))
 		return err
 	})
-	return string(target)
+	return string(content), len(content) <= maxPath && !bytes.ContainsAny(content, "\x00\n")
 }
 
 // zipEntry is a member of a zip archive. With a descriptor, its checksum and

@@ -3,6 +3,7 @@ package source
 import (
 	"archive/zip"
 	"bytes"
+	"hash/crc32"
 	"io"
 	"os"
 	"strconv"
@@ -77,6 +78,83 @@ func TestZipMembers(t *testing.T) {
 		require.Empty(t, list)
 		require.Equal(t, &Report{Files: 1}, report)
 	})
+}
+
+// What a member is, its data tell, whatever it was made from: zip and 7z give
+// what they read from a pipe the mode of one.
+func TestZipModes(t *testing.T) {
+	const log = "a line\nand another\n"
+	for name, tc := range map[string]struct {
+		header zip.FileHeader
+		unix   uint32
+	}{
+		"a pipe":               {zip.FileHeader{Name: "-"}, 0o010600},
+		"a pipe without name":  {zip.FileHeader{}, 0o010600},
+		"a socket":             {zip.FileHeader{Name: "x"}, 0o140600},
+		"a device":             {zip.FileHeader{Name: "x"}, 0o020600},
+		"a block device":       {zip.FileHeader{Name: "x"}, 0o060600},
+		"a directory":          {zip.FileHeader{Name: "x"}, 0o040700},
+		"a symbolic link":      {zip.FileHeader{Name: "x"}, 0o120777},
+		"an unknown kind":      {zip.FileHeader{Name: "x"}, 0o170000},
+		"a directory of DOS":   {zip.FileHeader{Name: "x", ExternalAttrs: 0x10}, 0},
+		"a label of DOS":       {zip.FileHeader{Name: "x", ExternalAttrs: 0x08}, 0},
+		"a mode of VMS":        {zip.FileHeader{Name: "x", CreatorVersion: 2 << 8, ExternalAttrs: 0xffffffff}, 0},
+		"a directory's name":   {zip.FileHeader{Name: "x:"}, 0},
+		"all of a directory's": {zip.FileHeader{Name: "x:", ExternalAttrs: 0x10}, 0o040700},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := tc.header
+			h.CRC32, h.CompressedSize64, h.UncompressedSize64 = crc32.ChecksumIEEE([]byte(log)), uint64(len(log)), uint64(len(log))
+			if tc.unix != 0 {
+				h.CreatorVersion = 3 << 8
+				h.ExternalAttrs |= tc.unix << 16
+			}
+			var b bytes.Buffer
+			w := zip.NewWriter(&b)
+			f, err := w.CreateRaw(&h)
+			require.NoError(t, err)
+			io.WriteString(f, log)
+			require.NoError(t, w.Close())
+			data := strings.ReplaceAll(b.String(), "x:", "x/") // of such the Writer takes no data
+			want := []got{{"z!" + strings.ReplaceAll(h.Name, ":", "/"), log}}
+			bothWays(t, data, func(t *testing.T, list []got, report *Report) {
+				require.Equal(t, want, list)
+				require.Equal(t, 1, report.Members)
+				require.Empty(t, report.Skipped)
+				require.Empty(t, report.Unreadable)
+			})
+			bothWays(t, strings.ReplaceAll(data, zipEnd, "nope"), func(t *testing.T, list []got, report *Report) {
+				require.Equal(t, want, list, "without the directory")
+				require.Len(t, report.Unreadable, 1)
+			})
+		})
+	}
+}
+
+// Directories are no members, however nothing was packed.
+func TestZipDirectories(t *testing.T) {
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	add := func(method, flags uint16, size uint64, name, body string) {
+		f, err := w.CreateRaw(&zip.FileHeader{Name: name, Method: method, Flags: flags,
+			CRC32: crc32.ChecksumIEEE([]byte("x")) * uint32(size), CompressedSize64: uint64(len(body)), UncompressedSize64: size})
+		require.NoError(t, err)
+		io.WriteString(f, body)
+	}
+	add(zip.Store, 0, 0, "stored:", "")
+	add(zip.Deflate, 0, 0, "deflated:", "\x03\x00")
+	add(zip.Deflate, 8, 0, "as Java does:", "\x03\x00")
+	add(zip.Store, 8, 0, "described:", "")
+	add(zip.Store, 0, 1, "last", "x")
+	require.NoError(t, w.Close())
+	data := strings.ReplaceAll(b.String(), ":", "/")
+	check := func(t *testing.T, list []got, report *Report) {
+		require.Equal(t, []got{{"z!last", "x"}}, list)
+		require.Equal(t, 1, report.Members)
+		require.Empty(t, report.Skipped)
+	}
+	bothWays(t, data, check)
+	bothWays(t, strings.ReplaceAll(data, zipEnd, "nope"), check)
 }
 
 // Without its directory an archive is read by the headers before its members.
