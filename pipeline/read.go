@@ -22,7 +22,7 @@ const maxUnreadable = 1000
 // The ledger is that of the input: what was read, and what became of it. The
 // error is the context's or that of Complain.
 func read(ctx context.Context, opt Options, add adder) (Ledger, error) {
-	r := &reading{opt: opt, add: add, encoder: encoder{names: opt.names}}
+	r := &reading{opt: opt, add: add, encoder: encoder{names: opt.names}, places: make(map[string]func(int64) int64)}
 	report, err := source.Walk(ctx, opt.Paths, opt.Source, r.member)
 	r.release()
 	if err == nil {
@@ -43,12 +43,19 @@ type reading struct {
 	encoder encoder // of spans from documents
 	record  []byte
 
-	held         *finding // holds something back for what follows, or nil
-	unterminated bool     // the last log had no newline at its end
+	held         *finding                           // holds something back for what follows, or nil
+	places       map[string]func(given int64) int64 // in sparse members since nothing was held back
+	unterminated bool                               // the last log had no newline at its end
 }
 
 // member reads one member: trace documents by their form, all else as a log.
 func (r *reading) member(m *source.Member) error {
+	if r.held == nil {
+		clear(r.places)
+	}
+	if m.Place != nil {
+		r.places[m.Name] = m.Place
+	}
 	content := bufio.NewReaderSize(m.Reader, tracejson.Lookahead)
 	if prefix, _ := content.Peek(tracejson.Lookahead); tracejson.IsDocument(prefix) {
 		r.release()
@@ -214,12 +221,25 @@ func (r *reading) take(f *finding) {
 }
 
 func (r *reading) complain(c *parser.Complaint) {
+	line := c.Offset - int64(c.Column-1)
+	offset := r.place(c.File, c.Offset)
+	c.Column += int(offset - c.Offset - r.place(c.File, line) + line)
+	c.Offset = offset
 	if r.err == nil && r.opt.Complain != nil {
 		r.err = r.opt.Complain(c)
 	}
 }
 
+// place is where a byte of a member stands that was given at this offset.
+func (r *reading) place(name string, offset int64) int64 {
+	if place := r.places[name]; place != nil {
+		return place(offset)
+	}
+	return offset
+}
+
 func (r *reading) unreadable(name string, offset int64, reason string) {
+	offset = r.place(name, offset)
 	if len(r.ledger.Unreadable) == maxUnreadable {
 		r.more++
 		return

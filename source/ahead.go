@@ -148,7 +148,10 @@ func (w *walker) begin(p planned) *opened {
 		return o
 	}
 	o.disk.f = o.f
-	o.raw = &stream{w: w, r: o.disk, of: p.name}
+	o.raw = &stream{w: w, r: o.disk, of: p.name, holes: o.disk.holes(o.info)}
+	if o.raw.holes != nil {
+		o.raw.r = o.raw.holes
+	}
 	head := make([]byte, sniffLen)
 	n, _ := o.f.ReadAt(head, 0) // an error comes again
 	o.disk.verified = verified{size: o.info.Size(), head: head[:n]}

@@ -2,8 +2,6 @@ package source
 
 import (
 	"bytes"
-	"strconv"
-	"strings"
 )
 
 // sniffLen is how much of the beginning is looked at: a tar header.
@@ -182,24 +180,26 @@ func isSkippableZstd(head []byte) bool {
 
 // isTar: the magic of POSIX or GNU, or a header whose checksum is right (v7).
 func isTar(head []byte) bool {
-	if len(head) < 265 || head[0] == 0 {
+	if len(head) < 265 {
 		return false
 	}
-	if magic := string(head[257:265]); magic == "ustar\x0000" || magic == "ustar  \x00" {
-		return true
+	if magic := string(head[257:265]); magic == tarUstar+"00" || magic == tarGNU {
+		return head[0] != 0 || len(head) >= tarBlock && tarSumFits(head)
 	}
 	return hasTarSum(head)
 }
 
-// hasTarSum tells whether a block is a tar header whose checksum is right. Some
-// old programs summed the bytes as signed ones.
+// hasTarSum tells whether a block that begins with a name is a tar header whose
+// checksum is right.
 func hasTarSum(block []byte) bool {
-	if len(block) < tarBlock || block[0] == 0 {
-		return false
-	}
-	digits := strings.Trim(string(block[148:156]), " \x00")
-	want, err := strconv.ParseInt(digits, 8, 64)
-	if err != nil {
+	return len(block) >= tarBlock && block[0] != 0 && tarSumFits(block)
+}
+
+// tarSumFits compares the checksum of a tar header. Some old programs summed the
+// bytes as signed ones.
+func tarSumFits(block []byte) bool {
+	want, ok := tarNumber(block[148:156])
+	if !ok {
 		return false
 	}
 	var sum, signed int64

@@ -82,7 +82,13 @@ func (w *walker) leaf(name string, in *stream, br *bufio.Reader) error {
 	this := rotationOf(name)
 	continues := this.continues(w.before)
 	w.before = this
-	err := w.visit(&Member{Name: name, Continues: continues, Reader: content, content: content})
+	m := &Member{Name: name, Continues: continues, Reader: content, content: content}
+	place := func(given int64) int64 { return given }
+	if in.holes != nil {
+		in.holes.brief = true
+		place, m.Place = in.holes.place, in.holes.place
+	}
+	err := w.visit(m)
 	if err != nil {
 		return err
 	}
@@ -92,9 +98,9 @@ func (w *walker) leaf(name string, in *stream, br *bufio.Reader) error {
 		w.report.Bytes += content.n
 	}
 	if failed(content.err) {
-		return w.fault(name, content.n, content.err)
+		return w.fault(name, place(content.n), content.err)
 	}
-	return w.fault(name, in.n, in.err)
+	return w.fault(name, place(in.n), in.err)
 }
 
 // noLog names what is not read as a log. What may hold one could not be read,

@@ -71,6 +71,10 @@ type Member struct {
 	// Reader gives the content and never an error other than io.EOF: damage
 	// ends it and is named in the Report. It is valid during the visit only.
 	Reader io.Reader
+	// Place, unless it is nil, tells where in the content the byte stands that
+	// Reader gives behind so many others: of long holes in a sparse file Reader
+	// gives the beginning only. It may be called while Reader is read, and later.
+	Place func(given int64) int64
 
 	content *content
 }

@@ -21,6 +21,7 @@ type stream struct {
 	what    string  // for messages: "gzip data", "tar archive"; empty: a file
 	of      string  // name of what holds it
 	counted bool    // it may be larger than what it is made of
+	holes   *sparse // that it has, or nil
 	n       int64   // bytes given so far
 	err     error   // sticky; io.EOF, a *damage, or the error of the context
 }

@@ -1,10 +1,8 @@
 package source
 
 import (
-	"archive/tar"
 	"bufio"
 	"bytes"
-	"errors"
 	"io"
 	"io/fs"
 
@@ -66,36 +64,37 @@ func (w *walker) tar(name string, in *stream, br *bufio.Reader, depth int) error
 // tarMembers opens the members of one archive; more tells that it came to its
 // end. Behind a damaged header it goes on with the next one that is whole.
 func (w *walker) tarMembers(name string, in *stream, t *tarInput, depth int) (more bool, err error) {
-	tr := tar.NewReader(t)
+	tr := &tarReader{in: t}
 	for {
-		var h *tar.Header
-		err := guard(func() (err error) {
-			h, err = tr.Next()
-			return err
-		})
+		h, err := tr.next()
 		if err == io.EOF {
 			return true, nil
 		}
-		if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
-			if t.err != nil {
-				archive := &stream{w: w, below: in, what: "tar archive", of: name}
-				return false, w.fault(name, t.n, archive.cause(err))
-			}
+		if err != nil && t.err != nil {
+			archive := &stream{w: w, below: in, what: "tar archive", of: name}
+			return false, w.fault(name, t.n, archive.cause(err))
+		}
+		if err != nil {
 			if more, err := w.tarResume(name, in, t); !more || err != nil {
 				return false, err
 			}
-			tr = tar.NewReader(t)
+			tr = &tarReader{in: t}
 			continue
 		}
-		inside := memberName(name, h.Name)
-		if what := notFile(h); what != "" {
+		inside := memberName(name, h.name)
+		if what := h.noMember(tr); what != "" {
 			w.notMember(inside, what)
+			continue
 		}
-		if !isFile(h.Typeflag) {
+		if h.size == 0 && h.parts == nil && (h.isDir() || h.kind == tarVolume) {
 			continue
 		}
 		w.report.Members++
-		member := &stream{w: w, r: tr, below: in, what: "tar archive", of: name, counted: isSparse(h)}
+		member := &stream{w: w, r: tr, below: in, what: "tar archive", of: name}
+		if h.parts != nil {
+			member.holes = newSparse(tr, h.nextPart())
+			member.r, member.counted = member.holes, true
+		}
 		if err := w.open(inside, member, nil, 0, depth); err != nil {
 			return false, err
 		}
@@ -123,49 +122,38 @@ func (w *walker) tarResume(name string, in *stream, t *tarInput) (more bool, err
 	return false, w.fault(name, t.n, in.err)
 }
 
-// isFile leaves out what has no content. An unknown type is to be taken for a
-// file (POSIX pax).
-func isFile(typeflag byte) bool {
-	switch typeflag {
-	case tar.TypeLink, tar.TypeSymlink, tar.TypeChar, tar.TypeBlock, tar.TypeDir, tar.TypeFifo,
-		tar.TypeXGlobalHeader, 'V', 'D', 'X':
-		return false
-	}
-	return true
-}
-
-// notFile says what stands in the place of a file: a link, whose target is a
-// member itself or not there, a named pipe or a device.
-func notFile(h *tar.Header) string {
-	switch h.Typeflag {
-	case tar.TypeLink:
-		return linkTo("hard", h.Linkname)
-	case tar.TypeSymlink:
-		return linkTo("symbolic", h.Linkname)
-	case tar.TypeChar, tar.TypeBlock:
+// noMember says what stands in the place of a file and has no data of one: a link,
+// whose target is a member itself or not there, a named pipe, a device, or what
+// incremental backups say of a directory.
+func (h *tarHeader) noMember(data *tarReader) string {
+	switch {
+	case h.kind == tarDump && h.size > 0 && isDump(data):
+		return "a list of the files in a directory"
+	case h.size > 0:
+		return ""
+	case h.kind == tarHardLink:
+		return linkTo("hard", h.target)
+	case h.kind == tarSymlink:
+		return linkTo("symbolic", h.target)
+	case h.kind == tarChar, h.kind == tarBlockDev:
 		return paths.KindOf(fs.ModeDevice)
-	case tar.TypeFifo:
+	case h.kind == tarFifo:
 		return paths.KindOf(fs.ModeNamedPipe)
 	}
 	return ""
 }
 
-func isSparse(h *tar.Header) bool {
-	if h.Typeflag == tar.TypeGNUSparse {
-		return true
-	}
-	for _, key := range []string{"GNU.sparse.major", "GNU.sparse.map"} {
-		if h.PAXRecords[key] != "" {
-			return true
-		}
-	}
-	return false
+// isDump tells whether data begin as GNU tar's list of a directory: for each file a
+// letter and its name, ended by a NUL.
+func isDump(data *tarReader) bool {
+	b, _ := data.in.r.Peek(int(min(data.left, tarBlock)))
+	return bytes.IndexByte(b, 0) >= 0 && bytes.IndexByte([]byte("DNRTXY\x00"), b[0]) >= 0 && bytes.IndexByte(b, '\n') < 0
 }
 
 // tarInput is what a tar archive is read from. It knows the block that was read
 // last and can give it again.
 type tarInput struct {
-	r     io.Reader
+	r     *bufio.Reader
 	begin int64          // of the archive in its layer
 	n     int64          // bytes read, counted in the layer
 	err   error          // met while reading; io.EOF if no zeros ended the archive before
@@ -209,14 +197,27 @@ func (t *tarInput) nextHeader() error {
 	}
 }
 
+// skip passes over so many bytes; io.EOF if there are none, io.ErrUnexpectedEOF if
+// there are fewer.
+func (t *tarInput) skip(n int64) error {
+	begin := t.n
+	for left := n; left > 2*tarBlock; left = n - (t.n - begin) {
+		skipped, err := t.r.Discard(int(min(left-tarBlock, 1<<30)))
+		t.n += int64(skipped)
+		if t.err = err; err != nil {
+			return err
+		}
+	}
+	var rest [2 * tarBlock]byte // what Read remembers
+	_, err := io.ReadFull(t, rest[:n-(t.n-begin)])
+	return err
+}
+
 // isTarHeader tells whether a block is a header that can be read.
 func isTarHeader(block []byte) bool {
-	if !hasTarSum(block) {
+	if block[0] == 0 {
 		return false
 	}
-	err := guard(func() error {
-		_, err := tar.NewReader(bytes.NewReader(block)).Next()
-		return err
-	})
-	return err == nil || err == io.EOF || err == io.ErrUnexpectedEOF // behind the block
+	_, err := parseTarHeader(block)
+	return err == nil
 }

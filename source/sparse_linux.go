@@ -1,0 +1,46 @@
+package source
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"math"
+	"syscall"
+)
+
+// Of lseek(2).
+const (
+	seekData = 3
+	seekHole = 4
+)
+
+// holes reads the file without its holes if it may have any, which is so if it has
+// fewer blocks than its size needs.
+func (d *disk) holes(info fs.FileInfo) *sparse {
+	if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Blocks*512 >= info.Size() {
+		return nil
+	}
+	return newSparse(d, d.nextPart)
+}
+
+// nextPart finds the next part with data. Behind the last one, and where no such
+// thing can be asked for, all is read as it is; the file may grow, too.
+func (d *disk) nextPart(from int64) (extent, error) {
+	begin, end := from, int64(math.MaxInt64)
+	size, err := d.f.Seek(0, io.SeekEnd) // what comes later is not passed over
+	if err != nil {
+		return extent{}, err
+	}
+	switch data, err := d.f.Seek(from, seekData); {
+	case err == nil:
+		begin = data
+		if hole, err := d.f.Seek(begin, seekHole); err == nil && hole > begin {
+			end = hole
+		}
+	case errors.Is(err, syscall.ENXIO):
+		begin = max(from, size)
+	}
+	d.count(begin - from)
+	_, err = d.f.Seek(begin, io.SeekStart)
+	return extent{begin, end - begin}, err
+}
