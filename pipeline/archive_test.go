@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -155,6 +156,25 @@ func TestArchiveGivesTheSameTraces(t *testing.T) {
 			require.Equal(t, want, got)
 		})
 	}
+}
+
+// Members that hold nothing take no buffers, not to speak of a block each.
+func TestEmptyMembers(t *testing.T) {
+	const n = 5_000
+	members := make([]file, n)
+	for i := range members {
+		members[i].name = fmt.Sprint(i)
+	}
+	path := filepath.Join(t.TempDir(), "empty.tar")
+	require.NoError(t, os.WriteFile(path, tarOf(t, append(members, file{"last.log", []byte(wholeLine + "\n")})...), 0o600))
+	before, after := new(runtime.MemStats), new(runtime.MemStats)
+	runtime.ReadMemStats(before)
+	result, err := Replay(t.Context(), Options{Paths: []string{path}})
+	require.NoError(t, err)
+	runtime.ReadMemStats(after)
+	require.Equal(t, n+1, ledger(t, result).Members)
+	require.EqualValues(t, 1, ledger(t, result).Parsed)
+	require.Less(t, (after.TotalAlloc-before.TotalAlloc)/n, uint64(16<<10))
 }
 
 // An archive cut in the middle gives what was readable, and names the damage.

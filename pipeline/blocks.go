@@ -159,7 +159,9 @@ func cut(content io.Reader, longest int, take func(*block) bool) (rest io.Reader
 			data = data[:end]
 		}
 		size := int64(len(data))
-		if size > 0 && !take(&block{data: data, offset: offset}) {
+		if size == 0 { // a line without end yet, or the end
+			buffers.Put(&data)
+		} else if !take(&block{data: data, offset: offset}) {
 			return nil, offset
 		}
 		offset += size

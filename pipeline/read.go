@@ -22,7 +22,8 @@ const maxUnreadable = 1000
 // The ledger is that of the input: what was read, and what became of it. The
 // error is the context's or that of Complain.
 func read(ctx context.Context, opt Options, add adder) (Ledger, error) {
-	r := &reading{opt: opt, add: add, encoder: encoder{names: opt.names}, places: make(map[string]func(int64) int64)}
+	r := &reading{opt: opt, add: add, encoder: encoder{names: opt.names}, places: make(map[string]func(int64) int64),
+		content: bufio.NewReaderSize(nil, tracejson.Lookahead)}
 	report, err := source.Walk(ctx, opt.Paths, opt.Source, r.member)
 	r.release()
 	if err == nil {
@@ -40,7 +41,8 @@ type reading struct {
 	more   int   // unreadable beyond maxUnreadable
 	err    error // of Complain
 
-	encoder encoder // of spans from documents
+	content *bufio.Reader // of the member that is read
+	encoder encoder       // of spans from documents
 	record  []byte
 
 	held         *finding                           // holds something back for what follows, or nil
@@ -56,12 +58,12 @@ func (r *reading) member(m *source.Member) error {
 	if m.Place != nil {
 		r.places[m.Name] = m.Place
 	}
-	content := bufio.NewReaderSize(m.Reader, tracejson.Lookahead)
-	if prefix, _ := content.Peek(tracejson.Lookahead); tracejson.IsDocument(prefix) {
+	r.content.Reset(m.Reader)
+	if prefix, _ := r.content.Peek(tracejson.Lookahead); tracejson.IsDocument(prefix) {
 		r.release()
-		r.documents(parser.Place{File: m.Name}, content)
+		r.documents(parser.Place{File: m.Name}, r.content)
 	} else {
-		r.log(m, content)
+		r.log(m, r.content, len(prefix) == 0)
 	}
 	return r.err
 }
@@ -114,7 +116,7 @@ func (r *reading) documents(at parser.Place, content io.Reader) {
 }
 
 // log reads a member as a log.
-func (r *reading) log(m *source.Member, content io.Reader) {
+func (r *reading) log(m *source.Member, content io.Reader, empty bool) {
 	if !m.Continues || r.unterminated { // nobody knows the end of a line without one
 		r.release()
 	}
@@ -123,6 +125,9 @@ func (r *reading) log(m *source.Member, content io.Reader) {
 		r.held.reader.Continue(m.Name)
 	} else {
 		defer r.judge(m, r.ledger, len(r.ledger.Unreadable)+r.more)
+	}
+	if empty {
+		return
 	}
 	rest, lines, offset := content, int64(0), int64(0)
 	if r.opt.Parser.MaxRecord >= blockSize {

@@ -77,6 +77,9 @@ func (w *walker) localMembers(name string, src *stream, br *bufio.Reader, depth 
 			}
 			return members, false, w.fault(name, offset, src.cause(noEOF(err)))
 		}
+		if err := w.entry(name, offset); err != nil {
+			return members, false, err
+		}
 		h, err := readLocalHeader(br)
 		if err != nil {
 			return members, false, w.fault(name, offset, src.cause(noEOF(err)))

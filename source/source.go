@@ -33,6 +33,7 @@ import (
 const (
 	defaultDepth    = 8
 	defaultUnpacked = 100 << 30
+	defaultMembers  = 1_000_000
 	defaultMemory   = 64 << 20
 	progressEvery   = 100 * time.Millisecond
 	maxListed       = 1000 // entries of each list of a Report that are given by name
@@ -46,6 +47,9 @@ type Options struct {
 	// walk, those of each layer counted (100 GiB). The bytes of plain files do
 	// not count, and what is unpacked ahead counts when it is read.
 	MaxUnpacked int64
+	// MaxMembers bounds how many members archives may have in all, directories and
+	// links among them, and those of archives in archives (1,000,000).
+	MaxMembers int
 	// Memory is how many bytes of what has to be held whole, a zip archive
 	// inside another one, are kept in memory before it goes to Temp (64 MiB).
 	Memory int64
@@ -132,6 +136,9 @@ func Walk(ctx context.Context, names []string, opt Options, visit func(*Member) 
 	if opt.MaxUnpacked == 0 {
 		opt.MaxUnpacked = defaultUnpacked
 	}
+	if opt.MaxMembers == 0 {
+		opt.MaxMembers = defaultMembers
+	}
 	if opt.Memory == 0 {
 		opt.Memory = defaultMemory
 	}
@@ -175,6 +182,7 @@ type walker struct {
 	choice   *choice         // of the members of what is read
 	texture  Texture         // of the member that is visited
 	unpacked int64           // bytes made by unpacking, against MaxUnpacked
+	entries  int             // of archives, against MaxMembers
 	memory   int64           // what is left of Memory
 	temp     string          // private directory, once it is needed
 	buffers  []*bufio.Reader // free ones

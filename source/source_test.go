@@ -327,7 +327,7 @@ func TestBombs(t *testing.T) {
 		"cut zip":           zipOf("a", zeros, "b", zeros)[:1500],
 		"zip held":          gz(zipRaw("a", zeros)),
 		"many small in zip": zipOf(repeat(50, "a", zeros[:4096])...),
-		"sparse":            fixture(t, "sparse-posix.tar.gz"),
+		"a hole in a tar":   rawTar('x', "h", "24 GNU.sparse.map=0,512\n27 GNU.sparse.size=1024000\n26 GNU.sparse.numblocks=1\n") + rawTar('0', "inner.tar", rawTar('0', "x", "", at(124, "00003720000\x00"))) + tarTail,
 	} {
 		t.Run(name, func(t *testing.T) {
 			inDir(t, map[string]string{"bomb": data, "next.log": "next\n"})
@@ -343,6 +343,51 @@ func TestBombs(t *testing.T) {
 		_, report := readBytes(t, Options{MaxUnpacked: 1 << 20}, []byte(gz(zeros)))
 		require.Empty(t, report.Unreadable)
 	})
+}
+
+// Members are counted, whatever they are, and what is not in an archive is read on.
+func TestMaxMembers(t *testing.T) {
+	three := []string{"a", "", "b/", "", "c", "c\n"}
+	for name, data := range map[string]string{
+		"tar":                 rawTar('0', "a", "") + rawTar('5', "b/", "") + rawTar('2', "c", "") + tarTail,
+		"zip":                 zipOf(three...),
+		"zip in a stream":     gz(zipOf(three...)),
+		"cut zip":             zipOf(three...)[:len(zipOf(three...))-30],
+		"an archive in a tar": tarred("a", "", "b", gz(tarred("c", ""))),
+		"a zip in a tar":      tarred("a", "", "b", zipOf("c", "")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			inDir(t, map[string]string{"x": data, "y": tarred("last", ""), "z": "next\n"})
+			list, report := read(t, Options{MaxMembers: 2}, "x", "y", "z")
+			require.Equal(t, got{"z", "next\n"}, list[len(list)-1])
+			require.Len(t, report.Unreadable, 2)
+			for i, name := range []string{"x", "y"} {
+				require.True(t, strings.HasPrefix(report.Unreadable[i].Name, name))
+				require.Equal(t, "archives hold more than 2 members in all, reading stops here (--max-members)", report.Unreadable[i].Reason)
+			}
+			_, report = read(t, Options{MaxMembers: 4}, "x", "y", "z")
+			if name != "cut zip" {
+				require.Empty(t, report.Unreadable)
+			}
+		})
+	}
+}
+
+// Members without content cost no buffers.
+func TestManyEmptyMembers(t *testing.T) {
+	const n = 10_000
+	entries := make([]string, 0, 2*n)
+	for i := range n {
+		entries = append(entries, fmt.Sprint(i), "")
+	}
+	for form, data := range map[string]string{"tar": tarred(entries...), "zip": gz(zipRaw(entries...))} {
+		before, after := new(runtime.MemStats), new(runtime.MemStats)
+		runtime.ReadMemStats(before)
+		_, report := readBytes(t, Options{}, []byte(data))
+		runtime.ReadMemStats(after)
+		require.Equal(t, n, report.Members)
+		require.Less(t, (after.TotalAlloc-before.TotalAlloc)/n, uint64(4<<10), form)
+	}
 }
 
 func repeat(n int, entry ...string) (list []string) {

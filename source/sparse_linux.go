@@ -27,6 +27,9 @@ func (d *disk) holes(info fs.FileInfo) *sparse {
 // thing can be asked for, all is read as it is; the file may grow, too.
 func (d *disk) nextPart(from int64) (extent, error) {
 	begin, end := from, int64(math.MaxInt64)
+	if d.verified.copy != nil || !d.stands() {
+		return extent{begin, end - begin}, nil // Read says what became of the file
+	}
 	size, err := d.f.Seek(0, io.SeekEnd) // what comes later is not passed over
 	if err != nil {
 		return extent{}, err
@@ -40,7 +43,11 @@ func (d *disk) nextPart(from int64) (extent, error) {
 	case errors.Is(err, syscall.ENXIO):
 		begin = max(from, size)
 	}
-	d.count(begin - from)
+	if hole := begin - from; hole > 0 {
+		d.verified.at += hole
+		d.verified.seam = lastBytes(d.verified.seam, make([]byte, min(hole, seamLen)))
+		d.count(hole)
+	}
 	_, err = d.f.Seek(begin, io.SeekStart)
 	return extent{begin, end - begin}, err
 }

@@ -104,6 +104,16 @@ func (s *stream) cause(err error) error {
 
 func failed(err error) bool { return err != nil && err != io.EOF }
 
+// entry counts what an archive holds, whatever it is. It is an error if that is too
+// much; offset is where it was met in the archive.
+func (w *walker) entry(archive string, offset int64) error {
+	if w.entries++; w.entries <= w.opt.MaxMembers {
+		return nil
+	}
+	return w.fault(archive, offset, &damage{limit: true, of: archive, reason: fmt.Sprintf(
+		"archives hold more than %d members in all, reading stops here (--max-members)", w.opt.MaxMembers)})
+}
+
 // fault names a damage in the report, once. Its error ends the input (errStop
 // after a limit) or the walk (the context).
 func (w *walker) fault(name string, offset int64, err error) error {

@@ -81,6 +81,9 @@ func (w *walker) tarMembers(name string, in *stream, t *tarInput, depth int) (mo
 			tr = &tarReader{in: t}
 			continue
 		}
+		if err := w.entry(name, t.n); err != nil {
+			return false, err
+		}
 		inside := memberName(name, h.name)
 		if what := h.noMember(tr); what != "" {
 			w.notMember(inside, what)

@@ -52,6 +52,9 @@ func (w *walker) zip(name string, in *stream, br *bufio.Reader, at io.ReaderAt, 
 		if err := w.ctx.Err(); err != nil {
 			return err
 		}
+		if err := w.entry(name, 0); err != nil {
+			return err
+		}
 		if err := w.zipFile(name, f, depth); err != nil {
 			return err
 		}

@@ -26,6 +26,7 @@ type options struct {
 
 	maxLine     int64
 	maxDepth    int64
+	maxMembers  int64
 	maxUnpacked int64
 	memory      int64
 	temp        string
@@ -72,6 +73,8 @@ func (o *options) readFlags(c *cobra.Command) {
 	f.Var(&number{&o.maxDepth, 1}, "max-depth", "how many layers of compression and archives are unpacked")
 	o.maxUnpacked = 100 << 30
 	f.Var(&size{&o.maxUnpacked}, "max-unpacked", "how much may be unpacked in all, in `BYTES`")
+	o.maxMembers = 1_000_000
+	f.Var(&number{&o.maxMembers, 1}, "max-members", "how many members archives may have in all")
 	o.memory = pipeline.DefaultMemory
 	f.Var(&atLeast{size{&o.memory}, &leastMemory}, "memory", "how much the spans may take in memory, in `BYTES` from 64MiB; beyond it they go to temporary files")
 	f.StringVar(&o.temp, "temp", "", "directory for temporary files, `DIR` (default $TMPDIR, or else the system's)")

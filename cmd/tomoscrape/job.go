@@ -109,7 +109,7 @@ func (j *job) run(ctx context.Context, t task) {
 	j.bar = j.progress(j.options)
 	opt := pipeline.Options{
 		Paths:    j.paths,
-		Source:   source.Options{MaxDepth: int(j.maxDepth), MaxUnpacked: j.maxUnpacked, Stdin: j.in, Progress: j.bar.step},
+		Source:   source.Options{MaxDepth: int(j.maxDepth), MaxUnpacked: j.maxUnpacked, MaxMembers: int(j.maxMembers), Stdin: j.in, Progress: j.bar.step},
 		Parser:   parser.Options{MaxRecord: int(j.maxLine)},
 		Assemble: assemble.Options{AdjustSkew: j.skew == "adjust"},
 		Filter:   j.filter,
