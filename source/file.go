@@ -43,12 +43,7 @@ func (w *walker) file(p planned) error {
 	}
 	w.report.Files++
 	before := w.noted()
-	err := w.openChosen(p, func() error {
-		if o.layer != nil {
-			return w.open(p.name, o.layer, nil, 0, 1)
-		}
-		return w.open(p.name, o.raw, o.disk, o.info.Size(), 0)
-	})
+	err := w.openChosen(p, o)
 	w.changed(p, o, w.noted() > before)
 	return err
 }

@@ -77,6 +77,7 @@ func (w *walker) leaf(name string, in *stream, br *bufio.Reader) error {
 	if !w.choice.has(name) {
 		return nil
 	}
+	name = w.choice.called(name)
 	w.texture.reset()
 	content := &content{in: in, br: br, texture: &w.texture}
 	this := rotationOf(name)

@@ -101,7 +101,7 @@ func (w *walker) localMember(archive string, h *localHeader, src *stream, br *bu
 		return true, nil
 	}
 	if described && h.packed == 0 {
-		w.report.Members++
+		w.member()
 		if h.method != 8 {
 			return false, w.fault(e.name, 0, &damage{of: e.name,
 				reason: "its size stands only in the missing directory of the archive; it and the rest were not read"})
@@ -120,7 +120,7 @@ func (w *walker) localMember(archive string, h *localHeader, src *stream, br *bu
 	data := &io.LimitedReader{R: br, N: h.packed}
 	var state error
 	if !h.isDir() || h.size > 0 || h.packed > zipNothing {
-		w.report.Members++
+		w.member()
 		part := w.buffer(data)
 		state, err = w.zipEntry(e, src, part, depth)
 		w.release(part)

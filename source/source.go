@@ -122,8 +122,9 @@ type Report struct {
 // the log they come from, archives in their own order. Symbolic links are followed
 // and each file (device and inode) is read once. A path that does not exist, but names a file up to a "!",
 // is a member of that archive, or a directory or an archive inside it, by the
-// name that its Member has; archives are still read to their end, once for all
-// such paths. A visitor need not read its member to the end; but what
+// name that its Member has, or by links in the archive that lead there; archives
+// are still read to their end, once for all such paths and once more for what links
+// lead to. A visitor need not read its member to the end; but what
 // it leaves unread is not checked for damage.
 //
 // The error is that of the context or of visit, as it is. The Report is valid in
@@ -245,6 +246,9 @@ func (w *walker) finish() {
 
 func (w *walker) skipped(name, reason string) {
 	w.before = rotation{} // there is a gap
+	if w.choice.again(name) {
+		return
+	}
 	if len(w.report.Skipped) == maxListed {
 		w.moreSkipped++
 		return
@@ -254,6 +258,12 @@ func (w *walker) skipped(name, reason string) {
 
 func (w *walker) unreadable(name string, offset int64, reason string) {
 	w.before = rotation{} // there is a gap
+	if !w.choice.again(name) {
+		w.nameUnreadable(name, offset, reason)
+	}
+}
+
+func (w *walker) nameUnreadable(name string, offset int64, reason string) {
 	if len(w.report.Unreadable) == maxListed {
 		w.moreUnreadable++
 		return
@@ -264,6 +274,13 @@ func (w *walker) unreadable(name string, offset int64, reason string) {
 // noted is how much of the input the Report names so far.
 func (w *walker) noted() int {
 	return len(w.report.Skipped) + w.moreSkipped + len(w.report.Unreadable) + w.moreUnreadable
+}
+
+// member counts a member, once.
+func (w *walker) member() {
+	if w.choice == nil || w.choice.pass == 0 {
+		w.report.Members++
+	}
 }
 
 // tell tells the progress now and then.

@@ -130,7 +130,11 @@ func (w *walker) fault(name string, offset int64, err error) error {
 		if d.of != name && !d.limit {
 			reason += " (" + lastName(d.of) + ")"
 		}
-		w.unreadable(name, offset, reason)
+		if d.limit {
+			w.nameUnreadable(name, offset, reason)
+		} else {
+			w.unreadable(name, offset, reason)
+		}
 	}
 	if d.limit {
 		return errStop

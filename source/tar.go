@@ -85,14 +85,21 @@ func (w *walker) tarMembers(name string, in *stream, t *tarInput, depth int) (mo
 			return false, err
 		}
 		inside := memberName(name, h.name)
-		if what := h.noMember(tr); what != "" {
+		switch what := h.noMember(tr); {
+		case what != "":
 			w.notMember(inside, what)
 			continue
-		}
-		if h.size == 0 && h.parts == nil && (h.isDir() || h.kind == tarVolume) {
+		case h.size == 0 && h.kind == tarHardLink:
+			w.link(name, h.name, "hard", h.target)
+			continue
+		case h.size == 0 && h.kind == tarSymlink:
+			w.link(name, h.name, "symbolic", h.target)
+			continue
+		case h.size == 0 && h.parts == nil && (h.isDir() || h.kind == tarVolume):
+			w.choice.has(inside)
 			continue
 		}
-		w.report.Members++
+		w.member()
 		member := &stream{w: w, r: tr, below: in, what: "tar archive", of: name}
 		if h.parts != nil {
 			member.holes = newSparse(tr, h.nextPart())
@@ -125,19 +132,14 @@ func (w *walker) tarResume(name string, in *stream, t *tarInput) (more bool, err
 	return false, w.fault(name, t.n, in.err)
 }
 
-// noMember says what stands in the place of a file and has no data of one: a link,
-// whose target is a member itself or not there, a named pipe, a device, or what
-// incremental backups say of a directory.
+// noMember says what stands in the place of a file and has no data of one: a named
+// pipe, a device, or what incremental backups say of a directory.
 func (h *tarHeader) noMember(data *tarReader) string {
 	switch {
 	case h.kind == tarDump && h.size > 0 && isDump(data):
 		return "a list of the files in a directory"
 	case h.size > 0:
 		return ""
-	case h.kind == tarHardLink:
-		return linkTo("hard", h.target)
-	case h.kind == tarSymlink:
-		return linkTo("symbolic", h.target)
 	case h.kind == tarChar, h.kind == tarBlockDev:
 		return paths.KindOf(fs.ModeDevice)
 	case h.kind == tarFifo:

@@ -135,17 +135,18 @@ func (w *walker) zipFile(archive string, f *zip.File, depth int) error {
 	empty := f.UncompressedSize64 == 0 && f.CompressedSize64 <= zipNothing
 	switch {
 	case empty && (strings.HasSuffix(f.Name, "/") || mode.IsDir()):
+		w.choice.has(name)
 		return nil
 	case mode&fs.ModeSymlink != 0:
 		if target, ok := zipTarget(f); ok {
-			w.notMember(name, linkTo("symbolic", target))
+			w.link(archive, f.Name, "symbolic", target)
 			return nil
 		}
 	case empty && !mode.IsRegular():
 		w.notMember(name, paths.KindOf(mode))
 		return nil
 	}
-	w.report.Members++
+	w.member()
 	if !w.choice.concerns(name) {
 		return nil
 	}
@@ -167,7 +168,11 @@ func (w *walker) zipFile(archive string, f *zip.File, depth int) error {
 
 // notMember names what stands in the place of a member, if that was chosen.
 func (w *walker) notMember(name, what string) {
-	if w.choice.has(name) {
+	switch {
+	case !w.choice.has(name):
+	case w.choice.isOf(name):
+		w.unreadable(name, 0, "it is "+what+", not a file")
+	default:
 		w.skipped(name, what)
 	}
 }
