@@ -155,6 +155,7 @@ func TestCompressedStreams(t *testing.T) {
 		"bzip2 empty":           {string(emptyBz2), "", ""},
 		"gzip of gzip":          {gz(gz("a")), "a", ""},
 		"not gzip after all":    {"\x1f\x8b\x08\x00 is how a log line might begin", "", "the gzip data is damaged (flate: corrupt input before offset 1)"},
+		"zstd dictionary":       {"\x28\xb5\x2f\xfd\x67\x9d\x2d\x0f\x54\xd8\x06\x95\x04\x00", "", "the zstd data needs the dictionary that it was packed with; unpack it first: zstd -d -D DICTIONARY"},
 		"zstd window too large": {"\x28\xb5\x2f\xfd\x00\xf8rest of the data", "", "the zstd data needs a window of more than 128 MiB; unpack it first"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -154,6 +154,8 @@ func explain(what string, err error) string {
 	case errors.Is(err, errChecksum), errors.Is(err, zstd.ErrCRCMismatch),
 		strings.Contains(msg, "checksum mismatch"):
 		return "the checksum of the " + what + " does not match, it may be damaged"
+	case errors.Is(err, zstd.ErrUnknownDictionary):
+		return "the " + what + " needs the dictionary that it was packed with; unpack it first: zstd -d -D DICTIONARY"
 	case errors.Is(err, errFilter):
 		return "the " + what + " uses " + err.Error() + ", unpack it first: xz -d"
 	case errors.Is(err, errWindow), errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
