@@ -2,6 +2,7 @@ package source
 
 import (
 	"bytes"
+	"fmt"
 	"unicode/utf8"
 )
 
@@ -11,6 +12,7 @@ const (
 	textureEvery  = 16 << 10 // behind it, one window in so many bytes
 	textureFirst  = 600      // bytes from the first that is no NUL: a lastlog record twice
 	little        = 128      // bytes
+	separators    = 3        // kinds of controls: fewer may separate fields
 	hole          = 64       // so many NULs in a row are no data
 	controlsIn    = 32       // bytes of packed data are one that no text has, at least
 	windowsIn     = 16       // windows are one that says what the whole is, at least
@@ -88,6 +90,8 @@ func (t *Texture) judge() {
 // may have hardly any of them, what is no UTF-8 counts, too.
 func isBinary(data []byte) bool {
 	n, size, nuls, run := 0, len(data), 0, 0
+	var which [256]bool
+	kinds := 0
 	for _, c := range data {
 		switch {
 		case c == 0:
@@ -100,10 +104,19 @@ func isBinary(data []byte) bool {
 		}
 		if run = 0; controls[c] {
 			n++
+			if !which[c] {
+				which[c] = true
+				kinds++
+			}
 		}
+	}
+	if nuls > 0 {
+		kinds++
 	}
 	switch {
 	case n == 0:
+		return false
+	case kinds < separators && size >= little:
 		return false
 	case n+nuls >= 3:
 		return (n+nuls)*controlsIn >= size
@@ -153,12 +166,15 @@ func (t *Texture) kind(name string) kind {
 	if records := loginRecords(first); records != "" {
 		return kind{skip, records}
 	}
-	if isWideText(first) {
-		order := "LE"
-		if t.lead%2 == 1 {
-			order = "BE"
+	for _, width := range []int64{2, 4} {
+		if isWideText(first, int(width)) {
+			order := "LE"
+			if t.lead%width == width-1 {
+				order = "BE"
+			}
+			form := fmt.Sprintf("UTF-%d", 8*width)
+			return kind{refuse, form + " text; convert it first: iconv -f " + form + order + " -t UTF-8"}
 		}
-		return kind{refuse, "UTF-16 text; convert it first: iconv -f UTF-16" + order + " -t UTF-8"}
 	}
 	if w := t.windows; w.binary*windowsIn < w.all || w.logs*windowsIn >= w.all {
 		return kind{}
@@ -166,20 +182,19 @@ func (t *Texture) kind(name string) kind {
 	return kind{foreign, "neither text nor a form that is read here" + hint(name, first, t.lead)}
 }
 
-// isWideText: UTF-16 without a mark, most of it ASCII, from the first byte that is
-// no NUL.
-func isWideText(first []byte) bool {
-	half := len(first) / 2
-	text, zeros := 0, 0
-	for i := range half {
-		if c := first[2*i]; c != 0 && !controls[c] {
+// isWideText: UTF-16 or UTF-32 without a mark, most of it ASCII, from the first byte
+// that is no NUL.
+func isWideText(first []byte, width int) bool {
+	units := len(first) / width
+	text := 0
+	for i := range units {
+		c := first[width*i]
+		rest := first[width*i+1 : width*(i+1)]
+		if c != 0 && !controls[c] && allZero(rest) {
 			text++
 		}
-		if first[2*i+1] == 0 {
-			zeros++
-		}
 	}
-	return half >= 8 && text*10 >= half*9 && zeros*10 >= half*9
+	return units >= 8 && text*10 >= units*9
 }
 
 // hasLogLine looks for a line that begins as only those of logs do. whole says

@@ -109,6 +109,10 @@ func TestWhatIsNeitherTextNorRead(t *testing.T) {
 		{name: "nova-api.log.gpg", content: randomBytes(5000), unreadable: neither + "; its name says that it is encrypted, decrypt it first"},
 		{name: "wide.log", content: wide(binary.LittleEndian), unreadable: "UTF-16 text; convert it first: iconv -f UTF-16LE -t UTF-8"},
 		{name: "big-wide.log", content: wide(binary.BigEndian), unreadable: "UTF-16 text; convert it first: iconv -f UTF-16BE -t UTF-8"},
+		{name: "wider.log", content: strings.Repeat("2\x00\x00\x000\x00\x00\x00", 99),
+			unreadable: "UTF-32 text; convert it first: iconv -f UTF-32LE -t UTF-8"},
+		{name: "big-wider.log", content: strings.Repeat("\x00\x00\x002\x00\x00\x000", 99),
+			unreadable: "UTF-32 text; convert it first: iconv -f UTF-32BE -t UTF-8"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			want := func(name string, named bool) *Report {
@@ -177,6 +181,7 @@ func TestWhatIsText(t *testing.T) {
 		"squid":            binaryLine("1366250528.495 "),
 		"journal export":   binaryLine("__REALTIME_TIMESTAMP=1366250528495435\nMESSAGE\n"),
 		"JSON":             binaryLine(`{"log":"`),
+		"separators":       strings.Repeat("a\x01bc\x01de\x02fgh\n", 500),
 		"FIX":              strings.Repeat("8=FIX.4.2\x019=65\x0135=A\x0152=20130418-02:02:08\x0110=062\x01\n", 100),
 		"late":             strings.Repeat("a\x01\x02\x03\n", 1000) + strings.Repeat("2013-04-18 02:02:08 x\n", 10_000),
 		"NULs between":     strings.Repeat("PATH=/bin\x00HOME=/\x00", 500),
