@@ -24,8 +24,12 @@ const (
 type ZipkinOptions struct {
 	URL      string // see [ParseZipkinURL]
 	Access   ZipkinAccess
-	Receiver Receiver       // what takes the spans; default Zipkin itself
-	Mapping  zipkin.Options // for Zipkin; the receiver may need more
+	Receiver Receiver // what takes the spans; default Zipkin itself
+	// JaegerQuery is the address of the Jaeger where the spans end up that go to
+	// another receiver than Zipkin; default the port of its query service at the
+	// host of URL.
+	JaegerQuery string
+	Mapping     zipkin.Options // for Zipkin; the receiver may need more
 	// AlwaysSplit writes a span for each service for receivers, too, that take
 	// one span of an id alone.
 	AlwaysSplit bool
@@ -58,6 +62,7 @@ type ZipkinOptions struct {
 type Zipkin struct {
 	opt      ZipkinOptions
 	endpoint zipkinEndpoint
+	jaeger   jaeger
 	client   *http.Client
 	login    *zipkinLogin
 	health   zipkinHealth
@@ -94,6 +99,10 @@ func NewZipkin(opt ZipkinOptions) (*Zipkin, error) {
 	if err != nil {
 		return nil, err
 	}
+	query, err := parseJaeger(opt.JaegerQuery, endpoint)
+	if err != nil {
+		return nil, err
+	}
 	setDefault(&opt.Quarantine, DefaultQuarantine)
 	setDefault(&opt.BatchBytes, 1<<20)
 	setDefault(&opt.Linger, 50*time.Millisecond)
@@ -108,6 +117,7 @@ func NewZipkin(opt ZipkinOptions) (*Zipkin, error) {
 	z := &Zipkin{
 		opt:        opt,
 		endpoint:   endpoint,
+		jaeger:     query,
 		quarantine: quarantine{path: opt.Quarantine},
 		packers:    sync.Pool{New: newPacker},
 

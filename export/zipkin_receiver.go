@@ -36,7 +36,7 @@ func ParseReceiver(word string) Receiver {
 // String is the receiver in a sentence.
 func (r Receiver) String() string {
 	switch r {
-	case ReceiverZipkin:
+	case ReceiverZipkin, ReceiverAuto: // nothing was to be found out yet
 		return "Zipkin"
 	case ReceiverJaeger:
 		return "Jaeger"

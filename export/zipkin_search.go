@@ -1,12 +1,15 @@
 package export
 
 import (
+	"context"
 	"fmt"
 	"iter"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/openzipkin/zipkin-go/model"
 
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -16,9 +19,13 @@ import (
 type ZipkinURLError struct {
 	URL     string // without name and password, escaped
 	Problem string
+	Jaeger  bool // it was to be that of Jaeger's query service
 }
 
 func (e *ZipkinURLError) Error() string {
+	if e.Jaeger {
+		return fmt.Sprintf("address of Jaeger's query service %q: %s; expected something like http://HOST:%s", e.URL, e.Problem, jaegerPort)
+	}
 	return fmt.Sprintf("zipkin address %q: %s; expected something like http://HOST:9411", e.URL, e.Problem)
 }
 
@@ -41,7 +48,7 @@ func ParseZipkinURL(address string) (string, error) {
 func parseZipkinEndpoint(address string) (zipkinEndpoint, error) {
 	bad := func(problem string) (zipkinEndpoint, error) {
 		shown := address[strings.LastIndexByte(address, '@')+1:]
-		return zipkinEndpoint{}, &ZipkinURLError{Escape(shown), problem}
+		return zipkinEndpoint{}, &ZipkinURLError{URL: Escape(shown), Problem: problem}
 	}
 	u, err := url.Parse(address)
 	switch {
@@ -85,21 +92,27 @@ func (e zipkinEndpoint) shown() string {
 type zipkinWindow struct {
 	first, last int64
 	spans       int
+	trace       model.TraceID // of the first of them
+	oneTrace    bool          // it is that of all
+	service     string        // of the one that begins first, lower case, "" for none
 }
 
 // add adds a span that began at start.
-func (w *zipkinWindow) add(start int64) {
+func (w *zipkinWindow) add(start int64, trace model.TraceID, service string) {
 	if w.spans == 0 {
-		w.first, w.last = start, start
+		w.first, w.last, w.trace, w.oneTrace, w.service = start, start, trace, true, service
+	}
+	if start < w.first {
+		w.service = service
 	}
 	w.spans++
-	w.first, w.last = min(w.first, start), max(w.last, start)
+	w.first, w.last, w.oneTrace = min(w.first, start), max(w.last, start), w.oneTrace && trace == w.trace
 }
 
 // ZipkinSearch tells where delivered traces are found.
 type ZipkinSearch struct {
-	Page string // address of Zipkin's page with the search filled in
-	API  string // the same search in its API
+	Page string // address of Zipkin's or Jaeger's page with the search filled in, "" if there is none
+	API  string // the same search in Zipkin's API, "" for other receivers
 	// Old is a sentence for the user if traces are older than Zipkin looks for
 	// by itself, else "".
 	Old string
@@ -120,13 +133,20 @@ const (
 // Search gives the search that finds what was delivered; false if nothing was.
 // Zipkin compares the time of a trace's root with the window from endTs-lookback
 // to endTs, in whole milliseconds and both ends included. The window here covers
-// the starts of all spans, so also that of the root.
-func (z *Zipkin) Search() (ZipkinSearch, bool) {
+// the starts of all spans, so also that of the root. Of another receiver it is
+// Jaeger's page, if that answers.
+func (z *Zipkin) Search(ctx context.Context) (ZipkinSearch, bool) {
 	z.mu.Lock()
 	w := z.found
 	z.mu.Unlock()
 	if w.spans == 0 {
 		return ZipkinSearch{}, false
+	}
+	if z.Receiver() != ReceiverZipkin {
+		if z.answersAsJaeger(ctx) != nil {
+			return ZipkinSearch{}, true
+		}
+		return ZipkinSearch{Page: z.jaegerSearch(w)}, true
 	}
 	from := w.first / 1000
 	to := max((w.last+999)/1000, from+1) // a lookback of 0 is refused

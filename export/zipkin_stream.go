@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/openzipkin/zipkin-go/model"
+
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/zipkin"
 )
@@ -197,10 +199,12 @@ func zipkinWeight(span *trace.Span) int {
 // zipkinPiece is an item encoded: the piece of a body that holds all its v2
 // spans.
 type zipkinPiece struct {
-	item  Item
-	bytes []byte
-	start int64          // microseconds, as sent
-	sent  []zipkinStored // what is to be read back, if anything is
+	item    Item
+	bytes   []byte
+	start   int64 // microseconds, as sent
+	trace   model.TraceID
+	service string         // lower case, "" for none
+	sent    []zipkinStored // what is to be read back, if anything is
 }
 
 // send encodes a batch and delivers it, in one request for each encoding.
@@ -245,7 +249,10 @@ func (z *Zipkin) encode(item Item, form *zipkinForm) (zipkin.Wire, zipkinPiece, 
 	if err != nil {
 		return 0, zipkinPiece{}, fmt.Errorf("it cannot be encoded: %w", err)
 	}
-	piece := zipkinPiece{item: item, bytes: bytes, start: models[0].Timestamp.UnixMicro()}
+	piece := zipkinPiece{item: item, bytes: bytes, start: models[0].Timestamp.UnixMicro(), trace: models[0].TraceID}
+	if local := models[0].LocalEndpoint; local != nil {
+		piece.service = local.ServiceName
+	}
 	if z.memory != nil {
 		piece.sent = storedForm(models)
 	}
@@ -314,7 +321,7 @@ func (z *Zipkin) accepted(pieces []zipkinPiece, size int) {
 	z.report.Bytes += int64(size)
 	z.report.Delivered += int64(len(pieces))
 	for i := range pieces {
-		z.found.add(pieces[i].start)
+		z.found.add(pieces[i].start, pieces[i].trace, pieces[i].service)
 		if z.memory != nil {
 			z.memory.add(pieces[i].sent)
 		}

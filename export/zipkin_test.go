@@ -131,7 +131,7 @@ func deliverTo(ctx context.Context, t *testing.T, url string, nodes []trace.Node
 		d.outcomes[n.ID.Lo] = o
 	})
 	d.report = z.Report()
-	d.search, _ = z.Search()
+	d.search, _ = z.Search(ctx)
 	require.NoError(t, z.Close())
 	d.records = readLines(t, opt.Quarantine)
 	return d

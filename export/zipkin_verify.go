@@ -26,6 +26,7 @@ type ZipkinVerification struct {
 	Spans    int   // of them that were looked for, each once
 	Sample   bool  // not all traces were looked for
 	Traces   int   // that were looked for
+	Jaeger   bool  // it was asked, by id alone
 	Missing  []ZipkinMissing
 	// These are stored whole; hexadecimal. Doubled are there with other times,
 	// too, and are not searched for. A search for their service and time does not
@@ -56,7 +57,7 @@ func (v *ZipkinVerification) Lines() []string {
 	if v.Sample {
 		head += fmt.Sprintf(" (a sample: %d of %s)", v.Spans, plural(v.Accepted, "acknowledged span"))
 	}
-	if found := whole - len(v.Doubled) - len(v.Old) - len(v.Unfound) - v.Unsure; found == v.Traces {
+	if found := whole - len(v.Doubled) - len(v.Old) - len(v.Unfound) - v.Unsure; found == v.Traces && !v.Jaeger {
 		head += ", and found by search"
 	}
 	lines := []string{head}
@@ -67,9 +68,12 @@ func (v *ZipkinVerification) Lines() []string {
 			list[i] = fmt.Sprintf("%s (%d of %d)", m.TraceID, m.Spans, m.Of)
 			spans += m.Spans
 		}
-		lines = append(lines, fmt.Sprintf("missing: %s of %s: %s. Zipkin acknowledged them and does not have them: "+
-			"its storage refused them (see its log), or made room for others (MEM_MAX_SPANS of its storage in memory)",
-			plural(int64(spans), "span"), plural(int64(len(list)), "trace"), someOf(list)))
+		reason := "Zipkin acknowledged them and does not have them: its storage refused them (see its log), or made room for others (MEM_MAX_SPANS of its storage in memory)"
+		if v.Jaeger {
+			reason = "They were acknowledged, and Jaeger does not have them: what passes them on or its storage dropped them (see their logs), " +
+				"or it made room for others (max_traces of its storage in memory)"
+		}
+		lines = append(lines, fmt.Sprintf("missing: %s of %s: %s. %s", plural(int64(spans), "span"), plural(int64(len(list)), "trace"), someOf(list), reason))
 	}
 	stored := func(how string, traces []string, what string) {
 		if len(traces) > 0 {
@@ -118,6 +122,12 @@ func (z *Zipkin) Verify(ctx context.Context, patience time.Duration) (ZipkinVeri
 	z.mu.Unlock()
 	if memory == nil || len(memory.traces) == 0 {
 		return ZipkinVerification{}, nil
+	}
+	if err := z.canReadBack(ctx); err != nil {
+		z.mu.Lock()
+		z.memory.take(memory) // it may be back the next time
+		z.mu.Unlock()
+		return ZipkinVerification{}, err
 	}
 	r := newZipkinReader(z, memory)
 	pauses := &backoff.ExponentialBackOff{
@@ -174,11 +184,12 @@ type zipkinFinding struct {
 // zipkinReader reads traces back.
 type zipkinReader struct {
 	z      *Zipkin
+	jaeger bool             // is asked, not Zipkin
 	traces []*zipkinFinding // by service and time
 }
 
 func newZipkinReader(z *Zipkin, memory *zipkinMemory) *zipkinReader {
-	r := &zipkinReader{z: z}
+	r := &zipkinReader{z: z, jaeger: z.Receiver() != ReceiverZipkin}
 	for id, t := range memory.traces {
 		slices.SortFunc(t.spans, zipkinKey.compare)
 		t.spans = slices.Compact(t.spans)
@@ -218,7 +229,7 @@ func (t *zipkinFinding) searched() bool { return !t.found && !t.doubled }
 
 // result sums up.
 func (r *zipkinReader) result(memory *zipkinMemory) ZipkinVerification {
-	v := ZipkinVerification{Accepted: memory.accepted, Traces: len(r.traces), Sample: memory.partial}
+	v := ZipkinVerification{Accepted: memory.accepted, Traces: len(r.traces), Sample: memory.partial, Jaeger: r.jaeger}
 	for _, t := range r.traces {
 		v.Spans += len(t.spans)
 		id := t.id.String()
@@ -242,14 +253,12 @@ func (r *zipkinReader) result(memory *zipkinMemory) ZipkinVerification {
 // round looks once for all that has not come to light yet. The error is a
 // [*ZipkinError] if asking again is of no use.
 func (r *zipkinReader) round(ctx context.Context) error {
-	// A server without the API for reading says 404 like one without a trace.
-	var services []string
-	if status, err := r.z.get(ctx, "/api/v2/services", nil, func(d *json.Decoder) error { return d.Decode(&services) }); err != nil {
-		return err
-	} else if status != http.StatusOK {
-		return &ZipkinError{URL: r.z.endpoint.shown(), Status: status,
-			Problem: "what was delivered cannot be read back: it has no /api/v2/services there",
-			Hint:    "only Zipkin itself, with QUERY_ENABLED, can be asked for what it stored"}
+	byID := r.byJaeger
+	if !r.jaeger {
+		byID = r.byID
+		if err := r.z.hasAPI(ctx); err != nil {
+			return err
+		}
 	}
 	var missing []*zipkinFinding
 	for _, t := range r.traces {
@@ -257,7 +266,7 @@ func (r *zipkinReader) round(ctx context.Context) error {
 			missing = append(missing, t)
 		}
 	}
-	if err := inParallel(ctx, r.z.opt.Requests, missing, r.byID); err != nil {
+	if err := inParallel(ctx, r.z.opt.Requests, missing, byID); err != nil {
 		return err
 	}
 	var groups [][]*zipkinFinding
@@ -274,6 +283,19 @@ func (r *zipkinReader) round(ctx context.Context) error {
 		}
 	}
 	return inParallel(ctx, r.z.opt.Requests, groups, r.bySearch)
+}
+
+// hasAPI finds a server without the API for reading, which says 404 like one
+// without a trace; the error is a [*ZipkinError] then.
+func (z *Zipkin) hasAPI(ctx context.Context) error {
+	var services []string
+	status, err := z.get(ctx, "/api/v2/services", nil, func(d *json.Decoder) error { return d.Decode(&services) })
+	if err == nil && status != http.StatusOK {
+		return &ZipkinError{URL: z.endpoint.shown(), Status: status,
+			Problem: "what was delivered cannot be read back: it has no /api/v2/services there",
+			Hint:    "only Zipkin itself, with QUERY_ENABLED, can be asked for what it stored"}
+	}
+	return err
 }
 
 // inParallel works on all things, some at once, until one fails.
@@ -427,20 +449,24 @@ func elements(d *json.Decoder, each func() error) error {
 // maxVerifyBody is how much of an answer is read at most.
 const maxVerifyBody = 1 << 30
 
-// get asks the API for a path and gives the answer to read if its status is 200;
-// else the status is 404 or there is an error, a [*ZipkinError] if asking again
-// is of no use.
+// get asks Zipkin's API for a path; see getAt.
 func (z *Zipkin) get(ctx context.Context, path string, query url.Values, read func(*json.Decoder) error) (status int, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, z.opt.Timeout, fmt.Errorf("no answer within %v", z.opt.Timeout))
-	defer cancel()
 	at := z.endpoint.base
 	at.Path += path
 	at.RawQuery = query.Encode()
+	return z.getAt(ctx, at, z.login.current(), read)
+}
+
+// getAt asks for what is at an address and gives the answer to read if its status
+// is 200; else the status is 404 or there is an error, a [*ZipkinError] if asking
+// again is of no use. login is the header Authorization, "" for none.
+func (z *Zipkin) getAt(ctx context.Context, at url.URL, login string, read func(*json.Decoder) error) (status int, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, z.opt.Timeout, fmt.Errorf("no answer within %v", z.opt.Timeout))
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
 	if err != nil {
 		return 0, err
 	}
-	login := z.login.current()
 	response, err := z.do(request, login)
 	if err != nil {
 		if ctx.Err() != nil {

@@ -79,7 +79,7 @@ func TestRealZipkinAnswersWithOurTrees(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, want)
 		search := "/api/v2/traces?serviceName=" + service
-		if window, ok := sender.Search(); ok {
+		if window, ok := sender.Search(t.Context()); ok {
 			u, err := url.Parse(window.API)
 			require.NoError(t, err)
 			search += "&" + u.RawQuery

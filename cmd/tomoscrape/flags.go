@@ -37,6 +37,7 @@ type options struct {
 	json          string
 	zipkin        string
 	receiver      string
+	jaegerQuery   string
 	quarantine    string
 	shiftTo       string
 	hosts         string

@@ -47,6 +47,7 @@ func (o *options) outputFlags(c *cobra.Command) {
 	f.StringVar(&o.zipkin, "zipkin", "", "deliver the spans to the Zipkin at `URL`, such as http://localhost:9411")
 	o.receiver = export.ReceiverWords[0]
 	choose(c, &o.receiver, "receiver", export.ReceiverWords, "what takes the spans at that address: found out, or Zipkin, Jaeger, OpenTelemetry (docs/receivers.md)")
+	f.StringVar(&o.jaegerQuery, "jaeger-query", "", "the Jaeger where spans for another receiver end up, `URL` of its page (default port 16686 of the same host)")
 	f.StringVar(&o.quarantine, "quarantine", "", "`FILE` for spans that Zipkin cannot take (default "+export.DefaultQuarantine+")")
 	f.StringVar(&o.hosts, "hosts", "", "Zipkin: IP addresses of host names, a `FILE` like /etc/hosts")
 	o.splitServices = "auto"
@@ -63,7 +64,7 @@ func (o *options) outputFlags(c *cobra.Command) {
 }
 
 // zipkinFlags mean nothing without --zipkin.
-var zipkinFlags = []string{"receiver", "quarantine", "shift-to", "hosts", "split-services", "compact", "no-infer", "max-value",
+var zipkinFlags = []string{"receiver", "jaeger-query", "quarantine", "shift-to", "hosts", "split-services", "compact", "no-infer", "max-value",
 	"zipkin-ca", "zipkin-cert", "zipkin-key", "zipkin-auth-file", "verify"}
 
 // outputs are the files that replay writes.
@@ -143,7 +144,7 @@ func deliver(ctx context.Context, j *job, r *pipeline.Result) {
 
 // zipkinOptions are what the flags say; giveUp is as in [export.ZipkinOptions].
 func (j *job) zipkinOptions(giveUp time.Duration) export.ZipkinOptions {
-	opt := export.ZipkinOptions{URL: j.zipkin, Receiver: export.ParseReceiver(j.receiver), AlwaysSplit: j.splitServices == "on",
+	opt := export.ZipkinOptions{URL: j.zipkin, Receiver: export.ParseReceiver(j.receiver), JaegerQuery: j.jaegerQuery, AlwaysSplit: j.splitServices == "on",
 		Access: j.zipkinAccess, Quarantine: j.quarantine, GiveUp: giveUp, Warn: j.message,
 		Mapping: zipkin.Options{NoSplit: j.splitServices == "off", Compact: j.compact, NoInfer: j.noInfer,
 			MaxValue: int(j.maxValue), Hosts: j.hostAddresses}}
@@ -168,19 +169,22 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 	}
 	err = errors.Join(z.Send(ctx, export.Nodes(traces), nil), z.Close())
 	report := z.Report()
-	fmt.Fprintf(j.err, "delivered to Zipkin: %s\n", spans(report.Delivered))
+	receiver := z.Receiver()
+	fmt.Fprintf(j.err, "delivered to %s: %s\n", receiver, spans(report.Delivered))
 	if unfit := report.Quarantined - report.Refused; unfit > 0 {
 		fmt.Fprintf(j.err, "without a form in Zipkin: %s, kept with the reason in %s\n", spans(unfit), export.Escape(report.QuarantineFile))
 		j.partly()
 	}
 	if report.Refused > 0 {
-		err = errors.Join(err, fmt.Errorf("refused by Zipkin: %s, kept with its words in %s", spans(report.Refused), report.QuarantineFile))
+		err = errors.Join(err, fmt.Errorf("refused by %s: %s, kept with its words in %s", receiver, spans(report.Refused), report.QuarantineFile))
 	}
 	var stored export.ZipkinVerification
 	if j.verify && err == nil {
 		stored, err = j.readBack(ctx, z)
 	}
-	if search, ok := z.Search(); ok {
+	if search, ok := z.Search(ctx); ok && search.Page == "" {
+		fmt.Fprintln(j.err, "to be found wherever that shows them or passes them on to (--jaeger-query names a Jaeger)")
+	} else if ok {
 		fmt.Fprintf(j.err, "to be found at %s\n", export.Escape(search.Page))
 		if search.Old != "" && len(stored.Old) == 0 { // else it was said of those that are not found
 			fmt.Fprintln(j.err, search.Old)
@@ -202,7 +206,7 @@ func (j *job) readBack(ctx context.Context, z *export.Zipkin) (export.ZipkinVeri
 		fmt.Fprintln(j.err, line)
 	}
 	if !v.OK() {
-		return v, errors.New("spans that Zipkin took are not there")
+		return v, fmt.Errorf("spans that %s took are not there", z.Receiver())
 	}
 	return v, nil
 }

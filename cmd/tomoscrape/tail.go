@@ -87,6 +87,7 @@ type tailJob struct {
 	zipkin *export.Zipkin // nil without --zipkin
 	close  []func() error // in the end, last first
 	behind behind
+	unread string // why nothing could be read back the last time
 }
 
 // namedTail is what follows for one output.
@@ -364,12 +365,17 @@ func (j *tailJob) tell(err error) {
 	}
 }
 
-// readBack says what Zipkin has of the spans that it took.
+// readBack says what Zipkin has of the spans that it took, and once why that
+// cannot be known.
 func (j *tailJob) readBack(ctx context.Context) {
 	v, err := j.zipkin.Verify(ctx, 2*time.Second)
+	before := j.unread
+	j.unread = ""
 	switch {
 	case err != nil:
-		j.logger.Warn("what Zipkin took could not be read back", "error", err)
+		if j.unread = err.Error(); j.unread != before {
+			j.logger.Warn("what Zipkin took could not be read back", "error", err)
+		}
 	case v.Traces > 0:
 		level := slog.LevelInfo
 		if !v.OK() {
