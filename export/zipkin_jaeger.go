@@ -79,14 +79,14 @@ func (z *Zipkin) answersAsJaeger(ctx context.Context) error {
 		ctx, cancel = context.WithTimeoutCause(ctx, jaegerGuess, fmt.Errorf("no answer within %v", jaegerGuess))
 		defer cancel()
 	}
-	var services struct{ Data *[]string }
+	var services struct{ Data json.RawMessage } // null while there are none
 	status, err := z.askJaeger(ctx, "/api/services", func(d *json.Decoder) error { return d.Decode(&services) })
 	switch {
 	case err != nil:
 		return err
 	case status != http.StatusOK:
 		return errors.New("it has no /api/services there")
-	case services.Data == nil:
+	case len(services.Data) == 0:
 		return errors.New("it gives another answer than Jaeger")
 	}
 	return nil

@@ -83,7 +83,7 @@ func encodeProto3(spans []*model.SpanModel) ([]byte, error) {
 	for _, span := range list.Spans {
 		for _, a := range span.Annotations {
 			if a.Value == "" {
-				a.Value = "''"
+				a.Value = emptyAnnotation
 			}
 		}
 	}

@@ -18,13 +18,15 @@ import "strings"
 // annotationSign ends the name of an annotation; the other looks much like it
 // and means nothing.
 const (
-	annotationSign = "|"
-	harmlessSign   = "¦"
+	annotationSign  = "|"
+	harmlessSign    = "¦"
+	emptyAnnotation = "''" // Python's empty string
 )
 
-// needsTag says whether an annotation cannot hold a note's value as it is.
+// needsTag says whether an annotation cannot hold a note's value as it is; Jaeger
+// shows nothing of one without text.
 func needsTag(value string) bool {
-	return strings.Contains(value, annotationSign)
+	return value == "" || strings.Contains(value, annotationSign)
 }
 
 // foreignAnnotation is an annotation's text that means nothing but itself.

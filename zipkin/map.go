@@ -1,6 +1,7 @@
 package zipkin
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -239,7 +240,7 @@ func annotate(m *model.SpanModel, span *trace.Span, p *part, opt Options, cut *c
 			continue
 		}
 		if opt.Foreign && needsTag(value) {
-			value, _ = cut.shorten(value) // the tag is counted
+			value, _ = cut.shorten(cmp.Or(value, emptyAnnotation)) // the tag is counted
 		} else {
 			value = cut.cut(value)
 		}

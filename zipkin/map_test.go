@@ -287,7 +287,7 @@ func TestMapForeign(t *testing.T) {
 	for _, a := range models[0].Annotations {
 		annotations = append(annotations, a.Value)
 	}
-	require.Equal(t, []string{"start", "SELECT 1 ¦ 2", "a¦¦b @db¦x", "binaryAnnotations", "{", "", "stop"}, annotations)
+	require.Equal(t, []string{"start", "SELECT 1 ¦ 2", "a¦¦b @db¦x", "binaryAnnotations", "{", "''", "stop"}, annotations)
 	tags := models[0].Tags
 	require.Equal(t, "SELECT 1 | 2", tags["tomograph.note.2.value"])
 	require.Equal(t, "a||b", tags["tomograph.note.3.value"])
@@ -297,6 +297,7 @@ func TestMapForeign(t *testing.T) {
 	require.Equal(t, "a|b", tags["tomograph.dimension.otlp.link.0"])
 	require.Equal(t, "a|b", tags["hostname"])
 	require.NotContains(t, tags, "tomograph.note.4.value")
+	require.Contains(t, tags, "tomograph.note.6.value")
 	wire, _, err := Encode(models, opt)
 	require.NoError(t, err)
 	require.Equal(t, JSON, wire, "only Zipkin refuses that text in JSON")
