@@ -48,9 +48,9 @@ type ZipkinOptions struct {
 
 // Zipkin delivers spans to POST /api/v2/spans of Zipkin, or of what accepts the
 // same. A span is delivered when a 2xx answer acknowledged it. Busy and broken
-// servers are waited for; a span that the server refuses is found by halving its
-// batch and goes to the quarantine file; a server that takes nothing from us
-// ends the delivery with a [*ZipkinError].
+// servers are waited for; a span that the server refuses, alone and while it takes
+// others, is found by halving its batch and goes to the quarantine file; a server
+// that takes nothing from us ends the delivery with a [*ZipkinError].
 //
 // What was sent but not acknowledged is sent again, so a span can arrive twice;
 // it does so with the same bytes, which Zipkin stores and shows as one span.
@@ -66,18 +66,20 @@ type Zipkin struct {
 	client   *http.Client
 	login    *zipkinLogin
 	health   zipkinHealth
-	packers  sync.Pool // of *gzip.Writer
 
 	current     atomic.Pointer[zipkinForm] // nil until the receiver is known
 	asking      chan struct{}              // full while it is asked
 	receiverAge time.Duration
 
-	mu         sync.Mutex // of all below
-	quarantine quarantine
-	report     ZipkinReport
-	found      zipkinWindow
-	memory     *zipkinMemory // nil if nothing is to be verified
-	trusted    bool          // something was accepted: it is Zipkin that answers
+	mu          sync.Mutex // of all below
+	quarantine  quarantine
+	report      ZipkinReport
+	found       zipkinWindow
+	memory      *zipkinMemory // nil if nothing is to be verified
+	trusted     bool          // something was accepted: it is Zipkin that answers
+	taken       zipkinBody    // with one span that was accepted lately; its bytes are nil before
+	bare        bool          // nothing is to be compressed
+	askedScheme bool          // by speaksOther
 }
 
 // ZipkinReport counts what was done so far.
@@ -119,7 +121,6 @@ func NewZipkin(opt ZipkinOptions) (*Zipkin, error) {
 		endpoint:   endpoint,
 		jaeger:     query,
 		quarantine: quarantine{path: opt.Quarantine},
-		packers:    sync.Pool{New: newPacker},
 
 		asking:      make(chan struct{}, 1),
 		receiverAge: receiverAge,

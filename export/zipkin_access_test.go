@@ -109,7 +109,7 @@ func TestZipkinCertificates(t *testing.T) {
 	require.ErrorContains(t, d.err, "; use a name in the address that its certificate is for")
 
 	d = deliver(strings.Replace(web.URL, "https", "http", 1), ZipkinAccess{})
-	require.ErrorContains(t, d.err, "with the right one of http and https")
+	require.ErrorContains(t, d.err, "it speaks https there (400 Bad Request, in its words: Client sent an HTTP request to an HTTPS server.); begin the address with https://")
 
 	// The server asks for a certificate of ours.
 	pool := x509.NewCertPool()

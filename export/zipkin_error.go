@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"time"
+
+	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 // zipkinRefusal is an answer that is about the content of a request.
@@ -70,8 +72,12 @@ func networkProblem(err error) string {
 func (z *Zipkin) stopped(a zipkinAnswer) error {
 	e := &ZipkinError{URL: z.endpoint.shown(), Status: a.status, Words: Escape(a.words), Err: a.err}
 	switch {
+	case a.speaks != "":
+		e.Problem, e.Hint = "it speaks "+a.speaks+" there", "begin the address with "+a.speaks+"://"
 	case a.err != nil:
 		e.Problem, e.Hint = "it does not agree with us on TLS", tlsProblem(a.err)
+	case a.verdict() == zipkinRefused:
+		e.Problem, e.Hint = "it refuses even an empty list of spans", "check that the address is Zipkin's own"
 	case a.status/100 == 2:
 		e.Problem, e.Words = "a web page answered, not Zipkin", ""
 		e.Hint = "give the address of the Zipkin server itself, such as http://HOST:9411"
@@ -90,7 +96,7 @@ func (z *Zipkin) stopped(a zipkinAnswer) error {
 	case a.status == http.StatusNotFound:
 		e.Problem = "it has no /api/v2/spans there"
 		e.Hint = "check the address, such as http://HOST:9411 (Zipkin itself answers so when COLLECTOR_HTTP_ENABLED=false)"
-	case a.status == http.StatusMethodNotAllowed:
+	case a.status == http.StatusMethodNotAllowed, a.status == http.StatusNotImplemented:
 		e.Problem = "it takes no spans there"
 		e.Hint = "give the address of the Zipkin server itself, such as http://HOST:9411"
 	default:
@@ -101,15 +107,20 @@ func (z *Zipkin) stopped(a zipkinAnswer) error {
 }
 
 // gaveUp is the end after an outage; asked says that the server's own word on
-// when to come again was beyond it.
-func (z *Zipkin) gaveUp(a zipkinAnswer, tried time.Duration, asked bool) error {
+// when to come again was beyond it; node is not nil if that span alone is not
+// taken.
+func (z *Zipkin) gaveUp(a zipkinAnswer, tried time.Duration, asked bool, node *trace.Node) error {
 	e := &ZipkinError{URL: z.endpoint.shown(), Status: a.status, Words: Escape(a.words), Err: a.err}
-	if asked {
-		e.Problem = fmt.Sprintf("it asks to wait %s; tomoscrape gives up after %s without progress",
-			inWords(a.retryAfter.Round(time.Second)), inWords(z.opt.GiveUp))
-	} else {
-		e.Problem = fmt.Sprintf("gave up after %s without progress", inWords(tried.Round(time.Second)))
-	}
 	e.Hint = "run it again when Zipkin works: what arrives twice is stored once"
+	switch {
+	case node != nil:
+		e.Problem = fmt.Sprintf("gave up on span %s of trace %s after %s; it takes others", node.ID, node.TraceID, inWords(tried))
+		e.Hint = "its log may say why; if the span is too large for it, --max-value N cuts long values"
+	case asked:
+		e.Problem = fmt.Sprintf("it asks to wait %s; tomoscrape gives up after %s without progress",
+			inWords(a.retryAfter), inWords(z.opt.GiveUp))
+	default:
+		e.Problem = fmt.Sprintf("gave up after %s without progress", inWords(tried))
+	}
 	return e
 }

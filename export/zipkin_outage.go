@@ -5,6 +5,10 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 // ZipkinOutage is a time in which the server takes nothing.
@@ -38,6 +42,7 @@ type zipkinHealth struct {
 	warn    func(string)
 
 	mu     sync.Mutex
+	stuck  time.Time    // since when something fails and no span's fate was settled; zero if that is not so
 	outage ZipkinOutage // Since is zero without one
 	noted  time.Time    // when the first request of it failed
 	told   bool         // that there is one
@@ -79,16 +84,34 @@ func (h *zipkinHealth) enter(ctx context.Context) (holds bool, err error) {
 
 func (h *zipkinHealth) leave() { <-h.turn }
 
-// fails notes that a request which was begun then got the answer, or none, and
-// returns since when there is no progress.
-func (h *zipkinHealth) fails(begun time.Time, a zipkinAnswer) (since time.Time) {
+// progress notes that the fate of a span was settled.
+func (h *zipkinHealth) progress() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.stuck = time.Time{}
+}
+
+// sticks says since when no span's fate was settled, as it is when a request
+// that was begun then fails.
+func (h *zipkinHealth) sticks(begun time.Time) time.Time {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stuck.IsZero() {
+		h.stuck = begun
+	}
+	return h.stuck
+}
+
+// fails notes that a request which was begun then got the answer, or none.
+func (h *zipkinHealth) fails(begun time.Time, a zipkinAnswer) {
 	cause, now := a.String(), time.Now()
 	h.mu.Lock()
 	begins := !h.isOut()
 	if begins {
 		h.outage.Since, h.noted = begun, now
 	}
-	h.outage.Cause, since = cause, h.outage.Since
+	h.outage.Cause = cause
+	since := h.outage.Since
 	key := a.kind()
 	last, known := h.causes[key]
 	tell := !known || now.Sub(last) >= zipkinRepeatCause
@@ -106,9 +129,8 @@ func (h *zipkinHealth) fails(begun time.Time, a zipkinAnswer) (since time.Time) 
 	case tell && begins:
 		h.say(fmt.Sprintf("zipkin %s: %s; trying again until it works", h.server, cause))
 	case tell:
-		h.say(fmt.Sprintf("zipkin %s: %s; still trying after %s", h.server, cause, inWords(now.Sub(since).Round(time.Second))))
+		h.say(fmt.Sprintf("zipkin %s: %s; still trying after %s", h.server, cause, inWords(now.Sub(since))))
 	}
-	return since
 }
 
 // works notes that the server dealt with a request which was begun then. That
@@ -124,6 +146,113 @@ func (h *zipkinHealth) works(begun time.Time) {
 	h.outage, h.told = ZipkinOutage{}, false
 	h.mu.Unlock()
 	if told {
-		h.say(fmt.Sprintf("zipkin %s: it works again, after %s", h.server, inWords(time.Since(since).Round(time.Millisecond))))
+		h.say(fmt.Sprintf("zipkin %s: it works again, after %s", h.server, inWords(time.Since(since))))
+	}
+}
+
+// zipkinWaiting is how one request waits for the server.
+type zipkinWaiting struct {
+	z      *Zipkin
+	pauses backoff.BackOff
+	holds  bool // the turn of an outage
+	told   bool // that it alone fails
+}
+
+func (z *Zipkin) newWaiting() *zipkinWaiting {
+	return &zipkinWaiting{z: z, pauses: &backoff.ExponentialBackOff{
+		InitialInterval:     z.opt.FirstPause,
+		MaxInterval:         z.opt.MaxPause,
+		Multiplier:          2,
+		RandomizationFactor: backoff.DefaultRandomizationFactor,
+	}}
+}
+
+// enter waits until the request may be tried, and says when that is. The error is
+// the cause for which ctx ended.
+func (w *zipkinWaiting) enter(ctx context.Context) (begun time.Time, err error) {
+	if ctx.Err() != nil {
+		return time.Time{}, context.Cause(ctx)
+	}
+	if !w.holds {
+		w.holds, err = w.z.health.enter(ctx)
+	}
+	return time.Now(), err
+}
+
+func (w *zipkinWaiting) leave() {
+	if w.holds {
+		w.z.health.leave()
+		w.holds = false
+	}
+}
+
+// outage waits after an answer that the server takes nothing now. The error says
+// that it was given up, or is the cause for which ctx ended.
+func (w *zipkinWaiting) outage(ctx context.Context, begun time.Time, a zipkinAnswer) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	w.z.health.fails(begun, a)
+	pause, err := w.pause(begun, a, nil)
+	if err != nil {
+		return err
+	}
+	if !w.holds {
+		if w.holds, err = w.z.health.enter(ctx); err != nil {
+			return err
+		}
+	}
+	if w.holds { // else the outage was over before it came to this request
+		sleep(ctx, pause)
+	}
+	return nil
+}
+
+// aside waits after an answer that is given to this span alone.
+func (w *zipkinWaiting) aside(ctx context.Context, begun time.Time, a zipkinAnswer, node *trace.Node) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	w.z.health.works(begun)
+	w.leave()
+	pause, err := w.pause(begun, a, node)
+	if err != nil {
+		return err
+	}
+	if !w.told {
+		w.told = true
+		w.z.health.say(fmt.Sprintf("zipkin %s: span %s of trace %s alone is not taken, others are: %s; it is sent again until it is",
+			w.z.endpoint.shown(), node.ID, node.TraceID, a))
+	}
+	sleep(ctx, pause)
+	return nil
+}
+
+// pause is how long to wait, unless it is time to give up; node is not nil if
+// others are taken.
+func (w *zipkinWaiting) pause(begun time.Time, a zipkinAnswer, node *trace.Node) (time.Duration, error) {
+	z := w.z
+	pause := w.pauses.NextBackOff()
+	asked := a.retryAfter > pause
+	if asked {
+		pause = min(a.retryAfter, maxRetryAfter)
+	}
+	tried := time.Since(z.health.sticks(begun))
+	if z.opt.GiveUp > 0 && tried+pause > z.opt.GiveUp {
+		return 0, z.gaveUp(a, tried, asked, node)
+	}
+	z.mu.Lock()
+	z.report.Retried++
+	z.mu.Unlock()
+	return pause, nil
+}
+
+// sleep waits for so long, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }

@@ -5,190 +5,219 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/klauspost/compress/gzip"
 
 	"github.com/tomoscrape/tomoscrape/zipkin"
 )
 
-// zipkinVerdict is what an answer means for the request.
-type zipkinVerdict int
-
-const (
-	zipkinAcknowledged zipkinVerdict = iota
-	zipkinAgain                      // the server is busy or broken: later
-	zipkinRefused                    // the content is at fault
-	zipkinStop                       // address or permission are at fault: nothing will be accepted
-)
-
-// zipkinAnswer is what came back for one request.
-type zipkinAnswer struct {
-	status     int    // 0 if err is set
-	words      string // the beginning of the body, not escaped
-	html       bool
-	location   string // not escaped
-	retryAfter time.Duration
-	login      string // that was shown, a secret
-	err        error  // of the network
+// zipkinBody is what a request holds.
+type zipkinBody struct {
+	wire   zipkin.Wire
+	bytes  []byte
+	packed []byte // nil until it is needed
 }
 
-func (a *zipkinAnswer) verdict() zipkinVerdict {
-	switch {
-	case a.err != nil:
-		if tlsProblem(a.err) != "" {
-			return zipkinStop
+// emptyList is a body that Zipkin accepts and makes nothing of.
+func emptyList() zipkinBody { return zipkinBody{wire: zipkin.JSON, bytes: zipkin.JSON.Join(nil)} }
+
+// zipkinRequest is a body on its way, until there is a final word on it.
+type zipkinRequest struct {
+	zipkinBody
+	form     *zipkinForm // it was written for, nil for any receiver
+	pieces   []zipkinPiece
+	suspect  bool // the server takes others, and did not take a request with these in it
+	patient  bool // no other waits behind it
+	tries    int  // that failed by the server or the network
+	refusals int  // one after the other
+}
+
+// post sends a request until there is a word on it: acknowledged, refused,
+// doubtful, to be split, or, if it is not patient, to be left aside for the others.
+// If another receiver comes back from an outage, the error is errReceiverChanged.
+func (z *Zipkin) post(ctx context.Context, r *zipkinRequest) (zipkinVerdict, zipkinAnswer, error) {
+	w := z.newWaiting()
+	defer w.leave()
+	for {
+		begun, err := w.enter(ctx)
+		if err != nil {
+			return 0, zipkinAnswer{}, err
 		}
-		return zipkinAgain
-	case a.status == http.StatusAccepted:
-		return zipkinAcknowledged
-	case a.status/100 == 2 && !a.html:
-		return zipkinAcknowledged
-	case a.status == http.StatusBadRequest, a.status == http.StatusRequestEntityTooLarge, a.status == http.StatusUnprocessableEntity:
-		return zipkinRefused
-	case a.status == http.StatusInternalServerError && strings.HasPrefix(a.words, "413 "):
-		return zipkinRefused // so says Zipkin 3.6.1 of a body over 10 MiB
-	case a.status == http.StatusRequestTimeout, a.status == http.StatusTooManyRequests, a.status/100 == 5:
+		answer := z.try(ctx, &r.zipkinBody)
+		switch verdict := z.judge(ctx, r, &answer); {
+		case verdict == zipkinAtOnce:
+		case verdict == zipkinStop:
+			return 0, answer, z.stopped(answer)
+		case verdict == zipkinAgain:
+			if err = w.outage(ctx, begun, answer); err == nil && z.changed(ctx, r.form) {
+				err = errReceiverChanged
+			}
+		case verdict == zipkinAside && r.patient:
+			err = w.aside(ctx, begun, answer, r.pieces[0].item.Node)
+		default:
+			z.health.works(begun)
+			return verdict, answer, nil
+		}
+		if err != nil {
+			return 0, zipkinAnswer{}, err
+		}
+	}
+}
+
+// zipkinBreaks is how often a request may fail before the server is asked
+// whether it takes others.
+const zipkinBreaks = 5
+
+// judge says what to do about the answer to a request.
+func (z *Zipkin) judge(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) zipkinVerdict {
+	verdict := a.verdict()
+	if verdict != zipkinRefused {
+		r.refusals = 0
+	}
+	switch {
+	case verdict == zipkinStop && a.status == http.StatusUnauthorized && z.login.renewed(a.login):
+		return zipkinAtOnce
+	case verdict == zipkinStop && !a.locked() && z.isTrusted():
+		verdict = zipkinAgain // it was Zipkin, and will be again
+	case verdict == zipkinRefused:
+		return z.judgeRefusal(ctx, r, a)
+	}
+	if verdict == zipkinAgain && ctx.Err() == nil {
+		return z.judgeFailure(ctx, r, a)
+	}
+	return verdict
+}
+
+// judgeFailure tells a server that fails from a request that makes it fail. That
+// is no verdict on a span: it is sent until it is taken.
+func (z *Zipkin) judgeFailure(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) zipkinVerdict {
+	if a.err != nil && z.speaksOther(ctx, a) {
+		return zipkinStop
+	}
+	r.tries++
+	if a.asksToWait() || !r.suspect && r.tries%zipkinBreaks != 0 {
 		return zipkinAgain
 	}
+	other := z.askOther(ctx)
+	switch r.suspect = other.verdict() == zipkinAcknowledged; {
+	case !r.suspect:
+		return zipkinAgain
+	case len(r.pieces) > 1:
+		return zipkinSplit
+	}
+	return zipkinAside
+}
+
+// judgeRefusal tells a server that refuses a span from one that refuses
+// everything, or everything that is compressed. Only what is refused twice,
+// alone, while something else is taken is at fault itself.
+func (z *Zipkin) judgeRefusal(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) zipkinVerdict {
+	r.refusals++
+	alone := len(r.pieces) == 1
+	switch {
+	case alone && r.refusals == 1:
+		return zipkinAtOnce
+	case !alone && z.hasTaken():
+		return zipkinRefused // its halves will tell
+	}
+	known := z.hasTaken()
+	other := z.askOther(ctx)
+	switch verdict := other.verdict(); {
+	case a.packed && !z.packs():
+		r.refusals = 0
+		return zipkinAtOnce
+	case verdict == zipkinAcknowledged && alone && !known:
+		return zipkinDoubtful // an empty list says little
+	case verdict == zipkinAcknowledged:
+		return zipkinRefused
+	case verdict != zipkinRefused || z.isTrusted():
+		r.refusals = 0
+		return zipkinAgain
+	}
+	z.speaksOther(ctx, a)
 	return zipkinStop
 }
 
-// locked says whether the answer is that we may not come in.
-func (a *zipkinAnswer) locked() bool {
-	switch a.status {
-	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
-		return true
+// askOther asks the server for what it should take: the span that it took last,
+// or an empty list before it took one. If that is refused, it is sent without
+// compression, too, and when that is what was wrong, all else is from then on.
+func (z *Zipkin) askOther(ctx context.Context) zipkinAnswer {
+	ctx, cancel := context.WithTimeoutCause(ctx, zipkinOtherWait, errZipkinOther)
+	defer cancel()
+	z.mu.Lock()
+	body := z.taken
+	z.mu.Unlock()
+	if body.bytes == nil {
+		body = emptyList()
 	}
-	return false
-}
-
-// kind is the same for answers that need not be told twice.
-func (a *zipkinAnswer) kind() string {
-	if a.err != nil {
-		return networkProblem(a.err)
+	answer := z.try(ctx, &body)
+	if answer.packed && answer.verdict() == zipkinRefused {
+		bare := z.send(ctx, body.wire, body.bytes, false)
+		if bare.verdict() == zipkinAcknowledged {
+			z.health.say(fmt.Sprintf("zipkin %s: it does not take what is compressed with gzip (%s); from now on nothing is compressed",
+				z.endpoint.shown(), answer.refusal()))
+			z.mu.Lock()
+			z.bare = true
+			z.mu.Unlock()
+			answer = bare
+		}
 	}
-	return strconv.Itoa(a.status)
-}
-
-// post sends a body of so many spans until there is a final word on it: nil for
-// an acknowledgement, or the refusal. suspect says that the body is a part of one
-// that broke the server. form is what it was written for, nil for any receiver: if
-// another one comes back from an outage, the error is errReceiverChanged.
-func (z *Zipkin) post(ctx context.Context, wire zipkin.Wire, body []byte, spans int, suspect bool, form *zipkinForm) (*zipkinRefusal, error) {
-	packed := z.pack(body)
-	pauses := &backoff.ExponentialBackOff{
-		InitialInterval:     z.opt.FirstPause,
-		MaxInterval:         z.opt.MaxPause,
-		Multiplier:          2,
-		RandomizationFactor: backoff.DefaultRandomizationFactor,
-	}
-	holds := false // the turn of an outage
-	defer func() {
-		if holds {
-			z.health.leave()
-		}
-	}()
-	for tries := 1; ; tries++ {
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		if !holds {
-			var err error
-			if holds, err = z.health.enter(ctx); err != nil {
-				return nil, err
-			}
-		}
-		begun := time.Now()
-		if tries > 1 && z.changed(ctx, form) {
-			return nil, errReceiverChanged
-		}
-		answer := z.try(ctx, wire, packed)
-		verdict := answer.verdict()
-		if verdict == zipkinStop && answer.status == http.StatusUnauthorized && z.login.renewed(answer.login) {
-			continue
-		}
-		if verdict == zipkinStop && !answer.locked() && z.isTrusted() {
-			verdict = zipkinAgain // it was Zipkin, and will be again
-		}
-		switch {
-		case verdict == zipkinAgain && answer.status == http.StatusInternalServerError &&
-			(suspect && spans > 1 || tries >= zipkinBreaks) && z.takesOthers(ctx):
-			verdict = zipkinRefused // it breaks on this one only
-		case verdict == zipkinRefused && spans == 1 && z.isTrusted() && !z.takesOthers(ctx):
-			verdict = zipkinAgain // it refuses everything now: the span is not at fault
-		}
-		switch verdict {
-		case zipkinAcknowledged:
-			z.health.works(begun)
-			return nil, nil
-		case zipkinRefused:
-			z.health.works(begun)
-			return &zipkinRefusal{answer.status, Escape(answer.words)}, nil
-		case zipkinStop:
-			return nil, z.stopped(answer)
-		}
-		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
-		}
-		since := z.health.fails(begun, answer)
-		pause := pauses.NextBackOff()
-		asked := answer.retryAfter > pause
-		if asked {
-			pause = min(answer.retryAfter, maxRetryAfter)
-		}
-		if tried := time.Since(since); z.opt.GiveUp > 0 && tried+pause > z.opt.GiveUp {
-			return nil, z.gaveUp(answer, tried, asked)
-		}
+	if answer.verdict() == zipkinAcknowledged {
 		z.mu.Lock()
-		z.report.Retried++
+		z.trusted = true
 		z.mu.Unlock()
-		if !holds {
-			var err error
-			if holds, err = z.health.enter(ctx); err != nil {
-				return nil, err
-			}
-		}
-		if !holds { // the outage was over before it came to this request
-			continue
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-		}
 	}
+	return answer
 }
 
-// zipkinBreaks is how often a body may be answered with 500 before the server is
-// asked whether it takes others.
-const zipkinBreaks = 5
+// askOther waits so long for an answer, and asks for a span of so many bytes at
+// most if there is one.
+const (
+	zipkinOtherWait = 10 * time.Second
+	zipkinOtherSize = 16 << 10
+)
 
-// takesOthers says whether the server accepts an empty list right now.
-func (z *Zipkin) takesOthers(ctx context.Context) bool {
-	answer := z.try(ctx, zipkin.JSON, z.pack(zipkin.JSON.Join(nil)))
-	return answer.verdict() == zipkinAcknowledged
+var errZipkinOther = fmt.Errorf("no answer within %v", zipkinOtherWait)
+
+// isTrusted says whether it is Zipkin that answers: it has taken something.
+func (z *Zipkin) isTrusted() bool {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.trusted
 }
 
-func newPacker() any {
+// hasTaken says whether the server has taken a span.
+func (z *Zipkin) hasTaken() bool {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return z.taken.bytes != nil
+}
+
+// packs says whether bodies are compressed.
+func (z *Zipkin) packs() bool {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	return !z.bare
+}
+
+// packers are *gzip.Writer.
+var packers = sync.Pool{New: func() any {
 	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // fails only for an unknown level
 	return w
-}
+}}
 
 // pack compresses a body; the same body always gives the same bytes.
-func (z *Zipkin) pack(body []byte) []byte {
+func pack(body []byte) []byte {
 	packed := bytes.NewBuffer(make([]byte, 0, len(body)/4))
-	w := z.packers.Get().(*gzip.Writer)
+	w := packers.Get().(*gzip.Writer)
 	w.Reset(packed)
 	w.Write(body) // to memory: cannot fail
 	w.Close()
-	z.packers.Put(w)
+	packers.Put(w)
 	return packed.Bytes()
 }
 
@@ -209,23 +238,38 @@ func (z *Zipkin) do(request *http.Request, login string) (*http.Response, error)
 	return z.client.Do(request)
 }
 
-// try makes one request.
-func (z *Zipkin) try(ctx context.Context, wire zipkin.Wire, packed []byte) (answer zipkinAnswer) {
+// try sends a body once, compressed if the server takes that.
+func (z *Zipkin) try(ctx context.Context, b *zipkinBody) zipkinAnswer {
+	if !z.packs() {
+		return z.send(ctx, b.wire, b.bytes, false)
+	}
+	if b.packed == nil {
+		b.packed = pack(b.bytes)
+	}
+	return z.send(ctx, b.wire, b.packed, true)
+}
+
+// send makes one request.
+func (z *Zipkin) send(ctx context.Context, wire zipkin.Wire, body []byte, packed bool) zipkinAnswer {
 	ctx, cancel := context.WithTimeoutCause(ctx, z.opt.Timeout, fmt.Errorf("no answer within %v", z.opt.Timeout))
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, z.endpoint.post.String(), bytes.NewReader(packed))
+	answer := zipkinAnswer{login: z.login.current(), packed: packed}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, z.endpoint.post.String(), bytes.NewReader(body))
 	if err != nil {
-		return zipkinAnswer{err: err}
+		answer.err = err
+		return answer
 	}
-	login := z.login.current()
 	request.Header.Set("Content-Type", wire.ContentType())
-	request.Header.Set("Content-Encoding", "gzip")
-	response, err := z.do(request, login)
+	if packed {
+		request.Header.Set("Content-Encoding", "gzip")
+	}
+	response, err := z.do(request, answer.login)
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return zipkinAnswer{err: err}
+		answer.err = err
+		return answer
 	}
 	defer response.Body.Close()
 	// The status is the answer; a body that breaks off or does not end only
@@ -233,39 +277,6 @@ func (z *Zipkin) try(ctx context.Context, wire zipkin.Wire, packed []byte) (answ
 	defer time.AfterFunc(zipkinWordsWait, cancel).Stop()
 	words, _ := io.ReadAll(io.LimitReader(response.Body, zipkinWords))
 	io.CopyN(io.Discard, response.Body, zipkinDrain)
-	text := z.login.hide(strings.TrimSpace(string(words)))
-	return zipkinAnswer{
-		status:     response.StatusCode,
-		login:      login,
-		words:      text,
-		html:       strings.HasPrefix(response.Header.Get("Content-Type"), "text/html") || strings.HasPrefix(text, "<"),
-		location:   response.Header.Get("Location"),
-		retryAfter: retryAfter(response.Header.Get("Retry-After")),
-	}
-}
-
-// maxRetryAfter is the longest that a server's word holds the delivery up.
-const maxRetryAfter = time.Hour
-
-// retryAfter reads the header of that name, seconds or a date (RFC 9110 section
-// 10.2.3); 0 if it says nothing, and 292 years for more than that.
-func retryAfter(header string) time.Duration {
-	if seconds, err := strconv.ParseUint(header, 10, 64); err == nil {
-		return time.Duration(min(seconds, math.MaxInt64/uint64(time.Second))) * time.Second
-	}
-	if date, err := http.ParseTime(header); err == nil {
-		return max(time.Until(date), 0)
-	}
-	return 0
-}
-
-// inWords is a duration as elsewhere in what is written for people.
-func inWords(d time.Duration) string { return FormatDuration(uint64(d.Microseconds())) }
-
-// String is the answer in one line, escaped.
-func (a zipkinAnswer) String() string {
-	if a.err != nil {
-		return Escape(networkProblem(a.err))
-	}
-	return "it answered " + zipkinRefusal{a.status, Escape(a.words)}.String()
+	answer.read(response, z.login.hide(strings.TrimSpace(string(words))))
+	return answer
 }

@@ -262,7 +262,7 @@ func TestRealZipkin(t *testing.T) {
 	t.Run("a body beyond the limit of Zipkin", func(t *testing.T) {
 		z, err := NewZipkin(ZipkinOptions{URL: server.URL})
 		require.NoError(t, err)
-		got := z.try(t.Context(), zipkin.JSON, make([]byte, 11<<20))
+		got := z.send(t.Context(), zipkin.JSON, make([]byte, 11<<20), true)
 		require.NoError(t, got.err)
 		require.Equal(t, zipkinRefused, got.verdict(), "it is halved like any other that is refused: %v", got)
 		require.Contains(t, got.words, "413")

@@ -101,7 +101,7 @@ func (z *Zipkin) settle(ctx context.Context) (*zipkinForm, error) {
 	if receiver == receiverUnknown {
 		// It is away or busy, or it is something else than expected: an empty list
 		// is taken when that is over, or tells what is wrong.
-		if _, err := z.post(ctx, zipkin.JSON, zipkin.JSON.Join(nil), 0, false, nil); err != nil {
+		if _, _, err := z.post(ctx, &zipkinRequest{zipkinBody: emptyList()}); err != nil {
 			return nil, err
 		}
 		receiver = z.ask(ctx)
@@ -121,6 +121,9 @@ func (z *Zipkin) learn(r Receiver) {
 	case r == ReceiverZipkin:
 		return
 	case before != nil:
+		z.mu.Lock()
+		z.taken = zipkinBody{} // by another one
+		z.mu.Unlock()
 		z.health.say(fmt.Sprintf("zipkin %s: it is not Zipkin any more that takes the spans there, but %s", z.endpoint.shown(), r))
 	case r == receiverUnknown:
 		z.health.say(fmt.Sprintf("zipkin %s: whether it is Zipkin that takes the spans there cannot be told; --receiver says it", z.endpoint.shown()))
@@ -194,13 +197,16 @@ func (z *Zipkin) ask(ctx context.Context) Receiver {
 	}
 	defer response.Body.Close()
 	words, _ := io.ReadAll(io.LimitReader(response.Body, zipkinWords))
-	answer := zipkinAnswer{status: response.StatusCode, words: strings.TrimSpace(string(words)),
-		html: strings.HasPrefix(response.Header.Get("Content-Type"), "text/html")}
+	var answer zipkinAnswer
+	answer.read(response, strings.TrimSpace(string(words)))
 	switch answer.verdict() {
 	case zipkinAcknowledged:
 		return ReceiverZipkin
 	case zipkinRefused:
-		return receiverForeign
+		list := emptyList()
+		if answer := z.try(ctx, &list); answer.verdict() == zipkinAcknowledged {
+			return receiverForeign
+		} // else it refuses everything
 	}
 	return receiverUnknown
 }

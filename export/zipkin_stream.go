@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"net/http"
 	"sync"
 	"time"
 
@@ -59,7 +58,7 @@ func (z *Zipkin) Send(ctx context.Context, spans iter.Seq2[*trace.Node, error], 
 	var result, bad error
 	go func() {
 		defer close(ended)
-		result = z.Stream(ctx, in, tell)
+		result = z.stream(ctx, in, tell, true)
 	}()
 feed:
 	for node, err := range spans {
@@ -89,8 +88,14 @@ feed:
 //
 // Items are taken only as fast as the server acknowledges them: at most Requests
 // times BatchBytes (or one item, if that is larger) are taken and have no outcome
-// yet, about 4 MiB by default.
+// yet, about 4 MiB by default; before the first acknowledgement also up to 100
+// that were refused, about as much again.
 func (z *Zipkin) Stream(ctx context.Context, in <-chan Item, done func(Item, Outcome)) error {
+	return z.stream(ctx, in, done, false)
+}
+
+// stream is Stream; final says that nothing will come behind the end of in.
+func (z *Zipkin) stream(ctx context.Context, in <-chan Item, done func(Item, Outcome), final bool) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	s := &zipkinStream{z: z, in: in, done: done, collecting: make(chan struct{}, 1)}
@@ -99,13 +104,16 @@ func (z *Zipkin) Stream(ctx context.Context, in <-chan Item, done func(Item, Out
 	var failed error
 	for range z.opt.Requests {
 		lanes.Go(func() {
-			if err := s.lane(ctx); err != nil {
+			if err := (&zipkinLane{zipkinStream: s}).run(ctx); err != nil {
 				once.Do(func() { failed = err })
 				stop(err)
 			}
 		})
 	}
 	lanes.Wait()
+	if failed == nil {
+		failed = s.endDoubts(final)
+	}
 	return failed
 }
 
@@ -118,15 +126,28 @@ type zipkinStream struct {
 	collecting chan struct{} // full while a lane collects
 	left       Item          // did not fit into the batch before; of the lane that collects
 
+	doubting sync.Mutex
+	doubts   []zipkinDoubt
+
 	telling sync.Mutex
 	done    func(Item, Outcome)
 }
 
-func (s *zipkinStream) lane(ctx context.Context) error {
+// zipkinLane is one of them.
+type zipkinLane struct {
+	*zipkinStream
+	aside   []zipkinPiece // of the batch, that the server does not take while it takes others
+	patient bool          // these are sent again until it does
+}
+
+func (l *zipkinLane) run(ctx context.Context) error {
 	for {
-		batch, more, err := s.collect(ctx)
+		batch, more, err := l.collect(ctx)
 		if err == nil {
-			err = s.send(ctx, batch)
+			err = l.send(ctx, batch)
+		}
+		if err == nil {
+			err = l.sendAside(ctx)
 		}
 		if err != nil || !more {
 			return err
@@ -200,6 +221,8 @@ func zipkinWeight(span *trace.Span) int {
 // spans.
 type zipkinPiece struct {
 	item    Item
+	form    *zipkinForm // it was written for
+	wire    zipkin.Wire
 	bytes   []byte
 	start   int64 // microseconds, as sent
 	trace   model.TraceID
@@ -208,115 +231,141 @@ type zipkinPiece struct {
 }
 
 // send encodes a batch and delivers it, in one request for each encoding.
-func (s *zipkinStream) send(ctx context.Context, batch []Item) error {
+func (l *zipkinLane) send(ctx context.Context, batch []Item) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	form, err := s.z.settle(ctx)
+	form, err := l.z.settle(ctx)
 	if err != nil {
 		return err
 	}
 	var pieces [2][]zipkinPiece // by zipkin.Wire
 	for _, item := range batch {
-		wire, piece, err := s.z.encode(item, form)
+		piece, err := l.z.encode(item, form)
 		if err != nil {
 			reason := err.Error()
 			if unfit := (*zipkin.Error)(nil); errors.As(err, &unfit) {
 				reason = unfit.Reason
 			}
-			if err := s.setAside(item, form, reason, zipkinRefusal{}); err != nil {
+			if err := l.setAside(piece, reason, zipkinRefusal{}); err != nil {
 				return err
 			}
 			continue
 		}
-		pieces[wire] = append(pieces[wire], piece)
+		pieces[piece.wire] = append(pieces[piece.wire], piece)
 	}
-	for wire := range pieces {
-		err := s.deliver(ctx, form, zipkin.Wire(wire), pieces[wire], false)
-		if err != nil {
+	for _, same := range pieces {
+		if err := l.deliver(ctx, same, false); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (z *Zipkin) encode(item Item, form *zipkinForm) (zipkin.Wire, zipkinPiece, error) {
+// sendAside delivers what others did not have to wait for.
+func (l *zipkinLane) sendAside(ctx context.Context) error {
+	l.patient = true
+	for len(l.aside) > 0 {
+		piece := l.aside[0]
+		l.aside = l.aside[1:]
+		if err := l.deliver(ctx, []zipkinPiece{piece}, true); err != nil {
+			return err
+		}
+	}
+	l.patient = false
+	return nil
+}
+
+// encode maps and encodes an item for a receiver; the piece of one that has no
+// form there has no bytes.
+func (z *Zipkin) encode(item Item, form *zipkinForm) (zipkinPiece, error) {
+	piece := zipkinPiece{item: item, form: form}
 	models, err := zipkin.Map(item.Node, form.mapping)
 	if err != nil {
-		return 0, zipkinPiece{}, err
+		return piece, err
 	}
-	wire, bytes, err := zipkin.Encode(models, form.mapping)
-	if err != nil {
-		return 0, zipkinPiece{}, fmt.Errorf("it cannot be encoded: %w", err)
+	if piece.wire, piece.bytes, err = zipkin.Encode(models, form.mapping); err != nil {
+		return piece, fmt.Errorf("it cannot be encoded: %w", err)
 	}
-	piece := zipkinPiece{item: item, bytes: bytes, start: models[0].Timestamp.UnixMicro(), trace: models[0].TraceID}
+	piece.start, piece.trace = models[0].Timestamp.UnixMicro(), models[0].TraceID
 	if local := models[0].LocalEndpoint; local != nil {
 		piece.service = local.ServiceName
 	}
 	if z.memory != nil {
 		piece.sent = storedForm(models)
 	}
-	return wire, piece, nil
+	return piece, nil
 }
 
-// deliver sends the pieces in one request, and in halves if that is too large or
-// the server refuses it, down to the single span. suspect says that a request
-// which held these pieces broke the server. Where the receiver is not the one any
-// more that they were written for, they are written again.
-func (s *zipkinStream) deliver(ctx context.Context, form *zipkinForm, wire zipkin.Wire, pieces []zipkinPiece, suspect bool) error {
+// deliver sends pieces of one encoding in one request, and in halves if that is
+// too large or the server does not take it, down to the single span. suspect says
+// that it did not take a request with these pieces in it, while it took others.
+// Where the receiver is not the one any more that they were written for, they are
+// written again.
+func (l *zipkinLane) deliver(ctx context.Context, pieces []zipkinPiece, suspect bool) error {
 	if len(pieces) == 0 {
 		return nil
 	}
-	z, list, size := s.z, make([][]byte, len(pieces)), 0
+	list, size := make([][]byte, len(pieces)), 0
 	for i := range pieces {
 		list[i] = pieces[i].bytes
 		size += len(list[i])
 	}
-	if size > z.opt.BatchBytes && len(pieces) > 1 {
-		return s.halves(ctx, form, wire, pieces, suspect)
+	if size > l.z.opt.BatchBytes && len(pieces) > 1 {
+		return l.halves(ctx, pieces, suspect)
 	}
-	body := wire.Join(list)
-	refusal, err := z.post(ctx, wire, body, len(pieces), suspect, form)
-	switch {
-	case errors.Is(err, errReceiverChanged), refusal != nil && z.changedSince(ctx, form):
+	wire, form := pieces[0].wire, pieces[0].form
+	r := &zipkinRequest{zipkinBody: zipkinBody{wire: wire, bytes: wire.Join(list)}, form: form, pieces: pieces, suspect: suspect, patient: l.patient}
+	verdict, answer, err := l.z.post(ctx, r)
+	switch refused := err == nil && (verdict == zipkinRefused || verdict == zipkinDoubtful); {
+	case errors.Is(err, errReceiverChanged), refused && l.z.changedSince(ctx, form):
 		items := make([]Item, len(pieces))
 		for i := range pieces {
 			items[i] = pieces[i].item
 		}
-		return s.send(ctx, items)
+		return l.send(ctx, items)
 	case err != nil:
 		return err
-	case refusal == nil:
-		z.accepted(pieces, len(body))
-		s.telling.Lock()
-		defer s.telling.Unlock()
-		for i := range pieces {
-			s.done(pieces[i].item, Delivered)
-		}
+	case verdict == zipkinAcknowledged:
+		l.z.accepted(pieces, len(r.bytes))
+		l.tell(pieces, Delivered)
+		return l.resolve(ctx)
+	case len(pieces) > 1:
+		return l.halves(ctx, pieces, verdict == zipkinSplit)
+	case verdict == zipkinAside:
+		l.aside = append(l.aside, pieces[0])
 		return nil
+	case verdict == zipkinDoubtful:
+		return l.doubt(ctx, zipkinDoubt{pieces[0], answer})
 	}
-	if err := z.checkServer(ctx, *refusal); err != nil {
-		return err
-	}
-	if len(pieces) > 1 {
-		return s.halves(ctx, form, wire, pieces, suspect || refusal.status == http.StatusInternalServerError)
-	}
-	return s.setAside(pieces[0].item, form, "the server refused it", *refusal)
+	return l.setAside(pieces[0], "the server refused it", answer.refusal())
 }
 
-func (s *zipkinStream) halves(ctx context.Context, form *zipkinForm, wire zipkin.Wire, pieces []zipkinPiece, suspect bool) error {
+func (s *zipkinStream) tell(pieces []zipkinPiece, o Outcome) {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	for i := range pieces {
+		s.done(pieces[i].item, o)
+	}
+}
+
+func (l *zipkinLane) halves(ctx context.Context, pieces []zipkinPiece, suspect bool) error {
 	half := len(pieces) / 2
-	if err := s.deliver(ctx, form, wire, pieces[:half], suspect); err != nil {
+	if err := l.deliver(ctx, pieces[:half], suspect); err != nil {
 		return err
 	}
-	return s.deliver(ctx, form, wire, pieces[half:], suspect)
+	return l.deliver(ctx, pieces[half:], suspect)
 }
 
 // accepted notes down what was acknowledged in one request.
 func (z *Zipkin) accepted(pieces []zipkinPiece, size int) {
+	z.health.progress()
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	z.trusted = true
+	if first := pieces[0]; z.taken.bytes == nil || len(first.bytes) < zipkinOtherSize {
+		z.taken = zipkinBody{wire: first.wire, bytes: first.wire.Join([][]byte{first.bytes})}
+	}
 	z.report.Batches++
 	z.report.Bytes += int64(size)
 	z.report.Delivered += int64(len(pieces))
@@ -328,39 +377,11 @@ func (z *Zipkin) accepted(pieces []zipkinPiece, size int) {
 	}
 }
 
-// checkServer tells, after a first refusal, a server that refuses a span from
-// one that refuses everything: Zipkin accepts an empty list.
-func (z *Zipkin) checkServer(ctx context.Context, first zipkinRefusal) error {
-	if z.isTrusted() {
-		return nil
-	}
-	refusal, err := z.post(ctx, zipkin.JSON, zipkin.JSON.Join(nil), 0, false, nil)
-	if err != nil {
-		return err
-	}
-	if refusal != nil {
-		return &ZipkinError{
-			URL: z.endpoint.shown(), Status: refusal.status, Words: first.words,
-			Problem: "it refuses even an empty list of spans",
-			Hint:    "check that the address is Zipkin's own, with the right one of http and https",
-		}
-	}
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	z.trusted = true
-	return nil
-}
-
-func (z *Zipkin) isTrusted() bool {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	return z.trusted
-}
-
 // setAside puts a span into the quarantine file; refusal is the zero value if
 // the server was not asked.
-func (s *zipkinStream) setAside(item Item, form *zipkinForm, reason string, refusal zipkinRefusal) error {
-	first, err := s.z.keep(item.Node, form, reason, refusal)
+func (s *zipkinStream) setAside(piece zipkinPiece, reason string, refusal zipkinRefusal) error {
+	item := piece.item
+	first, err := s.z.keep(item.Node, piece.form, reason, refusal)
 	if err != nil {
 		return err
 	}
@@ -371,6 +392,7 @@ func (s *zipkinStream) setAside(item Item, form *zipkinForm, reason string, refu
 		s.z.health.say(fmt.Sprintf("span %s of trace %s was not delivered (%s); it is kept in %s, and so will be all others like it",
 			item.Node.ID, item.Node.TraceID, reason, Escape(s.z.opt.Quarantine)))
 	}
+	s.z.health.progress()
 	s.telling.Lock()
 	defer s.telling.Unlock()
 	s.done(item, Quarantined)

@@ -72,8 +72,11 @@ func (f *faultyZipkin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.t.Error(err)
 		return
 	}
-	unpacked, err := gzip.NewReader(bytes.NewReader(packed))
-	if err != nil || r.Method != http.MethodPost || r.URL.Path != "/api/v2/spans" || r.Header.Get("Content-Encoding") != "gzip" {
+	unpacked := io.Reader(bytes.NewReader(packed))
+	if r.Header.Get("Content-Encoding") == "gzip" {
+		unpacked, err = gzip.NewReader(unpacked)
+	}
+	if err != nil || r.Method != http.MethodPost || r.URL.Path != "/api/v2/spans" {
 		f.t.Errorf("bad request: %v %v %v", err, r.Method, r.URL)
 		return
 	}
@@ -274,13 +277,20 @@ func TestZipkinPoison(t *testing.T) {
 			require.Equal(t, len(test.bad), d.count(Quarantined))
 			require.Equal(t, 1000-len(test.bad), d.count(Delivered))
 			require.Len(t, server.got, 1000-len(test.bad))
+			again := 0
 			for id, times := range server.got {
-				require.Equal(t, 1, times, "span %v", id)
+				again += times - 1
 				require.Equal(t, Delivered, d.outcomes[uint64(id)])
 			}
-			require.LessOrEqual(t, server.requests, test.most+len(test.bad)) // for each a question whether it takes anything
+			// Each is sent twice alone, and something else then, which at the
+			// start is an empty list.
+			require.LessOrEqual(t, again, len(test.bad))
+			require.LessOrEqual(t, server.requests, test.most+5*len(test.bad))
 			require.EqualValues(t, len(test.bad), d.report.Quarantined)
 			require.Len(t, d.records, len(test.bad))
+			slices.SortFunc(d.records, func(a, b map[string]any) int {
+				return strings.Compare(a["span_id"].(string), b["span_id"].(string))
+			})
 			for i, record := range d.records {
 				require.Equal(t, fmt.Sprintf("%016x", int(test.bad[i])), record["span_id"])
 				require.Equal(t, "00000000000015be", record["trace_id"])
@@ -291,9 +301,10 @@ func TestZipkinPoison(t *testing.T) {
 				require.Equal(t, record["span_id"], record["zipkin"].([]any)[0].(map[string]any)["id"])
 			}
 			if len(test.bad) > 0 {
-				require.Len(t, d.warnings, 1, "one loud word, then they are counted")
-				require.Contains(t, d.warnings[0], d.report.QuarantineFile)
-				require.NotContains(t, d.warnings[0], "\x1b")
+				loud := d.warnings[len(d.warnings)-1]
+				require.Equal(t, 1, strings.Count(strings.Join(d.warnings, "\n"), d.report.QuarantineFile), "one loud word, then they are counted")
+				require.Contains(t, loud, d.report.QuarantineFile)
+				require.NotContains(t, loud, "\x1b")
 			}
 		})
 	}
@@ -340,7 +351,7 @@ func TestZipkinStops(t *testing.T) {
 			require.Empty(t, d.outcomes, "nothing is discarded")
 			require.Empty(t, d.records)
 			require.Equal(t, ZipkinReport{}, d.report)
-			require.LessOrEqual(t, server.requests, 2)
+			require.LessOrEqual(t, server.requests, 3) // the spans, an empty list, and that without compression
 		})
 	}
 }

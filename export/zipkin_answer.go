@@ -1,0 +1,141 @@
+package export
+
+import (
+	"math"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// zipkinVerdict is what an answer means for a request.
+type zipkinVerdict int
+
+const (
+	zipkinAcknowledged zipkinVerdict = iota
+	zipkinAgain                      // the server is busy or broken, or the network: later
+	zipkinRefused                    // the content may be at fault
+	zipkinStop                       // address or permission are at fault: nothing will be accepted
+
+	// What [Zipkin.judge] makes of them when it knows more.
+
+	zipkinAtOnce   // something has changed, or is to be seen again: at once
+	zipkinAside    // this request alone fails: later, and others meanwhile
+	zipkinSplit    // the same, but of several spans: try fewer at a time
+	zipkinDoubtful // a span alone was refused by a server that has taken none
+)
+
+// zipkinAnswer is what came back for one request.
+type zipkinAnswer struct {
+	status     int    // 0 if err is set
+	words      string // the beginning of the body, or the title of a web page; not escaped
+	html       bool
+	location   string // not escaped
+	retryAfter time.Duration
+	login      string // that was shown, a secret
+	packed     bool   // the request's body was
+	speaks     string // http or https if it is that, and not what the address says
+	err        error  // of the network
+}
+
+// verdict is what an answer means alone. The table of all answers is in
+// docs/adr/0004-zipkin-sender.md.
+func (a *zipkinAnswer) verdict() zipkinVerdict {
+	switch {
+	case a.err != nil && tlsProblem(a.err) != "":
+		return zipkinStop
+	case a.err != nil:
+		return zipkinAgain
+	case a.status == http.StatusAccepted, a.status/100 == 2 && !a.html:
+		return zipkinAcknowledged
+	}
+	switch a.status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		return zipkinRefused
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return zipkinAgain
+	case http.StatusNotImplemented:
+		return zipkinStop
+	}
+	if a.status/100 == 5 {
+		return zipkinAgain
+	}
+	return zipkinStop
+}
+
+// locked says whether the answer is that we may not come in.
+func (a *zipkinAnswer) locked() bool {
+	switch a.status {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
+		return true
+	}
+	return false
+}
+
+// asksToWait says whether the answer is about how much is sent, not about what.
+func (a *zipkinAnswer) asksToWait() bool {
+	return a.status == http.StatusTooManyRequests || a.retryAfter > 0
+}
+
+// kind is the same for answers that need not be told twice.
+func (a *zipkinAnswer) kind() string {
+	if a.err != nil {
+		return networkProblem(a.err)
+	}
+	return strconv.Itoa(a.status)
+}
+
+// String is the answer in one line, escaped.
+func (a zipkinAnswer) String() string {
+	if a.err != nil {
+		return Escape(networkProblem(a.err))
+	}
+	return "it answered " + a.refusal().String()
+}
+
+func (a *zipkinAnswer) refusal() zipkinRefusal { return zipkinRefusal{a.status, Escape(a.words)} }
+
+// read fills in what a response says; text is the beginning of its body.
+func (a *zipkinAnswer) read(response *http.Response, text string) {
+	a.status, a.words = response.StatusCode, text
+	// Zipkin 3.6.1 gives the status 500 to a body over 10 MiB, and 413 in words.
+	if a.status == http.StatusInternalServerError && strings.HasPrefix(text, "413 ") {
+		a.status = http.StatusRequestEntityTooLarge
+	}
+	a.location = response.Header.Get("Location")
+	a.retryAfter = retryAfter(response.Header.Get("Retry-After"))
+	kind := strings.ToLower(response.Header.Get("Content-Type"))
+	a.html = strings.HasPrefix(kind, "text/html") || strings.HasPrefix(kind, "application/xhtml") ||
+		strings.HasPrefix(strings.TrimPrefix(text, "\ufeff"), "<")
+	if title := pageTitle.FindStringSubmatch(text); a.html && title != nil {
+		a.words = strings.Join(strings.Fields(title[1]), " ")
+	}
+}
+
+var pageTitle = regexp.MustCompile(`(?is)<title[^>]*>(.*?)</title`)
+
+// maxRetryAfter is the longest that a server's word holds the delivery up.
+const maxRetryAfter = time.Hour
+
+// retryAfter reads the header of that name, seconds or a date (RFC 9110 section
+// 10.2.3); 0 if it says nothing, and 292 years for more than that.
+func retryAfter(header string) time.Duration {
+	if seconds, err := strconv.ParseUint(header, 10, 64); err == nil {
+		return time.Duration(min(seconds, math.MaxInt64/uint64(time.Second))) * time.Second
+	}
+	if date, err := http.ParseTime(header); err == nil {
+		return max(time.Until(date), 0)
+	}
+	return 0
+}
+
+// inWords is a duration for people, no finer than they want to know.
+func inWords(d time.Duration) string {
+	if d >= time.Second {
+		d = d.Round(time.Second)
+	} else {
+		d = max(d.Round(time.Millisecond), time.Millisecond)
+	}
+	return FormatDuration(uint64(d.Microseconds()))
+}

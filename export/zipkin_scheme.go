@@ -1,0 +1,58 @@
+package export
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+)
+
+// speaksOther says, of a server that never took anything and fails at once,
+// whether it answers when it is asked in the other one of http and https; the
+// answer then says so. It is asked once, and shown nothing.
+func (z *Zipkin) speaksOther(ctx context.Context, a *zipkinAnswer) bool {
+	z.mu.Lock()
+	asked := z.askedScheme
+	z.askedScheme = true
+	z.mu.Unlock()
+	if asked || z.isTrusted() || a.err != nil && !breaksOff(a.err) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, zipkinWordsWait)
+	defer cancel()
+	other, port := "https", "80"
+	if z.endpoint.base.Scheme == other {
+		other, port = "http", "443"
+	}
+	at := z.endpoint.base
+	at.Scheme, at.Path = other, "/"
+	if at.Port() == "" {
+		at.Host = net.JoinHostPort(at.Hostname(), port)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+	if err != nil {
+		return false
+	}
+	response, err := z.do(request, "")
+	speaks := err == nil && response.StatusCode < 500 && (other == "https" || response.StatusCode != http.StatusBadRequest)
+	if err == nil {
+		response.Body.Close()
+	} else if other == "https" { // it spoke TLS if that is what it disagrees on
+		speaks = tlsProblem(err) != "" && !errors.As(err, new(tls.RecordHeaderError)) && !errors.Is(err, http.ErrSchemeMismatch)
+	}
+	if speaks {
+		a.speaks = other
+	}
+	return speaks
+}
+
+// breaksOff says whether the other side ended the connection or said what is not
+// HTTP, as it does when it expects TLS or knows none.
+func breaksOff(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		strings.Contains(err.Error(), "malformed HTTP") // of net/http, which has no type for it
+}
