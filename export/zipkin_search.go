@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"net"
 	"net/url"
 	"strconv"
 	"strings"
@@ -19,14 +20,19 @@ import (
 type ZipkinURLError struct {
 	URL     string // without name and password, escaped
 	Problem string
-	Jaeger  bool // it was to be that of Jaeger's query service
+	Instead string // the address to write, "" if that is not known; escaped
+	Jaeger  bool   // it was to be that of Jaeger's query service
 }
 
 func (e *ZipkinURLError) Error() string {
 	if e.Jaeger {
 		return fmt.Sprintf("address of Jaeger's query service %q: %s; expected something like http://HOST:%s", e.URL, e.Problem, jaegerPort)
 	}
-	return fmt.Sprintf("zipkin address %q: %s; expected something like http://HOST:9411", e.URL, e.Problem)
+	expected := "expected something like http://HOST:9411"
+	if e.Instead != "" {
+		expected = "write " + e.Instead
+	}
+	return fmt.Sprintf("zipkin address %q: %s; %s", e.URL, e.Problem, expected)
 }
 
 // zipkinEndpoint is where a server takes spans and shows them.
@@ -64,6 +70,9 @@ func parseZipkinEndpoint(address string) (zipkinEndpoint, error) {
 		return bad("nothing may follow a ? or # in it")
 	}
 	path := strings.TrimRight(u.Path, "/")
+	if problem, instead := elsewhere(u, path); problem != "" {
+		return zipkinEndpoint{}, &ZipkinURLError{URL: Escape(withoutUser(address)), Problem: problem, Instead: Escape(instead)}
+	}
 	base, whole := strings.CutSuffix(path, "/api/v2/spans")
 	if !whole {
 		// The page has the query API under /zipkin, but takes no spans there.
@@ -73,6 +82,42 @@ func parseZipkinEndpoint(address string) (zipkinEndpoint, error) {
 	e := zipkinEndpoint{base: clean, post: clean}
 	e.base.Path, e.post.Path = base, base+"/api/v2/spans"
 	return e, nil
+}
+
+// otherPlaces are the ends of paths where no spans in Zipkin's second form are
+// posted; * is one step of a path. Who takes them beside others does so at a port
+// of its own.
+var otherPlaces = []struct{ path, problem, port string }{
+	{"/api/v1/spans", "it is of Zipkin's first API, and spans go to the second", ""},
+	{"/api/v1", "it is of Zipkin's first API, and spans go to the second", ""},
+	{"/api/v2/trace/*", "Zipkin is asked for a trace there, and takes no spans", ""},
+	{"/api/v2/traces", "Zipkin is asked for traces there, and takes no spans", ""},
+	{"/api/v2/services", "Zipkin is asked for services there, and takes no spans", ""},
+	{"/zipkin/traces/*", "it is the page of a trace", ""},
+	{"/zipkin/dependency", "it is a page of Zipkin's", ""},
+	{"/api/traces", "Jaeger takes spans in its own form there, not in Zipkin's", "9411"},
+	{"/v1/traces", "spans in OpenTelemetry's form are taken there, not in Zipkin's", "9411"},
+}
+
+// elsewhere says what a path is for if that is not to take spans, and the address
+// to write in place of u.
+func elsewhere(u *url.URL, path string) (problem, instead string) {
+	for _, place := range otherPlaces {
+		end := path
+		if head, any := strings.CutSuffix(place.path, "*"); any {
+			place.path, end = head, path[:strings.LastIndexByte(path, '/')+1]
+		}
+		base, found := strings.CutSuffix(end, place.path)
+		if !found {
+			continue
+		}
+		right := url.URL{Scheme: u.Scheme, Host: u.Host, Path: strings.TrimSuffix(base, "/zipkin")}
+		if place.port != "" {
+			right.Host = net.JoinHostPort(u.Hostname(), place.port)
+		}
+		return place.problem, right.String()
+	}
+	return "", ""
 }
 
 // isPort says whether the port of an address can be one; "" is the scheme's own.

@@ -59,6 +59,32 @@ func TestParseZipkinURL(t *testing.T) {
 	}
 }
 
+// An address that is for something else says what to write in its place.
+func TestZipkinURLInstead(t *testing.T) {
+	for address, want := range map[string]string{
+		"http://h:9411/api/v1/spans":             `zipkin address "http://h:9411/api/v1/spans": it is of Zipkin's first API, and spans go to the second; write http://h:9411`,
+		"https://h/tracing/api/v1/":              "; write https://h/tracing",
+		"https://h/tracing/zipkin/api/v1/spans/": "; write https://h/tracing",
+		"http://h:9411/api/v2/traces":            "Zipkin is asked for traces there, and takes no spans; write http://h:9411",
+		"http://h:9411/zipkin/api/v2/trace/15be": "; write http://h:9411",
+		"http://h:9411/zipkin/traces/15be":       "it is the page of a trace; write http://h:9411",
+		"http://h:9411/zipkin/dependency/":       "; write http://h:9411",
+		"http://h:14268/api/traces":              "Jaeger takes spans in its own form there, not in Zipkin's; write http://h:9411",
+		"http://h:4318/v1/traces":                "spans in OpenTelemetry's form are taken there, not in Zipkin's; write http://h:9411",
+		"http://me:secret@h/\u202e/api/v1/spans": "; write http://h/%E2%80%AE",
+	} {
+		_, err := ParseZipkinURL(address)
+		require.ErrorAs(t, err, new(*ZipkinURLError), address)
+		require.ErrorContains(t, err, want, address)
+		require.NotContains(t, err.Error(), "secret")
+		require.NotContains(t, err.Error(), "\u202e")
+	}
+	for _, address := range []string{"https://h/zipkin/tenant", "https://h/api/v1/zipkin", "https://h/api/v2/spans", "https://h/traces"} {
+		_, err := ParseZipkinURL(address)
+		require.NoError(t, err, address)
+	}
+}
+
 func TestZipkinSearch(t *testing.T) {
 	web := httptest.NewServer(&faultyZipkin{t: t})
 	defer web.Close()

@@ -108,7 +108,9 @@ func prepareZipkin(j *job) error {
 	if address, err := url.Parse(j.zipkin); err == nil && address.User != nil && j.given["zipkin"] {
 		j.message("what stands before the @ of --zipkin can be seen in the list of processes; $" + export.ZipkinAuthVariable + " and --zipkin-auth-file keep it to themselves")
 	}
-	z, err := export.NewZipkin(j.zipkinOptions(0)) // are certificates and credentials there?
+	opt := j.zipkinOptions(0)
+	opt.Warn = nil                  // who delivers is told
+	z, err := export.NewZipkin(opt) // are certificates and credentials there?
 	if err != nil {
 		return &usageError{err: err}
 	}
@@ -171,6 +173,15 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 	report := z.Report()
 	receiver := z.Receiver()
 	fmt.Fprintf(j.err, "delivered to %s: %s\n", receiver, spans(report.Delivered))
+	if err != nil && ctx.Err() == nil {
+		all := int64(0)
+		for range export.Nodes(traces) {
+			all++
+		}
+		if rest := all - report.Delivered - report.Quarantined; rest > 0 {
+			fmt.Fprintf(j.err, "not delivered: %s\n", spans(rest))
+		}
+	}
 	if unfit := report.Quarantined - report.Refused; unfit > 0 {
 		fmt.Fprintf(j.err, "without a form in Zipkin: %s, kept with the reason in %s\n", spans(unfit), export.Escape(report.QuarantineFile))
 		j.partly()
