@@ -34,6 +34,7 @@ type zipkinRequest struct {
 	patient  bool // no other waits behind it
 	tries    int  // that failed by the server or the network
 	refusals int  // one after the other
+	between  bool // the server has taken another span since the first of them
 }
 
 // post sends a request until there is a word on it: acknowledged, refused,
@@ -113,14 +114,17 @@ func (z *Zipkin) judgeFailure(ctx context.Context, r *zipkinRequest, a *zipkinAn
 }
 
 // judgeRefusal tells a server that refuses a span from one that refuses
-// everything, or everything that is compressed. Only what is refused twice,
-// alone, while something else is taken is at fault itself.
+// everything, or everything that is compressed. Only what is refused alone, twice
+// and once more after another span was taken, is at fault itself.
 func (z *Zipkin) judgeRefusal(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) zipkinVerdict {
 	r.refusals++
 	alone := len(r.pieces) == 1
 	switch {
 	case alone && r.refusals == 1:
+		r.between = false
 		return zipkinAtOnce
+	case alone && r.between:
+		return zipkinRefused
 	case !alone && z.hasTaken():
 		return zipkinRefused // its halves will tell
 	}
@@ -132,6 +136,9 @@ func (z *Zipkin) judgeRefusal(ctx context.Context, r *zipkinRequest, a *zipkinAn
 		return zipkinAtOnce
 	case verdict == zipkinAcknowledged && alone && !known:
 		return zipkinDoubtful // an empty list says little
+	case verdict == zipkinAcknowledged && alone:
+		r.between = true
+		return zipkinAtOnce
 	case verdict == zipkinAcknowledged:
 		return zipkinRefused
 	case verdict != zipkinRefused || z.isTrusted():
