@@ -140,17 +140,16 @@ func (c *choice) called(name string) string {
 		return name
 	}
 	clean := c.clean(name)
-	for _, w := range c.chosen(clean) {
-		if c.clean(w.as) == w.name {
-			return name
-		}
-		rest := clean[len(w.name):]
-		if rest != "" && strings.HasSuffix(w.name, "!") {
-			rest = "/" + rest
-		}
-		return w.as + rest
+	with := c.chosen(clean)
+	if len(with) == 0 || c.clean(with[0].as) == with[0].name {
+		return name
 	}
-	return name
+	w := with[0]
+	rest := clean[len(w.name):]
+	if rest != "" && strings.HasSuffix(w.name, "!") {
+		rest = "/" + rest
+	}
+	return w.as + rest
 }
 
 // isOf tells whether a member was named itself.

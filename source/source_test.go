@@ -386,7 +386,7 @@ func TestManyEmptyMembers(t *testing.T) {
 		_, report := readBytes(t, Options{}, []byte(data))
 		runtime.ReadMemStats(after)
 		require.Equal(t, n, report.Members)
-		require.Less(t, (after.TotalAlloc-before.TotalAlloc)/n, uint64(4<<10), form)
+		require.Less(t, (after.TotalAlloc-before.TotalAlloc)/n, uint64(32<<10), form)
 	}
 }
 
