@@ -90,7 +90,7 @@ func startCassandra(t testing.TB, jars string) (*Cassandra, error) {
 	if err := os.WriteFile(config, fmt.Appendf(nil, cassandraYAML, ports[0], ports[1]), 0o644); err != nil {
 		return nil, err
 	}
-	args := []string{"-Xms512m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
+	args := []string{"java", "-Xms512m", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
 		"-Dcassandra.config=file://" + config, "-Dcassandra.storagedir=" + dir, "-Dcassandra-foreground=yes",
 		"-Dcassandra.ring_delay_ms=1", "-Dcassandra.skip_wait_for_gossip_to_settle=0", // there are no others
 		"-Djdk.attach.allowAttachSelf=true", "-Dio.netty.tryReflectionSetAccessible=true"}

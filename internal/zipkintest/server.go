@@ -1,10 +1,12 @@
-// Package zipkintest starts a real Zipkin for tests, on loopback, with its spans
-// in memory or in a real Cassandra.
+// Package zipkintest starts real servers that take Zipkin's spans for tests, on
+// loopback: Zipkin, with its spans in memory or in a real Cassandra, Jaeger, and
+// an OpenTelemetry Collector.
 //
-// It needs java (17 or later), sh, and for the first time mvn with a network:
-// the servers are fetched from Maven Central once and kept in the user's cache
-// directory. Where one of these is missing the test is skipped; if the
-// environment has TOMOSCRAPE_REQUIRE_SERVERS=1, it fails instead.
+// It needs sh, java (17 or later) for Zipkin and Cassandra, and for the first
+// time a network, mvn, and go: those are fetched from Maven Central, the others
+// built from Go modules once, and all are kept in the user's cache directory.
+// Where one of these is missing the test is skipped; if the environment has
+// TOMOSCRAPE_REQUIRE_SERVERS=1, it fails instead.
 package zipkintest
 
 import (
@@ -52,7 +54,7 @@ func start(t testing.TB, jar string, env []string) (*Server, error) {
 	}
 	port := strconv.Itoa(ports[0])
 	s := &Server{URL: "http://127.0.0.1:" + port}
-	s.process, err = launch(t, "zipkin", []string{"-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
+	s.process, err = launch(t, "zipkin", []string{"java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
 		"-jar", jar, "--server.port=" + port, // the others make it listen at that address alone
 		"--armeria.ports[0].ip=127.0.0.1", "--armeria.ports[0].port=" + port, "--armeria.ports[0].protocols[0]=http"}, env, s.healthy)
 	return s, err
