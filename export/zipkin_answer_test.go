@@ -43,8 +43,11 @@ func (s *scripted) RoundTrip(r *http.Request) (*http.Response, error) {
 func (s *scripted) serve(r *http.Request) (*http.Response, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if r.URL.Scheme == "https" {
+	switch {
+	case r.URL.Scheme == "https":
 		return nil, http.ErrSchemeMismatch
+	case r.Method == http.MethodGet:
+		return answer(404, ""), nil
 	}
 	body, err := io.ReadAll(r.Body)
 	require.NoError(s.t, err)

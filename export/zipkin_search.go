@@ -2,10 +2,13 @@ package export
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"net"
+	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -154,12 +157,77 @@ func (w *zipkinWindow) add(start int64, trace model.TraceID, service string) {
 	w.first, w.last, w.oneTrace = min(w.first, start), max(w.last, start), w.oneTrace && trace == w.trace
 }
 
+// covers makes the search for what was delivered cover a time, too.
+func (z *Zipkin) covers(first, last int64) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if z.found.spans > 0 {
+		z.found.first, z.found.last = min(z.found.first, first), max(z.found.last, last)
+	}
+}
+
+// Rootless notes down traces that lack their root: of these Zipkin may have more
+// than is delivered now.
+type Rootless struct{ ids []model.TraceID }
+
+// So many are noted down, and so long Zipkin may take to answer for them.
+const (
+	maxRootless = 1000
+	coverWait   = 30 * time.Second
+)
+
+// Of passes traces on and notes down those without a root.
+func (r *Rootless) Of(traces iter.Seq2[*trace.Trace, error]) iter.Seq2[*trace.Trace, error] {
+	return func(yield func(*trace.Trace, error) bool) {
+		for t, err := range traces {
+			if err == nil && len(r.ids) < maxRootless && t.ID.Fits128() && !slices.ContainsFunc(t.Spans, isRoot) {
+				r.ids = append(r.ids, model.TraceID{High: t.ID.Hi, Low: t.ID.Lo})
+			}
+			if !yield(t, err) {
+				return
+			}
+		}
+	}
+}
+
+// isRoot says whether Zipkin takes a span for a root.
+func isRoot(n trace.Node) bool { return !n.HasParent || n.ParentID.IsZero() || n.ParentID == n.ID }
+
+// Cover makes the search cover all that Zipkin has of traces, as it goes by the
+// time of their roots. What cannot be asked for, or not within coverWait, changes
+// nothing.
+func (z *Zipkin) Cover(ctx context.Context, r *Rootless) {
+	if z.Receiver() != ReceiverZipkin {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, coverWait)
+	defer cancel()
+	inParallel(ctx, z.opt.Requests, r.ids, func(ctx context.Context, id model.TraceID) error {
+		stored, err := z.stored(ctx, id)
+		for key := range stored {
+			if key.start > 0 {
+				z.covers(key.start, key.start)
+			}
+		}
+		return err
+	})
+}
+
+// searchOff says whether Zipkin says that its search is switched off.
+func (z *Zipkin) searchOff(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, zipkinWordsWait)
+	defer cancel()
+	var config struct{ SearchEnabled *bool }
+	status, err := z.get(ctx, "/zipkin/config.json", nil, func(d *json.Decoder) error { return d.Decode(&config) })
+	return err == nil && status == http.StatusOK && config.SearchEnabled != nil && !*config.SearchEnabled
+}
+
 // ZipkinSearch tells where delivered traces are found.
 type ZipkinSearch struct {
 	Page string // address of Zipkin's or Jaeger's page with the search filled in, "" if there is none
 	API  string // the same search in Zipkin's API, "" for other receivers
 	// Old is a sentence for the user if traces are older than Zipkin looks for
-	// by itself, else "".
+	// by itself, or it looks for none, else "".
 	Old string
 }
 
@@ -178,7 +246,8 @@ const (
 // Search gives the search that finds what was delivered; false if nothing was.
 // Zipkin compares the time of a trace's root with the window from endTs-lookback
 // to endTs, in whole milliseconds and both ends included. The window here covers
-// the starts of all spans, so also that of the root. Of another receiver it is
+// the starts of all spans, so also that of the root, unless that was delivered
+// before: see [Zipkin.Cover]. Of another receiver it is
 // Jaeger's page, if that answers.
 func (z *Zipkin) Search(ctx context.Context) (ZipkinSearch, bool) {
 	z.mu.Lock()
@@ -192,6 +261,13 @@ func (z *Zipkin) Search(ctx context.Context) (ZipkinSearch, bool) {
 			return ZipkinSearch{}, true
 		}
 		return ZipkinSearch{Page: z.jaegerSearch(w)}, true
+	}
+	if z.searchOff(ctx) {
+		search := ZipkinSearch{Page: z.endpoint.shown() + "/zipkin/traces/" + w.trace.String()}
+		if !w.oneTrace {
+			search.Old = "Search is switched off there (SEARCH_ENABLED=false): a trace opens by its ID alone, this is one of them; tomoscrape list shows all IDs."
+		}
+		return search, true
 	}
 	from := w.first / 1000
 	to := max((w.last+999)/1000, from+1) // a lookback of 0 is refused

@@ -61,6 +61,10 @@ type faultyZipkin struct {
 }
 
 func (f *faultyZipkin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet { // it shows nothing
+		http.NotFound(w, r)
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.requests++

@@ -27,7 +27,9 @@ type ZipkinVerification struct {
 	Sample   bool  // not all traces were looked for
 	Traces   int   // that were looked for
 	Jaeger   bool  // it was asked, by id alone
-	Missing  []ZipkinMissing
+	// SearchOff says that Zipkin searches for nothing, so it was asked by id alone.
+	SearchOff bool
+	Missing   []ZipkinMissing
 	// These are stored whole; hexadecimal. Doubled are there with other times,
 	// too, and are not searched for. A search for their service and time does not
 	// find the others: Old are older than the index of Zipkin on Cassandra.
@@ -57,7 +59,7 @@ func (v *ZipkinVerification) Lines() []string {
 	if v.Sample {
 		head += fmt.Sprintf(" (a sample: %d of %s)", v.Spans, plural(v.Accepted, "acknowledged span"))
 	}
-	if found := whole - len(v.Doubled) - len(v.Old) - len(v.Unfound) - v.Unsure; found == v.Traces && !v.Jaeger {
+	if found := whole - len(v.Doubled) - len(v.Old) - len(v.Unfound) - v.Unsure; found == v.Traces && !v.Jaeger && !v.SearchOff {
 		head += ", and found by search"
 	}
 	lines := []string{head}
@@ -84,7 +86,10 @@ func (v *ZipkinVerification) Lines() []string {
 		"It takes both for one trace, mixes them, and its search goes by one of the times: replay into a Zipkin that does not have them")
 	stored("not found by search", v.Old, "They open by trace ID. On Cassandra Zipkin's search looks no further back than its index is kept, "+
 		"3 days, whatever time is asked for: --shift-to now moves traces to the present, in a Zipkin that does not have them yet")
-	stored("not found by search", v.Unfound, "They open by trace ID; is search switched off there (SEARCH_ENABLED)?")
+	stored("not found by search", v.Unfound, "They open by trace ID")
+	if v.SearchOff {
+		lines = append(lines, "whether search finds them was not asked: it is switched off there (SEARCH_ENABLED=false); they open by trace ID")
+	}
 	if v.Unsure > 0 {
 		lines = append(lines, fmt.Sprintf("stored, but too many others at the same time to tell whether search finds it: %s", plural(int64(v.Unsure), "trace")))
 	}
@@ -186,6 +191,8 @@ type zipkinReader struct {
 	z      *Zipkin
 	jaeger bool             // is asked, not Zipkin
 	traces []*zipkinFinding // by service and time
+	// searchOff says that Zipkin searches for nothing.
+	searchOff bool
 }
 
 func newZipkinReader(z *Zipkin, memory *zipkinMemory) *zipkinReader {
@@ -195,11 +202,14 @@ func newZipkinReader(z *Zipkin, memory *zipkinMemory) *zipkinReader {
 		t.spans = slices.Compact(t.spans)
 		r.traces = append(r.traces, &zipkinFinding{zipkinRemembered: t, id: id, missing: len(t.spans)})
 	}
+	return r
+}
+
+func (r *zipkinReader) sort() {
 	slices.SortFunc(r.traces, func(a, b *zipkinFinding) int {
 		return cmp.Or(strings.Compare(a.service, b.service), cmp.Compare(a.first, b.first),
 			cmp.Compare(a.id.High, b.id.High), cmp.Compare(a.id.Low, b.id.Low))
 	})
-	return r
 }
 
 // compare is an order of spans.
@@ -217,7 +227,7 @@ func btoi(b bool) int {
 // open is the amount of what has not come to light yet.
 func (r *zipkinReader) open() (n int) {
 	for _, t := range r.traces {
-		if n += t.missing; t.searched() {
+		if n += t.missing; t.searched() && !r.searchOff {
 			n++
 		}
 	}
@@ -229,7 +239,8 @@ func (t *zipkinFinding) searched() bool { return !t.found && !t.doubled }
 
 // result sums up.
 func (r *zipkinReader) result(memory *zipkinMemory) ZipkinVerification {
-	v := ZipkinVerification{Accepted: memory.accepted, Traces: len(r.traces), Sample: memory.partial, Jaeger: r.jaeger}
+	v := ZipkinVerification{Accepted: memory.accepted, Traces: len(r.traces), Sample: memory.partial, Jaeger: r.jaeger, SearchOff: r.searchOff}
+	r.sort()
 	for _, t := range r.traces {
 		v.Spans += len(t.spans)
 		id := t.id.String()
@@ -238,7 +249,7 @@ func (r *zipkinReader) result(memory *zipkinMemory) ZipkinVerification {
 			v.Missing = append(v.Missing, ZipkinMissing{id, t.missing, len(t.spans)})
 		case t.doubled:
 			v.Doubled = append(v.Doubled, id)
-		case t.found:
+		case t.found, r.searchOff:
 		case t.unsure:
 			v.Unsure++
 		case time.Since(time.UnixMicro(t.first)) > zipkinIndexAge:
@@ -259,6 +270,7 @@ func (r *zipkinReader) round(ctx context.Context) error {
 		if err := r.z.hasAPI(ctx); err != nil {
 			return err
 		}
+		r.searchOff = r.z.searchOff(ctx)
 	}
 	var missing []*zipkinFinding
 	for _, t := range r.traces {
@@ -266,9 +278,10 @@ func (r *zipkinReader) round(ctx context.Context) error {
 			missing = append(missing, t)
 		}
 	}
-	if err := inParallel(ctx, r.z.opt.Requests, missing, byID); err != nil {
+	if err := inParallel(ctx, r.z.opt.Requests, missing, byID); err != nil || r.searchOff {
 		return err
 	}
+	r.sort()
 	var groups [][]*zipkinFinding
 	const most = 32 // traces that one search is to find
 	for _, t := range r.traces {
@@ -327,25 +340,7 @@ func inParallel[T any](ctx context.Context, workers int, things []T, work func(c
 // byID asks for a trace, counts which of its spans are missing, and sees whether
 // one is there at another time, too.
 func (r *zipkinReader) byID(ctx context.Context, t *zipkinFinding) error {
-	stored := map[zipkinKey]bool{}
-	_, err := r.z.get(ctx, "/api/v2/trace/"+t.id.String(), nil, func(d *json.Decoder) error {
-		return elements(d, func() error {
-			var span struct {
-				ID        string      `json:"id"`
-				Timestamp json.Number `json:"timestamp"`
-				Shared    bool        `json:"shared"`
-			}
-			if err := d.Decode(&span); err != nil {
-				return err
-			}
-			id, err := strconv.ParseUint(span.ID, 16, 64)
-			start, _ := strconv.ParseInt(span.Timestamp.String(), 10, 64)
-			if err == nil {
-				stored[zipkinKey{model.ID(id), start, span.Shared}] = true
-			}
-			return nil
-		})
-	})
+	stored, err := r.z.stored(ctx, t.id)
 	if err != nil {
 		return err
 	}
@@ -364,7 +359,41 @@ func (r *zipkinReader) byID(ctx context.Context, t *zipkinFinding) error {
 		key.start = 0
 		t.doubled = t.doubled || others[key]
 	}
+	if t.doubled {
+		return nil
+	}
+	for key := range stored { // those, too, that came before: one of them may be the root
+		if key.start > 0 {
+			t.first, t.last = min(t.first, key.start), max(t.last, key.start)
+		}
+	}
+	r.z.covers(t.first, t.last)
 	return nil
+}
+
+// stored are the spans of a trace that Zipkin has; none if it does not know it.
+// The start of one is 0 if it has none.
+func (z *Zipkin) stored(ctx context.Context, id model.TraceID) (map[zipkinKey]bool, error) {
+	spans := map[zipkinKey]bool{}
+	_, err := z.get(ctx, "/api/v2/trace/"+id.String(), nil, func(d *json.Decoder) error {
+		return elements(d, func() error {
+			var span struct {
+				ID        string      `json:"id"`
+				Timestamp json.Number `json:"timestamp"`
+				Shared    bool        `json:"shared"`
+			}
+			if err := d.Decode(&span); err != nil {
+				return err
+			}
+			id, err := strconv.ParseUint(span.ID, 16, 64)
+			start, _ := strconv.ParseInt(span.Timestamp.String(), 10, 64)
+			if err == nil {
+				spans[zipkinKey{model.ID(id), start, span.Shared}] = true
+			}
+			return nil
+		})
+	})
+	return spans, err
 }
 
 // The most traces that a search is asked for.
