@@ -347,7 +347,7 @@ func (f *Follower) judge(g *Generation) {
 		return
 	}
 	g.sniff = g.head.length < sniffLen
-	packed, reason := source.Sniff(g.head.bytes)
+	packed, reason, holds := source.Sniff(g.head.bytes)
 	switch {
 	case packed && !g.packed:
 		// Only now it turns out that the file is compressed: it is looked at anew.
@@ -355,7 +355,7 @@ func (f *Follower) judge(g *Generation) {
 		f.forget(g)
 		f.scanNow = true
 	case reason != "" && g.offset == 0:
-		f.foreign(g.Name(), g.last, reason)
+		f.foreign(g.Name(), g.last, reason, holds)
 		f.detach(g)
 		f.forget(g)
 	}

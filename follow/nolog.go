@@ -90,7 +90,7 @@ func refusal(head []byte) error {
 		}
 		return &errNoLog{reason}
 	}
-	if _, reason := source.Sniff(head); reason != "" {
+	if _, reason, _ := source.Sniff(head); reason != "" {
 		return &errNoLog{reason}
 	}
 	return nil

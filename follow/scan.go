@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 	"github.com/tomoscrape/tomoscrape/source"
 )
 
@@ -282,7 +283,7 @@ func (f *Follower) content(file *os.File) (b []byte, packed bool, err error) {
 	if b, err = readHead(file, f.headBuf[:]); err != nil || len(b) == 0 {
 		return b, false, err
 	}
-	if packed, _ = source.Sniff(b[:min(len(b), sniffLen)]); !packed {
+	if packed, _, _ = source.Sniff(b[:min(len(b), sniffLen)]); !packed {
 		return b, false, nil
 	}
 	r, err := source.Unpack(io.NewSectionReader(file, 0, 1<<62))
@@ -298,10 +299,13 @@ func (f *Follower) content(file *os.File) (b []byte, packed bool, err error) {
 	return b[:n], true, nil
 }
 
-// foreign says that a file is no log.
-func (f *Follower) foreign(path string, st status, reason string) {
-	f.refuse(path, errors.New("it is no log: "+reason))
-	f.counts.Skipped++
+// foreign says that a file is no log, though it may hold one.
+func (f *Follower) foreign(path string, st status, reason string, holds bool) {
+	if holds {
+		f.refuse(path, errors.New(reason))
+	} else {
+		f.skip(path, reason)
+	}
 	f.verdicts[st.file] = verdict{status: st, seen: f.now()}
 }
 
@@ -350,16 +354,16 @@ func (f *Follower) examine(e *entry, now time.Time, unsure bool) (news bool) {
 		file.Close()
 		return false
 	case err != nil:
-		f.refuse(e.path, err)
+		f.refuse(e.path, errors.New("reading failed: "+paths.Reason(err)))
 		f.rescan = true
 		file.Close()
 		return false
 	}
-	if _, reason := source.Sniff(b[:min(len(b), sniffLen)]); reason != "" || packed && isPacked(b) {
+	if _, reason, holds := source.Sniff(b[:min(len(b), sniffLen)]); reason != "" || packed && isPacked(b) {
 		if reason == "" {
-			reason = "packed twice"
+			reason, holds = "packed twice; unpack it once", true
 		}
-		f.foreign(e.path, st, reason)
+		f.foreign(e.path, st, reason, holds)
 		if fam != nil {
 			v.epoch = fam.epoch
 		}
@@ -419,7 +423,7 @@ func (f *Follower) accepted(e *entry, st status) {
 }
 
 func isPacked(b []byte) bool {
-	packed, _ := source.Sniff(b[:min(len(b), sniffLen)])
+	packed, _, _ := source.Sniff(b[:min(len(b), sniffLen)])
 	return packed
 }
 

@@ -22,15 +22,17 @@ func CompareRotated(a, b string) int { return rotationOf(a).older(rotationOf(b))
 func Succeeds(name, before string) bool { return rotationOf(name).continues(rotationOf(before)) }
 
 // Sniff says what begins with head, the first 512 bytes or all there are: packed
-// if Unpack reads it, and else why it is no log, or "" if it may be one.
-func Sniff(head []byte) (packed bool, reason string) {
+// if Unpack reads it, and else why it is no log, or "" if it may be one. A log may be
+// in it all the same if it holds some, so that whoever does not read it misses
+// something.
+func Sniff(head []byte) (packed bool, reason string, holds bool) {
 	switch k := sniff(head); k.form {
 	case gzipped, bzipped, xzipped, zstandard:
-		return true, ""
+		return true, "", false
 	case tarball, zipped:
-		return false, "a " + k.form.data()
+		return false, k.form.data() + ", to which nothing is added; read it with tomoscrape replay", true
 	default:
-		return false, k.reason
+		return false, k.reason, k.form == refuse
 	}
 }
 

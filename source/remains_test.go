@@ -22,18 +22,25 @@ func TestNamesOfOneRotation(t *testing.T) {
 }
 
 func TestSniffForFollowing(t *testing.T) {
-	packed, reason := Sniff([]byte("\x1f\x8b\x08\x00"))
+	packed, reason, _ := Sniff([]byte("\x1f\x8b\x08\x00"))
 	require.True(t, packed)
 	require.Empty(t, reason)
-	packed, reason = Sniff([]byte("\x7fELF"))
-	require.False(t, packed)
-	require.Equal(t, "ELF file", reason)
-	packed, reason = Sniff([]byte("PK\x03\x04"))
-	require.False(t, packed)
-	require.Equal(t, "a zip archive", reason)
-	packed, reason = Sniff([]byte("2026-01-01 a line"))
+	packed, reason, _ = Sniff([]byte("2026-01-01 a line"))
 	require.False(t, packed)
 	require.Empty(t, reason)
+	for head, want := range map[string]struct {
+		reason string
+		holds  bool
+	}{
+		"\x7fELF":      {"ELF file", false},
+		"PK\x03\x04":  {"zip archive, to which nothing is added; read it with tomoscrape replay", true},
+		"LZIP\x01 ...": {"lzip data; it cannot be read here, unpack it first (lzip -d)", true},
+	} {
+		packed, reason, holds := Sniff([]byte(head))
+		require.False(t, packed)
+		require.Equal(t, want.reason, reason)
+		require.Equal(t, want.holds, holds, reason)
+	}
 }
 
 func TestUnpackOneLayer(t *testing.T) {
