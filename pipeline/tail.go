@@ -258,15 +258,19 @@ func (s *stream) rangeOf(p parser.Place) lineRange {
 
 // output is what a Reader tells what it finds.
 func (t *Tail) output(ctx context.Context, s *stream) parser.Output {
+	lost := func(at parser.Place, reason string) {
+		t.unreadable.Add(1)
+		t.opt.Logger.Warn("a line could not be read", "file", at.File, "line", at.Line, "reason", reason)
+	}
 	return parser.Output{
 		Record: func(r *parser.Result) {
 			if t.failed == nil {
 				t.failed = t.span(ctx, s, r)
 			}
 		},
-		Lost: func(at parser.Place, reason string) {
-			t.unreadable.Add(1)
-			t.opt.Logger.Warn("a line could not be read", "file", at.File, "line", at.Line, "reason", reason)
+		Lost: lost,
+		Document: func(at parser.Place, _ []byte) {
+			lost(at, "it is a trace that was written as JSON; tail reads logs only, tomoscrape replay reads both")
 		},
 	}
 }
