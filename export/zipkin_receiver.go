@@ -117,25 +117,21 @@ func (z *Zipkin) learn(r Receiver) {
 		form.asked = time.Now()
 	}
 	z.current.Store(form)
-	switch {
-	case r == ReceiverZipkin:
+	if r == ReceiverZipkin {
 		return
+	}
+	text := fmt.Sprintf("it is not Zipkin that takes the spans there, but %s", r)
+	switch {
 	case before != nil:
-		z.mu.Lock()
-		z.taken = zipkinBody{} // by another one
-		z.mu.Unlock()
-		z.health.say(fmt.Sprintf("zipkin %s: it is not Zipkin any more that takes the spans there, but %s", z.endpoint.shown(), r))
+		text = fmt.Sprintf("it is not Zipkin any more that takes the spans there, but %s", r)
 	case r == receiverUnknown:
-		z.health.say(fmt.Sprintf("zipkin %s: whether it is Zipkin that takes the spans there cannot be told; --receiver says it", z.endpoint.shown()))
-	default:
-		z.health.say(fmt.Sprintf("zipkin %s: it is not Zipkin that takes the spans there, but %s", z.endpoint.shown(), r))
+		text = "whether it is Zipkin that takes the spans there cannot be told; --receiver says it"
 	}
-	if !z.opt.Mapping.NoSplit && !z.opt.AlwaysSplit {
-		z.health.say("it is sent one span for all services of a span, their notes as \"note @service\", and notes that hold | with ¦ " +
-			"and in a tag tomograph.note.N.value as they are (docs/receivers.md)")
-	} else {
-		z.health.say("it is sent notes that hold | with ¦ and in a tag tomograph.note.N.value as they are (docs/receivers.md)")
+	if form.mapping.NoSplit && !z.opt.Mapping.NoSplit {
+		text += "; it is sent one span for all services of a span, their notes as \"note @service\""
 	}
+	z.health.say(fmt.Sprintf("zipkin %s: %s; notes that hold | go with ¦ in its place, and as they are in a tag tomograph.note.N.value (docs/receivers.md)",
+		z.endpoint.shown(), text))
 }
 
 // askAgain asks what was Zipkin before; the caller has the turn to ask. Without

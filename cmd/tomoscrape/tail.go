@@ -365,7 +365,7 @@ func (j *tailJob) tell(err error) {
 	}
 }
 
-// readBack says what Zipkin has of the spans that it took, and once why that
+// readBack says what is stored of the spans that were taken, and once why that
 // cannot be known.
 func (j *tailJob) readBack(ctx context.Context) {
 	v, err := j.zipkin.Verify(ctx, 2*time.Second)
@@ -374,7 +374,7 @@ func (j *tailJob) readBack(ctx context.Context) {
 	switch {
 	case err != nil:
 		if j.unread = err.Error(); j.unread != before {
-			j.logger.Warn("what Zipkin took could not be read back", "error", err)
+			j.logger.Warn("what was taken could not be read back", "error", err)
 		}
 	case v.Traces > 0:
 		level := slog.LevelInfo
