@@ -56,11 +56,22 @@ func Trace(id trace.ID, spans []trace.Span, opt Options) (t trace.Trace, duplica
 	defer r.leave()
 	spans = unmoved(spans)
 	r.merge(spans)
+	r.plan(opt)
+	t = trace.Trace{ID: id, Spans: r.nodes(opt.Room)}
+	r.sumUp(&t, opt, func(node int, problems []trace.Problem) { t.Spans[node].Problems = problems })
+	return t, len(spans) - len(r.vertices)
+}
+
+// plan finds the place of each vertex.
+func (r *room) plan(opt Options) {
 	r.links()
 	r.measureSkew(opt.AdjustSkew)
 	r.sort()
+}
 
-	t = trace.Trace{ID: id, Spans: r.nodes(opt.Room)}
+// sumUp says of a trace what concerns it as a whole, and tells the problems of each
+// node that has some.
+func (r *room) sumUp(t *trace.Trace, opt Options, tell func(node int, problems []trace.Problem)) {
 	for i := range r.vertices {
 		v := &r.vertices[i]
 		if !v.hasStart() {
@@ -72,8 +83,7 @@ func Trace(id trace.ID, spans []trace.Span, opt Options) (t trace.Trace, duplica
 		t.Start, t.End = min(t.Start, v.start), max(t.End, v.end)
 	}
 	t.Services = r.services()
-	addProblems(&t, r.vertices, r.order, opt.Elsewhere)
-	return t, len(spans) - len(r.vertices)
+	r.addProblems(t, opt.Elsewhere, tell)
 }
 
 // compareStart orders two times of which each may be missing; missing is last.

@@ -18,6 +18,7 @@ const maxTwins = 64
 type vertex struct {
 	span    *trace.Span // the caller's, or a copy where something was changed
 	extent              // of its notes
+	at      int32       // its index among the spans, if these are not whole
 	stopped bool        // it has a note "stop"
 	twins   int         // spans of the trace with this id, itself among them
 	key     string      // of its values; only set if there are twins
@@ -73,11 +74,15 @@ func compareIDs(a, b *trace.ID) int {
 // only finds the extents fetches them several at a time.
 func (r *room) merge(spans []trace.Span) {
 	r.byID = slices.Grow(r.byID, len(spans))
-	r.extents = slices.Grow(r.extents, len(spans))
 	r.vertices = slices.Grow(r.vertices, len(spans))
+	if r.outline == nil { // it has them
+		r.extents = slices.Grow(r.extents, len(spans))
+	}
 	for i := range spans {
 		r.byID = append(r.byID, entry{spans[i].ID.Lo, i})
-		r.extents = append(r.extents, extentOf(&spans[i]))
+		if r.outline == nil {
+			r.extents = append(r.extents, extentOf(&spans[i]))
+		}
 	}
 	slices.SortFunc(r.byID, func(a, b entry) int {
 		if a.low != b.low {
@@ -93,9 +98,12 @@ func (r *room) merge(spans []trace.Span) {
 		for n < len(rest) && rest[n].low == rest[0].low && spans[rest[n].at].ID == first.ID {
 			n++
 		}
-		if n == 1 {
+		switch {
+		case r.outline != nil:
+			r.outline.add(r, rest[:n])
+		case n == 1:
 			r.add(first, r.extents[rest[0].at])
-		} else {
+		default:
 			r.addMerged(spans, rest[:n])
 		}
 		rest = rest[n:]
@@ -274,15 +282,20 @@ func withOrigins(c *class, spans []trace.Span) *trace.Span {
 	}
 	slices.Sort(c.members)
 	merged := *c.best
-	merged.Origin = nil
+	merged.Origin = unionOf(len(c.members), func(i int) []trace.Origin { return spans[c.members[i]].Origin })
+	return &merged
+}
+
+// unionOf is the origins of so many copies, each once, in the order of the copies.
+func unionOf(copies int, of func(i int) []trace.Origin) (all []trace.Origin) {
 	seen := make(map[trace.Origin]bool)
-	for _, i := range c.members {
-		for _, origin := range spans[i].Origin {
+	for i := range copies {
+		for _, origin := range of(i) {
 			if !seen[origin] {
 				seen[origin] = true
-				merged.Origin = append(merged.Origin, origin)
+				all = append(all, origin)
 			}
 		}
 	}
-	return &merged
+	return all
 }

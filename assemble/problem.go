@@ -17,33 +17,33 @@ const (
 )
 
 // addProblems finds what is wrong with a trace that is otherwise done: first
-// what concerns it as a whole, then span by span in the order of the tree. order
-// is the vertex of each node.
+// what concerns it as a whole, then span by span in the order of the tree, which are
+// told node by node.
 //
 // Roots are what stands at depth 0 and does not miss a parent. More than one is
 // a problem of the trace; spans that miss their parent say so themselves and do
 // not count, since they most often hang under one span that was never logged.
-func addProblems(t *trace.Trace, vertices []vertex, order []int, elsewhere func(trace.ID) Elsewhere) {
+func (r *room) addProblems(t *trace.Trace, elsewhere func(trace.ID) Elsewhere, told func(node int, problems []trace.Problem)) {
 	var roots []*vertex
 	rootCount := 0
-	for _, i := range order {
-		if v := &vertices[i]; v.parent < 0 && v.misplaced != missingParent {
-			if rootCount++; rootCount <= maxListed && len(order) > 1 {
+	for _, i := range r.order {
+		if v := &r.vertices[i]; v.parent < 0 && v.misplaced != missingParent {
+			if rootCount++; rootCount <= maxListed && len(r.order) > 1 {
 				roots = append(roots, v)
 			}
 		}
 	}
 	if rootCount > 1 {
-		t.Problems = append(t.Problems, trace.Problem{Code: trace.SeveralRoots, Text: severalRoots(rootCount, roots)})
+		t.Problems = append(t.Problems, trace.Problem{Code: trace.SeveralRoots, Text: r.severalRoots(rootCount, roots)})
 	}
 	var bounds []struct{ node, problem int } // where the problems of a node begin
-	for at, i := range order {
-		v := &vertices[i]
+	for at, i := range r.order {
+		v := &r.vertices[i]
 		if v.sound() {
 			continue
 		}
 		bounds = append(bounds, struct{ node, problem int }{at, len(t.Problems)})
-		v.problems(vertices, elsewhere, func(code trace.Code, format string, args ...any) {
+		r.problems(v, elsewhere, func(code trace.Code, format string, args ...any) {
 			t.Problems = append(t.Problems, trace.Problem{
 				Code: code, Span: v.span.ID, HasSpan: true, Text: "S" + fmt.Sprintf(format, args...)[1:],
 			})
@@ -51,16 +51,16 @@ func addProblems(t *trace.Trace, vertices []vertex, order []int, elsewhere func(
 	}
 	end := len(t.Problems)
 	for _, b := range slices.Backward(bounds) {
-		t.Spans[b.node].Problems = t.Problems[b.problem:end:end]
+		told(b.node, t.Problems[b.problem:end:end])
 		end = b.problem
 	}
 }
 
 // severalRoots names the first of n roots.
-func severalRoots(n int, first []*vertex) string {
+func (r *room) severalRoots(n int, first []*vertex) string {
 	names := make([]string, len(first))
 	for i, v := range first {
-		names[i] = describe(v.span)
+		names[i] = describe(r.whole(v))
 	}
 	more := ""
 	if n > len(first) {
@@ -74,9 +74,9 @@ func (v *vertex) sound() bool {
 	return v.misplaced == inPlace && v.ring == 0 && v.twins == 1 && v.span.Damage == 0 && v.stopped && v.skew.early == 0
 }
 
-// problems tells each problem of a span, in a sentence that begins with the span.
-func (v *vertex) problems(vertices []vertex, elsewhere func(trace.ID) Elsewhere, tell func(trace.Code, string, ...any)) {
-	s := v.span
+// problems tells each problem of a vertex, in a sentence that begins with its span.
+func (r *room) problems(v *vertex, elsewhere func(trace.ID) Elsewhere, tell func(trace.Code, string, ...any)) {
+	s := r.whole(v)
 	switch v.misplaced {
 	case missingParent:
 		tell(trace.MissingParent, "%s has the parent %s, which is %s; it stands at depth 0.", describe(s), number(s.ParentID), where(s.ParentID, elsewhere))
@@ -108,7 +108,7 @@ func (v *vertex) problems(vertices []vertex, elsewhere func(trace.ID) Elsewhere,
 		tell(trace.CodeInvalidUTF8, "%s held bytes that are no UTF-8, or unpaired surrogates; they were replaced by U+FFFD.", describe(s))
 	}
 	if v.skew.early > 0 {
-		tell(trace.ClockSkew, "%s", v.skewText(&vertices[v.parent]))
+		tell(trace.ClockSkew, "%s", v.skewText(s, r.whole(&r.vertices[v.parent])))
 	}
 }
 
@@ -132,9 +132,9 @@ func number(id trace.ID) string {
 	return fmt.Sprintf("%s (in the log: %s)", capped(id.Hex(), maxQuoted), capped(id.Decimal(), maxQuoted))
 }
 
-func (v *vertex) skewText(parent *vertex) string {
+func (v *vertex) skewText(s, parent *trace.Span) string {
 	text := fmt.Sprintf("%s on %s starts %s before its parent, %s on %s",
-		describe(v.span), host(v.span), length(v.skew.early), describe(parent.span), host(parent.span))
+		describe(s), host(s), length(v.skew.early), describe(parent), host(parent))
 	switch {
 	case !v.skew.leads:
 		return text + "; a clock was wrong or was set back."

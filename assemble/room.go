@@ -14,6 +14,7 @@ type room struct {
 	vertices []vertex // by id, and twins by start
 	extents  []extent // of the spans
 	names    []string // services, see note
+	outline  *Outline // where the spans are not whole
 	tree
 }
 
@@ -21,6 +22,14 @@ type room struct {
 const maxRoom = 4096
 
 var rooms = sync.Pool{New: func() any { return new(room) }}
+
+// whole is the span of a vertex with all that belongs to it.
+func (r *room) whole(v *vertex) *trace.Span {
+	if r.outline != nil {
+		return r.outline.whole(int(v.at))
+	}
+	return v.span
+}
 
 // leave makes room for another trace, and holds nothing of this one.
 func (r *room) leave() {
@@ -39,14 +48,16 @@ func (r *room) add(s *trace.Span, e extent) *vertex {
 	v := &r.vertices[len(r.vertices)-1]
 	for i := range s.Notes {
 		n := &s.Notes[i]
-		// What tomograph writes at the end of a span.
-		if n.Value.Text == "stop" && n.Value.Kind == trace.String {
+		if isStop(n) {
 			v.stopped = true
 		}
 		r.note(n.Service.String)
 	}
 	return v
 }
+
+// isStop says whether a note is what tomograph writes at the end of a span.
+func isStop(n *trace.Note) bool { return n.Value.Text == "stop" && n.Value.Kind == trace.String }
 
 // note takes the name of a service; an empty one is none. Neighbours mostly
 // repeat each other, and traces have few services: the few looked at keep the

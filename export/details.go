@@ -63,8 +63,7 @@ func (d *drawing) problem(prefix string, prefixTo int, text string) {
 }
 
 // below writes what belongs to a span under its row.
-func (d *drawing) below(i int) {
-	n := &d.t.Spans[i]
+func (d *drawing) below(i int, n *trace.Node) {
 	prefix, cols := d.guides(n.Depth, false)
 	if d.parent[i] && n.Depth < d.levels {
 		prefix += d.paint(faint, "│ ")

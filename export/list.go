@@ -111,7 +111,7 @@ func newTable(traces iter.Seq2[*trace.Trace, error], v View) (*table, error) {
 		t.took = max(t.took, cols)
 		_, cols = clip(rootLabel(tr), t.limit(80))
 		t.root = max(t.root, cols)
-		t.spans = max(t.spans, len(strconv.Itoa(len(tr.Spans))))
+		t.spans = max(t.spans, len(strconv.Itoa(tr.Len())))
 		_, cols = joined(tr.Services)
 		cols = min(cols, t.limit(120))
 		t.services = max(t.services, cols)
@@ -189,7 +189,7 @@ func (t *table) header() cells {
 
 func (t *table) row(tr *trace.Trace) cells {
 	c := cells{id: tr.ID.Hex(), start: t.detail.start(tr), took: duration(tr), root: rootLabel(tr),
-		spans: strconv.Itoa(len(tr.Spans)), verdict: verdict(tr), services: tr.Services}
+		spans: strconv.Itoa(tr.Len()), verdict: verdict(tr), services: tr.Services}
 	if t.detail.short {
 		c.verdict = "yes"
 		if !tr.Complete() {

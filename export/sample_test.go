@@ -213,12 +213,12 @@ func each(traces ...trace.Trace) iter.Seq2[*trace.Trace, error] {
 
 // rendered renders traces one after the other.
 func rendered(traces iter.Seq2[*trace.Trace, error]) Render {
-	return func(work func([]byte, *trace.Trace) []byte, take func([]byte) bool) error {
+	return func(work func([]byte, *trace.Trace, func([]byte) []byte) []byte, take func([]byte) bool) error {
 		for t, err := range traces {
 			if err != nil {
 				return err
 			}
-			if !take(work(nil, t)) {
+			if !take(work(nil, t, nil)) {
 				return nil
 			}
 		}

@@ -38,8 +38,8 @@ const apart = 10
 func (d *drawing) settleAxes() {
 	axes := map[int]axis{}
 	top, longest := -1, uint64(0)
-	for i := range d.t.Spans {
-		n := &d.t.Spans[i]
+	for i := range d.t.Len() {
+		n := d.t.Node(i)
 		d.axis.include(&n.Span)
 		if n.Parent < 0 {
 			top = i

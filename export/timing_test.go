@@ -71,9 +71,9 @@ func BenchmarkJSON(b *testing.B) {
 	traces, _ := timingTraces(b)
 	var written counter
 	var text []byte
-	render := func(work func([]byte, *trace.Trace) []byte, take func([]byte) bool) error {
+	render := func(work func([]byte, *trace.Trace, func([]byte) []byte) []byte, take func([]byte) bool) error {
 		for t := range traces {
-			text = work(text[:0], t)
+			text = work(text[:0], t, nil)
 			take(text)
 		}
 		return nil

@@ -18,7 +18,7 @@ func Tree(w io.Writer, t *trace.Trace, v View) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	d := newDrawing(out, t, v)
 	d.head()
-	for i := range t.Spans {
+	for i := range t.Len() {
 		d.span(i)
 	}
 	return out.Flush()
@@ -53,7 +53,7 @@ const (
 
 func newDrawing(out *bufio.Writer, t *trace.Trace, v View) *drawing {
 	d := &drawing{View: v, out: out, t: t, colors: map[string]string{}, flowTo: v.Width,
-		more: make([]bool, len(t.Spans)), parent: make([]bool, len(t.Spans)), levels: 24}
+		more: make([]bool, t.Len()), parent: make([]bool, t.Len()), levels: 24}
 	for i, service := range t.Services {
 		d.colors[service] = serviceColors[i%len(serviceColors)]
 	}
@@ -64,8 +64,8 @@ func newDrawing(out *bufio.Writer, t *trace.Trace, v View) *drawing {
 	}
 	seen := map[string]bool{}
 	lastChild := make(map[int]int)
-	for i := range t.Spans {
-		n := &t.Spans[i]
+	for i := range t.Len() {
+		n := t.Node(i)
 		if before, ok := lastChild[n.Parent]; ok {
 			d.more[before] = true
 		}
@@ -91,8 +91,8 @@ func (d *drawing) settleColumns() {
 	if d.Width > 0 {
 		limit = d.Width
 	}
-	for i := range d.t.Spans {
-		n := &d.t.Spans[i]
+	for i := range d.t.Len() {
+		n := d.t.Node(i)
 		_, cols := clip(label(&n.Span), limit)
 		d.labelTo = max(d.labelTo, min(cols+step*min(n.Depth, d.levels), limit))
 		if us, ok := length(&n.Span); ok {
@@ -139,7 +139,7 @@ func (d *drawing) head() {
 	if t.HasStart {
 		when.text = FormatTime(t.Start, 6)
 	}
-	facts := []fact{when, {text: duration(t), sgr: bold}, {text: counted(len(t.Spans), "span")}}
+	facts := []fact{when, {text: duration(t), sgr: bold}, {text: counted(t.Len(), "span")}}
 	if !t.HasStart {
 		facts = append(facts[:1], facts[2:]...)
 	}
@@ -200,7 +200,7 @@ func tally(problems []trace.Problem) []string {
 
 // span writes the row of a span and what belongs below it.
 func (d *drawing) span(i int) {
-	n := &d.t.Spans[i]
+	n := d.t.Node(i)
 	for len(d.open) <= n.Depth {
 		d.open = append(d.open, false)
 	}
@@ -238,7 +238,7 @@ func (d *drawing) span(i int) {
 	}
 	_, cols = fitAll(took)
 	d.out.WriteString(pad(gap+d.tookTo-cols) + took + "\n")
-	d.below(i)
+	d.below(i, n)
 }
 
 // guides is the indentation at a depth: the branch itself on the row of a span,

@@ -114,14 +114,12 @@ func verdict(t *trace.Trace) string {
 	return "incomplete"
 }
 
-// root is the first span of a trace that stands at depth 0.
+// root is the first span of a trace that stands at depth 0, as the first of all does.
 func root(t *trace.Trace) *trace.Node {
-	for i := range t.Spans {
-		if t.Spans[i].Parent < 0 {
-			return &t.Spans[i]
-		}
+	if t.Len() == 0 {
+		return nil
 	}
-	return nil
+	return t.Node(0)
 }
 
 // label is a span's service and name as one text, escaped by nobody yet.

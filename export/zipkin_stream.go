@@ -32,8 +32,8 @@ func Nodes(traces iter.Seq2[*trace.Trace, error]) iter.Seq2[*trace.Node, error] 
 				yield(nil, err)
 				return
 			}
-			for i := range t.Spans {
-				if !yield(&t.Spans[i], nil) {
+			for i := range t.Len() {
+				if !yield(t.Node(i), nil) {
 					return
 				}
 			}

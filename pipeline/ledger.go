@@ -39,17 +39,19 @@ type Spill struct {
 	Bytes           int64 `json:"bytes"` // written: spans, and the traces made of them
 	Partitions      int64 `json:"partitions"`
 	OversizedTraces int64 `json:"oversized_traces"` // larger than the limit each, assembled with nothing else in memory
+	OversizedBytes  int64 `json:"oversized_bytes"`  // what the largest of them took, about
 }
 
 // tally counts assembled traces.
 type tally struct {
 	spans, duplicates, complete, incomplete int64
 	partitions, oversized                   int64
+	oversizedBytes                          int64 // of the largest
 }
 
 // add counts a trace; duplicates is how many copies of its spans there were.
 func (c *tally) add(t *trace.Trace, duplicates int) {
-	c.spans += int64(len(t.Spans))
+	c.spans += int64(t.Len())
 	c.duplicates += int64(duplicates)
 	if t.Complete() {
 		c.complete++
@@ -65,6 +67,7 @@ func (c *tally) merge(d tally) {
 	c.incomplete += d.incomplete
 	c.partitions += d.partitions
 	c.oversized += d.oversized
+	c.oversizedBytes = max(c.oversizedBytes, d.oversizedBytes)
 }
 
 // count enters what became of the spans.

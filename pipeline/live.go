@@ -53,6 +53,7 @@ type liveTrace struct {
 	id          trace.ID
 	text        []byte // records behind their lengths
 	size        int64
+	cost        int64 // of its spans when they are decoded
 	holds       []*follow.Hold
 	first, last time.Time // of its spans since it was opened
 	asked       bool      // whether it is complete, since its last span
@@ -75,7 +76,7 @@ func newLive(opt LiveOptions, m *making, out func(*trace.Trace, []*follow.Hold) 
 	setDefault(&opt.Memory, DefaultMemory)
 	l := &live{opt: opt, maker: m.maker(), out: out, clock: time.Now, traces: map[trace.ID]*liveTrace{}, kept: list.New()}
 	l.recent.most = remembered
-	l.maker.opt.Elsewhere = l.recent.elsewhere
+	l.maker.opt.Elsewhere, l.maker.large = l.recent.elsewhere, opt.Memory
 	return l
 }
 
@@ -103,6 +104,7 @@ func (l *live) add(k key, record []byte, holds []*follow.Hold) error {
 	t.text = appendRecord(t.text, record)
 	size := int64(recordLength+len(record)) + liveSpanCost
 	t.size += size
+	t.cost += k.cost
 	l.size += size
 	t.holds = append(t.holds, holds...)
 	t.last, t.asked = now, false
@@ -172,7 +174,7 @@ func (l *live) isDue(t *liveTrace, now time.Time) error {
 
 func (l *live) make(t *liveTrace) (trace.Trace, error) {
 	l.maker.d.reuse()
-	made, _, err := l.maker.trace(bundle{id: t.id, text: borrowed(t.text)})
+	made, _, err := l.maker.trace(bundle{id: t.id, cost: t.cost, text: borrowed(t.text)})
 	return made, err
 }
 

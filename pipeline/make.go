@@ -39,15 +39,19 @@ type maker struct {
 	d     decoder
 	spans []trace.Span
 	nodes []trace.Node // of the largest trace so far
+	large int64        // a trace that costs more is not held whole
 }
 
 func (m *making) maker() *maker {
-	return &maker{opt: m.opt, d: decoder{names: m.names}}
+	return &maker{opt: m.opt, d: decoder{names: m.names}, large: m.limit}
 }
 
 // trace makes a trace; duplicates is how many of its spans were copies of others.
 // What the trace refers to stays as it is until reuse.
 func (m *maker) trace(b bundle) (t trace.Trace, duplicates int, err error) {
+	if b.cost > m.large {
+		return m.outline(b)
+	}
 	m.spans = m.spans[:0]
 	for text := range b.texts {
 		for text != "" {
@@ -66,6 +70,45 @@ func (m *maker) trace(b bundle) (t trace.Trace, duplicates int, err error) {
 	if m.opt.Room = nil; cap(t.Spans) > cap(m.nodes) && cap(t.Spans) <= maxNodes {
 		m.nodes = t.Spans
 	}
+	return t, duplicates, nil
+}
+
+// outline makes a trace that is too large to be held whole: its nodes are read from
+// their records one by one, each time when they are asked for.
+func (m *maker) outline(b bundle) (t trace.Trace, duplicates int, err error) {
+	n := 0
+	for text := range b.texts {
+		for text != "" {
+			var ok bool
+			if _, text, ok = cutRecord(text); !ok {
+				return t, 0, errCodec
+			}
+			n++
+		}
+	}
+	records := make([]string, 0, n)
+	for text := range b.texts {
+		for text != "" {
+			record, rest, _ := cutRecord(text)
+			records = append(records, record)
+			text = rest
+		}
+	}
+	d := &decoder{names: m.d.names} // what m.d gave may still be needed
+	o := assemble.NewOutline(n, func(i int) (s trace.Span) {
+		_ = d.record(records[i], &s) // it was read before
+		return s
+	})
+	var s trace.Span
+	for _, record := range records {
+		d.reuse()
+		if err := d.record(record, &s); err != nil {
+			return t, 0, err
+		}
+		o.Add(&s)
+	}
+	d.forget()
+	t, duplicates = o.Trace(b.id, m.opt)
 	return t, duplicates, nil
 }
 
@@ -162,7 +205,8 @@ func (m *making) settleMemory(h *held, selection *query.Selection) (c tally, mat
 	}
 }
 
-// batchCost is what a batch costs when it is decoded, or one trace of more.
+// batchCost is what a batch costs when it is decoded, or one trace of more. A trace
+// that is not held whole is the last of its batch.
 const batchCost = 512 << 10
 
 // batch is some traces to be made.
@@ -193,7 +237,7 @@ func (m *making) batches(ctx context.Context, bundles iter.Seq2[bundle, error], 
 				break
 			}
 			next.bundles = append(next.bundles, b)
-			if next.weight += b.cost; next.weight >= batchCost && !flush() {
+			if next.weight += b.cost; (next.weight >= batchCost || b.cost > m.limit) && !flush() {
 				return
 			}
 		}
@@ -236,13 +280,14 @@ func inOrder[Out any](m *making, bundles iter.Seq2[bundle, error], use func(*mak
 	})
 }
 
-// render has work called for each trace, several at a time; the trace is work's
-// only until it returns. take gets what work has appended, in the order of traces,
+// render has work called for each trace, several at a time but for large ones; the
+// trace is work's only until it returns. take gets what work has appended, in the order of traces,
 // one at a time, and may return false for no more. all says that no trace is
 // missing from those that were counted.
-func (m *making) render(bundles iter.Seq2[bundle, error], work func(dst []byte, t *trace.Trace) []byte, take func(text []byte) bool) (c tally, all bool, err error) {
+func (m *making) render(bundles iter.Seq2[bundle, error], work func(dst []byte, t *trace.Trace, full func([]byte) []byte) []byte, take func(text []byte) bool) (c tally, all bool, err error) {
 	type rendered struct {
 		text  *[]byte
+		large *trace.Trace // behind the text, not rendered yet
 		tally tally
 		err   error
 	}
@@ -259,13 +304,24 @@ func (m *making) render(bundles iter.Seq2[bundle, error], work func(dst []byte, 
 				break
 			}
 			r.tally.add(&t, duplicates)
-			*r.text = work(*r.text, &t)
+			if t.Large != nil { // it ends its batch
+				r.large = &t
+				break
+			}
+			*r.text = work(*r.text, &t, nil)
 		}
 		return r
 	}, func(r rendered) bool {
 		c.merge(r.tally)
-		all = len(*r.text) == 0 || take(*r.text)
-		poison.Bytes(*r.text)
+		full := func(text []byte) []byte {
+			all = all && (len(text) == 0 || take(text))
+			return text[:0]
+		}
+		*r.text = full(*r.text)
+		if r.large != nil && all {
+			*r.text = full(work(*r.text, r.large, full))
+		}
+		poison.Bytes((*r.text)[:cap(*r.text)])
 		texts.Put(r.text)
 		err = r.err
 		return all && err == nil && m.ctx.Err() == nil

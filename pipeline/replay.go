@@ -65,9 +65,10 @@ func (r *Result) Traces() iter.Seq2[*trace.Trace, error] { return r.making.trace
 // Render has work called for each of the selected traces, for several at a time;
 // the trace is work's only until that returns. take gets what work appended to
 // dst, in the order of Traces and one at a time; if it returns false, no more
-// comes. Render can be called several times, before Close. The error is that of
-// the context or a [*TempError].
-func (r *Result) Render(work func(dst []byte, t *trace.Trace) []byte, take func(text []byte) bool) error {
+// comes. Of a large trace work may hand over a part of its text to full, which
+// gives back room for more; for any other full is nil. Render can be called several
+// times, before Close. The error is that of the context or a [*TempError].
+func (r *Result) Render(work func(dst []byte, t *trace.Trace, full func([]byte) []byte) []byte, take func(text []byte) bool) error {
 	counted, all, err := r.making.render(r.selected, work, take)
 	if all && r.ledger.Selected > 0 {
 		r.count(counted)
@@ -89,7 +90,7 @@ func (r *Result) Ledger() (*Ledger, error) {
 	if r.uncounted != nil {
 		counting := *r.making
 		counting.elsewhere = nil // nobody reads it
-		counted, _, err := counting.render(r.uncounted, func(dst []byte, _ *trace.Trace) []byte { return dst }, nil)
+		counted, _, err := counting.render(r.uncounted, func(dst []byte, _ *trace.Trace, _ func([]byte) []byte) []byte { return dst }, nil)
 		if err != nil {
 			return &r.ledger, err
 		}
@@ -171,7 +172,8 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 		}
 		counted, end, ordered, result.runs = s.tally, s.matching, s.merged, s.runs.file
 		m.elsewhere = s.parents.elsewhere
-		result.ledger.Spill = &Spill{Bytes: c.disk.written.Load(), Partitions: counted.partitions, OversizedTraces: counted.oversized}
+		result.ledger.Spill = &Spill{Bytes: c.disk.written.Load(), Partitions: counted.partitions, OversizedTraces: counted.oversized,
+			OversizedBytes: counted.oversizedBytes}
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()

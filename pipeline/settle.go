@@ -80,12 +80,18 @@ func (s *settling) assembleAlone() {
 			continue
 		}
 		if p.cost > s.limit {
+			takes := p.size + int64(len(p.buffer)) + p.spans*outlineCost
 			s.tally.oversized++
-			allowMore(3 * p.cost)
+			s.tally.oversizedBytes = max(s.tally.oversizedBytes, takes)
+			allowMore(s.limit + takes)
 		}
 		s.note(s.assemble(p))
 	}
 }
+
+// outlineCost is what a span of a large trace takes in memory beside its record,
+// about, while its place in the tree is looked for.
+const outlineCost = 600
 
 // allowMore raises Go's limit of memory, if there is one, to at least so much.
 // What has to be held anyway would otherwise make the collector of garbage run

@@ -41,6 +41,7 @@ func (s *spill) add(k key, record string) error {
 	}
 	p.several = p.several || p.id != k.id
 	p.cost += k.cost
+	p.spans++
 	p.buffer = appendRecord(p.buffer, record)
 	if len(p.buffer) < partitionBuffer {
 		return nil
@@ -60,6 +61,7 @@ type partition struct {
 	buffer  []byte
 	size    int64 // bytes in the file
 	cost    int64 // of its spans when they are decoded
+	spans   int64
 	id      trace.ID
 	several bool // it has other traces than id
 }

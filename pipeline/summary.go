@@ -56,8 +56,8 @@ func (l *Ledger) WriteSummary(w io.Writer) error {
 func (s *Spill) tell(b *strings.Builder) {
 	fmt.Fprintf(b, "--memory did not hold all spans: %s went through temporary files, in %s", binarySize(s.Bytes), count(s.Partitions, "partition"))
 	if s.OversizedTraces > 0 {
-		fmt.Fprintf(b, "; %s than --memory, with nothing else beside it",
-			count(s.OversizedTraces, "trace was larger", "traces were each larger"))
+		fmt.Fprintf(b, "; %s than --memory and took up to %s, with nothing else beside it",
+			count(s.OversizedTraces, "trace was larger", "traces were each larger"), binarySize(s.OversizedBytes))
 	}
 	b.WriteString("\nthe windows of decoders for packed input come on top of --memory: up to 128 MiB for each layer of xz or zstd\n")
 }

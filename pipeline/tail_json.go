@@ -62,7 +62,7 @@ func NewJSONTail(opt TailOptions, out *export.Appender, how LiveOptions, a assem
 func (s *jsonSink) write(t *trace.Trace, holds []*follow.Hold) error {
 	s.text = append(tracejson.Append(s.text, t), '\n')
 	s.waiting = append(s.waiting, holds...)
-	if s.spans += int64(len(t.Spans)); len(s.text) < jsonBuffer {
+	if s.spans += int64(t.Len()); len(s.text) < jsonBuffer {
 		return nil
 	}
 	return s.flush(s.ctx)

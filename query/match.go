@@ -118,11 +118,11 @@ func (m *matcher) matches(t *trace.Trace) bool {
 	service, span, request, contains, duration := m.service == "", m.span == "", m.request == "", m.contains == "", !m.bounded
 	var metTerms [maxTerms]bool
 	openTerms := len(m.terms)
-	for i := range t.Spans {
+	for i := range t.Len() {
 		if service && span && request && contains && duration && openTerms == 0 {
 			return true
 		}
-		s := &t.Spans[i].Span
+		s := &t.Node(i).Span
 		if m.service != "" {
 			if !carries(s, m.service) {
 				continue

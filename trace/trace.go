@@ -10,6 +10,32 @@ type Trace struct {
 	Services []string // of all notes, sorted, each once
 	Spans    []Node
 	Problems []Problem
+	Large    *Large // what stands for Spans where these are too many, else nil
+}
+
+// Large is the spans of a trace that do not stand in memory all at once.
+type Large struct {
+	Count int // of the spans
+	Roots int // of them, at depth 0
+	// Make makes the node with an index. It belongs to the caller. One goroutine
+	// at a time may call it.
+	Make func(i int) *Node
+}
+
+// Len is the number of spans.
+func (t *Trace) Len() int {
+	if t.Large != nil {
+		return t.Large.Count
+	}
+	return len(t.Spans)
+}
+
+// Node is the span with an index, which must not be changed.
+func (t *Trace) Node(i int) *Node {
+	if t.Large != nil {
+		return t.Large.Make(i)
+	}
+	return &t.Spans[i]
 }
 
 // Node is a span in its place in the tree.
@@ -53,15 +79,18 @@ func (c Code) Harmless() bool {
 
 // Complete is the verdict: exactly one root, and no problem but harmless ones.
 func (t *Trace) Complete() bool {
+	for _, p := range t.Problems {
+		if !p.Code.Harmless() {
+			return false
+		}
+	}
+	if t.Large != nil {
+		return t.Large.Roots == 1
+	}
 	roots := 0
 	for i := range t.Spans {
 		if t.Spans[i].Parent < 0 {
 			roots++
-		}
-	}
-	for _, p := range t.Problems {
-		if !p.Code.Harmless() {
-			return false
 		}
 	}
 	return roots == 1

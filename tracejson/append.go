@@ -10,8 +10,15 @@ import (
 // Append appends the document of a trace to dst: one line without its newline.
 // The trace is one that package assemble made; in particular a span's damage is
 // among its problems. Control characters and what is no UTF-8 never appear raw.
-func Append(dst []byte, t *trace.Trace) []byte {
-	dst = slices.Grow(dst, estimate(t))
+func Append(dst []byte, t *trace.Trace) []byte { return AppendParts(dst, t, nil) }
+
+// AppendParts appends as Append does. Of the document of a large trace it hands over
+// what there is to full, behind a span or a problem when that is half a mebibyte, and
+// goes on with what full gives back.
+func AppendParts(dst []byte, t *trace.Trace, full func([]byte) []byte) []byte {
+	if t.Large == nil {
+		dst = slices.Grow(dst, estimate(t))
+	}
 	dst = append(dst, `{"trace_id":"`...)
 	dst = t.ID.AppendHex(dst)
 	dst = append(dst, `","tomograph_id":"`...)
@@ -26,17 +33,28 @@ func Append(dst []byte, t *trace.Trace) []byte {
 	} else {
 		dst = append(dst, `,"verdict":"incomplete","problems":`...)
 	}
-	dst = appendProblems(dst, t.Problems)
+	dst = appendProblems(dst, t.Problems, full)
 	dst = append(dst, `,"services":[`...)
 	for i, service := range t.Services {
 		dst = appendString(appendComma(dst, i), service)
 	}
 	dst = append(dst, `],"spans":[`...)
-	for i := range t.Spans {
-		dst = appendSpan(appendComma(dst, i), &t.Spans[i])
+	for i := range t.Len() {
+		dst = handOver(appendSpan(appendComma(dst, i), t.Node(i)), full)
 	}
 	return append(dst, `]}`...)
 }
+
+// handOver hands over what there is if it is enough.
+func handOver(dst []byte, full func([]byte) []byte) []byte {
+	if full == nil || len(dst) < partSize {
+		return dst
+	}
+	return full(dst)
+}
+
+// partSize is about how many bytes of a large document are handed over at once.
+const partSize = 512 << 10
 
 // estimate is about how long the document of a trace becomes. Looking at all of
 // its notes beforehand pays by itself: they lie all over the memory, and are
@@ -99,7 +117,7 @@ func appendSpan(dst []byte, n *trace.Node) []byte {
 		dst = appendOrigin(appendComma(dst, i), &n.Origin[i])
 	}
 	dst = append(dst, `],"problems":`...)
-	dst = appendProblems(dst, n.Problems)
+	dst = appendProblems(dst, n.Problems, nil)
 	return append(dst, '}')
 }
 
@@ -195,7 +213,7 @@ func object(dst []byte, begin int) []byte {
 	return append(dst, '}')
 }
 
-func appendProblems(dst []byte, problems []trace.Problem) []byte {
+func appendProblems(dst []byte, problems []trace.Problem, full func([]byte) []byte) []byte {
 	dst = append(dst, '[')
 	for i := range problems {
 		p := &problems[i]
@@ -206,7 +224,7 @@ func appendProblems(dst []byte, problems []trace.Problem) []byte {
 			dst = append(dst, '"')
 		}
 		dst = appendString(append(dst, `,"text":`...), p.Text)
-		dst = append(dst, '}')
+		dst = handOver(append(dst, '}'), full)
 	}
 	return append(dst, ']')
 }

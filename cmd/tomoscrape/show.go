@@ -65,11 +65,12 @@ func trees(w io.Writer, traces iter.Seq2[*trace.Trace, error], v export.View) er
 }
 
 // largest gives traces on and keeps the one with the most spans, the first of
-// several.
+// several. It begins anew each time that the traces are gone through.
 func largest(traces iter.Seq2[*trace.Trace, error], most **trace.Trace) iter.Seq2[*trace.Trace, error] {
 	return func(yield func(*trace.Trace, error) bool) {
+		*most = nil
 		for t, err := range traces {
-			if err == nil && (*most == nil || len(t.Spans) > len((*most).Spans)) {
+			if err == nil && (*most == nil || t.Len() > (*most).Len()) {
 				*most = t
 			}
 			if !yield(t, err) {
