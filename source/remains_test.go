@@ -33,7 +33,7 @@ func TestSniffForFollowing(t *testing.T) {
 		holds  bool
 	}{
 		"\x7fELF":      {"ELF file", false},
-		"PK\x03\x04":  {"zip archive, to which nothing is added; read it with tomoscrape replay", true},
+		"PK\x03\x04":   {"zip archive, to which nothing is added; read it with tomoscrape replay", true},
 		"LZIP\x01 ...": {"lzip data; it cannot be read here, unpack it first (lzip -d)", true},
 	} {
 		packed, reason, holds := Sniff([]byte(head))
