@@ -46,12 +46,17 @@ func (f *Follower) family(log string) *Family {
 func (fam *Family) resting(where file) *Generation {
 	if fam != nil {
 		for _, g := range fam.generations {
-			if g.file == nil && g.where == where && g.state != orphaned {
+			if g.closed(where) {
 				return g
 			}
 		}
 	}
 	return nil
+}
+
+// closed tells whether a generation is in a file that is not open.
+func (g *Generation) closed(where file) bool {
+	return g.file == nil && g.where == where && g.state != orphaned
 }
 
 // move moves a generation to the family of the log whose name its file has now.

@@ -54,6 +54,9 @@ type Options struct {
 	// without an end is taken as it is (1 minute). As long as somebody has the file
 	// open for writing, as far as that can be known, it is waited for in any case.
 	Idle time.Duration
+	// Open is how many files may be open at a time (MostOpen, which followers of one
+	// process share).
+	Open int
 	// Tails is how many of the files that grow nxadm/tail may follow at a time (4;
 	// below 0 none). It keeps a line whole in memory until its end, however long:
 	// what is written to such a file in one go is read three times into memory.
@@ -104,8 +107,11 @@ type Follower struct {
 	closing   []closing
 	stdinErr  error // why standard input was not read, once it ended
 	growers   int
+	copies    int           // of families that are open
+	resting   bool          // there may be generations whose files are closed until they change
+	short     bool          // it was said that there are too many files
+	waiting   map[file]bool // files for which there was no room in the last scan
 	tails     sync.WaitGroup
-	grown     bool // nxadm/tail was used
 	headBuf   [headSize]byte
 	seamBuf   [headSize]byte
 	nextBuf   [headSize]byte
@@ -133,6 +139,9 @@ func open(opt Options, now func() time.Time, openPath func(string) (*os.File, er
 	if opt.Idle <= 0 {
 		opt.Idle = idle
 	}
+	if opt.Open <= 0 {
+		opt.Open = MostOpen()
+	}
 	if opt.Tails == 0 {
 		opt.Tails = tails
 	}
@@ -143,9 +152,9 @@ func open(opt Options, now func() time.Time, openPath func(string) (*os.File, er
 		opt.Stdin = os.Stdin
 	}
 	f := &Follower{opt: opt, log: opt.Logger, excluded: map[string]bool{}, patience: patience, grace: grace, lingers: lingers,
-		most: opt.Tails, mostIdle: maxIdle, now: now, openPath: openPath, writers: hasWriters, next: 1,
+		most: min(opt.Tails, opt.Open/4), mostIdle: maxIdle, now: now, openPath: openPath, writers: hasWriters, next: 1,
 		families: map[string]*Family{}, open: map[file]*Generation{}, verdicts: map[file]verdict{}, pending: map[file]time.Time{},
-		refused: map[string]string{}, readySet: map[*Family]bool{}, wake: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
+		refused: map[string]string{}, waiting: map[file]bool{}, readySet: map[*Family]bool{}, wake: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
 	f.first = make([]bool, len(opt.Paths))
 	for i := range f.first {
 		f.first[i] = true
@@ -378,7 +387,7 @@ func (f *Follower) tidyOrphan(g *Generation, now time.Time) {
 	switch since := now.Sub(g.lostAt); {
 	case since < f.lingers || since < searching && missing > 0 || now.Sub(f.opened) < 2*scanEvery:
 		return
-	case f.barred(g.Name()) || f.barred(g.family.log):
+	case len(f.waiting) > 0 || f.barred(g.Name()) || f.barred(g.family.log):
 		return // it may be there
 	case g.family.root != "" && !slices.Contains(f.opt.Paths, g.family.root):
 		f.log.Info("no longer followed, no path leads to it: "+g.Name(), "path", g.Name(), "offset", g.offset, "unread", missing)
@@ -413,7 +422,7 @@ func (f *Follower) tidyFinished(g *Generation, now time.Time) (idle bool) {
 		g.where, g.sealed = file{}, true
 		f.markDirty()
 	}
-	if now.Sub(g.seen) > f.lingers && !g.acks.held() {
+	if now.Sub(g.seen) > f.lingers && !g.acks.held() && len(f.waiting) == 0 {
 		f.forget(g)
 	}
 	return false

@@ -170,7 +170,7 @@ func (f *Follower) finish(g *Generation) {
 func (f *Follower) detach(g *Generation) {
 	f.release(g)
 	if g.file != nil {
-		f.closeLater(g.file)
+		f.closeLater(g)
 		g.file = nil
 	}
 }
@@ -189,12 +189,12 @@ func (f *Follower) release(g *Generation) {
 
 // closeLater closes a file when nxadm/tail cannot look at its descriptor any
 // more: it does so once after it was stopped.
-func (f *Follower) closeLater(file *os.File) {
-	if f.grown {
-		f.closing = append(f.closing, closing{file, f.now().Add(3 * growPoll)})
+func (f *Follower) closeLater(g *Generation) {
+	if g.stopped != nil {
+		f.closing = append(f.closing, closing{g.file, f.now().Add(3 * growPoll)})
 		return
 	}
-	file.Close()
+	g.file.Close()
 }
 
 type closing struct {

@@ -54,7 +54,6 @@ func (f *Follower) grow(now time.Time) {
 
 func (f *Follower) startGrower(g *Generation) {
 	setPoll()
-	f.grown = true
 	t, err := tail.TailFile(fmt.Sprintf("/proc/self/fd/%d", g.fd), tail.Config{
 		Follow: true, Poll: true, MustExist: true, CompleteLines: true,
 		Location: &tail.SeekInfo{Offset: g.offset},

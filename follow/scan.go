@@ -65,7 +65,15 @@ func (f *Follower) settle(l *listing, now time.Time) (news bool) {
 		}
 		return source.CompareRotated(a.path, b.path)
 	})
+	f.copies = 0
+	for _, fam := range f.families {
+		if fam.copy.File != nil {
+			f.copies++
+		}
+	}
+	clear(f.waiting)
 	f.rename(entries, l.partial, now)
+	f.settleResting(l, now)
 	for i := range entries {
 		if e := &entries[i]; f.open[e.file] == nil {
 			f.resume(e, now)
@@ -74,7 +82,7 @@ func (f *Follower) settle(l *listing, now time.Time) (news bool) {
 	if !f.settled {
 		for _, fam := range f.families {
 			for _, g := range fam.generations {
-				if g.state == following && g.file == nil {
+				if g.state == following && g.file == nil && !f.waiting[g.where] && !f.rested(g) {
 					f.orphan(g, now)
 				}
 			}
@@ -133,12 +141,12 @@ func (f *Follower) rename(entries []entry, partial bool, now time.Time) {
 // resume goes on with a generation that is known by device and inode and not
 // open: after a restart, or when it was closed for being quiet.
 func (f *Follower) resume(e *entry, now time.Time) {
-	if v, ok := f.verdicts[e.file]; ok && v.size == e.size && v.mtime == e.mtime {
+	if v, ok := f.verdicts[e.file]; ok && v.size == e.size && v.mtime == e.mtime && !(v.of != nil && v.of.halfDone(e)) {
 		return
 	}
 	g := f.families[e.log].resting(e.file)
 	elsewhere := false
-	if g == nil && !f.settled { // it may have got the name of another log
+	if g == nil && (!f.settled || f.resting) { // it may have got the name of another log
 		for _, fam := range f.families {
 			if g = fam.resting(e.file); g != nil {
 				elsewhere = true
@@ -149,6 +157,7 @@ func (f *Follower) resume(e *entry, now time.Time) {
 	if g == nil {
 		return
 	}
+	g.seenNow(now)
 	file, st, ok := f.openFile(e)
 	if !ok {
 		return
@@ -238,9 +247,15 @@ func (f *Follower) toLineStart(g *Generation, file *os.File) {
 // openFile opens what a listing found. What it is may have changed since: only
 // what the descriptor says counts.
 func (f *Follower) openFile(e *entry) (*os.File, status, bool) {
+	if !f.makeRoom(f.now()) {
+		f.waiting[e.file] = true
+		return nil, status{}, false
+	}
 	file, err := f.openPath(e.path)
 	if err != nil {
-		if !errors.Is(err, fs.ErrNotExist) {
+		if f.overfull(err) {
+			f.waiting[e.file] = true
+		} else if !errors.Is(err, fs.ErrNotExist) {
 			f.refuse(e.path, err)
 			f.rescan = true
 		}
@@ -313,10 +328,17 @@ func (f *Follower) foreign(path string, st status, reason string, holds bool) {
 // was made of it. What only may be a known generation's is put off unless unsure.
 func (f *Follower) examine(e *entry, now time.Time, unsure bool) (news bool) {
 	fam := f.families[e.log]
-	if v, ok := f.verdicts[e.file]; ok && v.size == e.size && v.mtime == e.mtime && (fam == nil || v.epoch == fam.epoch) {
+	if v, ok := f.verdicts[e.file]; ok && v.size == e.size && v.mtime == e.mtime &&
+		(fam == nil || v.epoch == fam.epoch || v.of != nil && v.of.closed(e.file)) {
 		v.seen = now
 		f.verdicts[e.file] = v
 		if v.of != nil {
+			v.of.seenNow(now)
+		}
+		return false
+	}
+	if f.waiting[e.file] {
+		if v := f.verdicts[e.file]; v.of != nil {
 			v.of.seenNow(now)
 		}
 		return false
@@ -454,15 +476,16 @@ func (f *Follower) matched(g *Generation, how match, e *entry, file *os.File, st
 		// It was written to, and packed, when nobody looked.
 		g.setPath(e.path)
 		f.attach(g, file, st, true, now)
-	case g.file != nil && !packed:
+	case g.file != nil && !packed && len(f.open)+f.copies < f.opt.Open:
 		// A copy in progress: it stays open, in case it is renamed, compressed or
 		// deleted before the truncation is seen.
 		g.family.copy.close()
 		g.family.copy = copied{file, st.file}
+		f.copies++
 		v.epoch = g.family.epoch
 		f.verdicts[st.file] = v
 	default:
-		if g.file == nil {
+		if g.file == nil && g.state != following {
 			g.setPath(e.path)
 		}
 		v.epoch = g.family.epoch
@@ -497,7 +520,7 @@ func (f *Follower) unknown(e *entry, file *os.File, st status, b []byte, packed 
 		return
 	}
 	g.offset = lineStart(file, st.size, f.opt.MaxLine)
-	g.scanned = g.offset
+	g.scanned = st.size // there is no end of a line behind its beginning
 	g.acks.taken, g.acks.lines = g.offset, -1
 	if !e.active {
 		f.finishAt(g)

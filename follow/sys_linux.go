@@ -122,3 +122,12 @@ func lease(fd int, kind uintptr) error {
 		return nil
 	})
 }
+
+// descriptors is how many this process may have.
+func descriptors() int {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return 1024
+	}
+	return int(min(limit.Cur, 1<<20))
+}

@@ -169,6 +169,9 @@ func (j *tailJob) open() error {
 			Exclude: slices.DeleteFunc([]string{j.json, j.quarantine}, func(path string) bool { return path == "" || path == "-" })},
 		Parser: parser.Options{MaxRecord: int(j.maxLine)},
 	}
+	if j.options.zipkin != "" && j.json != "" {
+		opt.Follow.Open = max(1, follow.MostOpen()/2)
+	}
 	inputs := j.stdinFor(2)
 	if j.options.zipkin != "" {
 		how := j.zipkinOptions(-1)
