@@ -43,6 +43,11 @@
 // before it, with the line as an acknowledged range: should it go on, also after a
 // restart, it is handed out again as a whole.
 //
+// Where NULs come behind what was read, they may be written over in place: a byte of
+// them is looked at again and again (inplace.go). Where there are more logs than files
+// that may be open, those that were read rest, closed, until a listing says that they
+// changed (room.go).
+//
 // What is handed out counts as acknowledged when take returns, but for what is
 // held. The checkpoint moves only over what is acknowledged: what was on disk is
 // handed out at least once, and again after a crash only as far as it was not

@@ -49,11 +49,13 @@ type Generation struct {
 	packed bool // the file is compressed
 	active bool // it has the name that is written to
 
-	offset  int64 // end of what was handed out
-	line    int64 // lines before offset; -1: not counted yet
-	scanned int64 // no newline from offset up to here
-	end     int64 // what is known to have been written, at least
-	half    int64 // where its last line begins, if that was handed out without an end; else -1
+	offset   int64 // end of what was handed out
+	line     int64 // lines before offset; -1: not counted yet
+	scanned  int64 // no newline from offset up to here
+	end      int64 // what is known to have been written, at least
+	blank    int64 // where NULs begin behind what was read, that may be written in place; else -1
+	searched int64 // behind blank there is no newline up to here
+	half     int64 // where its last line begins, if that was handed out without an end; else -1
 
 	grew     time.Time // last growth, or when it was opened
 	lostAt   time.Time // when it was orphaned
@@ -103,7 +105,7 @@ func (g *Generation) setPath(path string) { g.path.Store(&path) }
 
 // newGeneration adds one at the end of its family.
 func (f *Follower) newGeneration(fam *Family, path string, now time.Time) *Generation {
-	g := &Generation{id: f.next, family: fam, half: -1, grew: now, seen: now, linked: true, sniff: true}
+	g := &Generation{id: f.next, family: fam, half: -1, blank: -1, grew: now, seen: now, linked: true, sniff: true}
 	f.next++
 	g.acks.changed = f.markDirty
 	g.setPath(path)
@@ -125,6 +127,7 @@ func (f *Follower) attach(g *Generation, file *os.File, st status, packed bool, 
 	}
 	g.state, g.grew, g.seen = following, now, now
 	g.final, g.grows, g.untailed, g.unseen, g.retry, g.scanned = false, false, false, false, time.Time{}, g.offset
+	g.blank, g.searched = -1, 0
 	f.open[st.file] = g
 	if !packed {
 		g.end = max(g.end, st.size)
@@ -209,6 +212,9 @@ func (f *Follower) inspect(g *Generation, now time.Time) {
 		f.unstatable(g, err, now)
 		return
 	}
+	if !g.packed && st.size == g.last.size && g.filled(st.mtime != g.last.mtime) {
+		f.refill(g, now)
+	}
 	if st == g.last {
 		return
 	}
@@ -226,6 +232,9 @@ func (f *Follower) inspect(g *Generation, now time.Time) {
 			f.rewind(g)
 			g.checked, g.retry = false, time.Time{}
 		} else {
+			if st.size < g.last.size { // of NULs
+				g.end, g.blank, g.searched, g.scanned = st.size, -1, 0, g.offset
+			}
 			g.end = max(g.end, st.size)
 			g.rejoin()
 		}
@@ -258,7 +267,11 @@ func (f *Follower) sew(g *Generation) {
 // head and a new seam. A file that cannot be read at the moment is taken to be the
 // same: what is read of it later is verified again.
 func (f *Follower) same(g *Generation, st status, now time.Time) bool {
-	if st.size < max(g.offset, g.last.size, int64(g.head.length), g.seams.last().end) {
+	least := g.last.size
+	if g.blank >= 0 {
+		least = g.blank // NULs that were not needed may be cut off
+	}
+	if st.size < max(g.offset, least, int64(g.head.length), g.seams.last().end) {
 		return false
 	}
 	due := g.seams.due(st.size)
@@ -270,6 +283,9 @@ func (f *Follower) same(g *Generation, st status, now time.Time) bool {
 	if err != nil {
 		return true
 	}
+	if g.offset == 0 && g.head.blank() {
+		g.head = head{}
+	}
 	if g.head.length > 0 && !g.head.prefixes(b) || !g.seams.fit(g.file, st.size, f.seamBuf[:]) {
 		return false
 	}
@@ -277,7 +293,7 @@ func (f *Follower) same(g *Generation, st status, now time.Time) bool {
 		g.seams.add(st.size, f.nextBuf[:])
 		f.markDirty()
 	}
-	if longer := len(b) > g.head.length; longer || g.head.bytes == nil {
+	if longer := len(withoutBlank(b)) > g.head.length; longer || g.head.bytes == nil {
 		g.head = newHead(b)
 		if longer {
 			f.markDirty()

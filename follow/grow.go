@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -120,7 +121,7 @@ func (w *grower) pump(longest int, ready func()) {
 	for line := range w.tail.Lines {
 		w.mu.Lock()
 		size := int64(len(line.Text)) + 1
-		if line.Err != nil || line.SeekInfo.Offset-size != w.end || len(line.Text) > longest {
+		if line.Err != nil || line.SeekInfo.Offset-size != w.end || strings.IndexByte(line.Text, 0) >= 0 || len(line.Text) > longest {
 			w.broken = true
 		}
 		if !w.broken {

@@ -25,6 +25,7 @@ type head struct {
 }
 
 func newHead(b []byte) head {
+	b = withoutBlank(b)
 	return head{length: len(b), sum: sha256.Sum256(b), bytes: bytes.Clone(b),
 		weak: len(b) < headSize && bytes.IndexByte(b, '\n') < 0}
 }

@@ -129,6 +129,7 @@ type job struct {
 	size            int64
 	packed, final   bool
 	batch           []byte // from nxadm/tail
+	blank           int64  // where the NULs begin that end what was read; -1 if none do
 }
 
 // pick chooses the oldest generation of a family that has something to read.
@@ -140,7 +141,7 @@ func (f *Follower) pick(fam *Family) (job, bool) {
 		if g.file == nil || g.state != following || now.Before(g.retry) {
 			continue
 		}
-		j := job{g: g, file: g.file, offset: g.offset, scanned: max(g.scanned, g.offset), size: g.last.size, packed: g.packed, final: g.final}
+		j := job{g: g, file: g.file, offset: g.offset, scanned: max(g.scanned, g.offset), size: g.last.size, packed: g.packed, final: g.final, blank: -1}
 		switch {
 		case g.packed:
 			return j, true
@@ -223,6 +224,7 @@ func (f *Follower) servePlain(j *job) error {
 		}
 		i := bytes.IndexByte(data, '\n')
 		if i < 0 {
+			j.blank = blankAt(data, j.scanned)
 			f.scannedTo(j, j.behind(j.scanned, data), len(data) == 0)
 			return nil
 		}
@@ -243,6 +245,7 @@ func (f *Follower) servePlain(j *job) error {
 		}
 		return f.hand(j, j.lines(data, true), 0)
 	}
+	j.blank = blankAt(data, j.offset)
 	end := bytes.LastIndexByte(data, '\n') + 1
 	if end == 0 {
 		f.scannedTo(j, j.behind(j.offset, data), len(data) == 0)
@@ -345,6 +348,9 @@ func (f *Follower) scannedTo(j *job, to int64, nothing bool) {
 	defer f.mu.Unlock()
 	if j.g.offset == j.offset && j.g.file == j.file {
 		j.g.scanned = to
+		if j.blank >= 0 {
+			j.g.noteBlank(j.blank)
+		}
 		if nothing {
 			j.g.final = false
 			f.stands(j, j.size)
@@ -377,6 +383,7 @@ func (f *Follower) hand(j *job, p piece, rest int64) error {
 		return nil
 	}
 	b := f.advance(g, p, rest)
+	g.noteBlank(j.blank)
 	f.mu.Unlock()
 	return f.give(&b)
 }

@@ -519,7 +519,7 @@ func (f *Follower) unknown(e *entry, file *os.File, st status, b []byte, packed 
 		g.where = st.file
 		return
 	}
-	g.offset = lineStart(file, st.size, f.opt.MaxLine)
+	g.offset = lineStart(file, writtenEnd(file, st.size), f.opt.MaxLine)
 	g.scanned = st.size // there is no end of a line behind its beginning
 	g.acks.taken, g.acks.lines = g.offset, -1
 	if !e.active {

@@ -58,6 +58,9 @@ func (s seams) due(size int64) bool { return size > max(headSize, s.last().end) 
 
 // add adds the one that has the bytes b before end.
 func (s *seams) add(end int64, b []byte) {
+	if b[len(b)-1] == 0 {
+		return // it may be written in place
+	}
 	last := s.last()
 	if n := len(*s); n > 1 {
 		if before := (*s)[n-2].end; last.end < before+before/8 {
