@@ -1,6 +1,8 @@
 package pipeline
 
 import (
+	"unsafe"
+
 	"github.com/tomoscrape/tomoscrape/source"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -46,18 +48,31 @@ type Spill struct {
 type tally struct {
 	spans, duplicates, complete, incomplete int64
 	partitions, oversized                   int64
-	oversizedBytes                          int64 // of the largest
+	oversizedBytes                          int64 // of the largest, but for
+	sentences                               int64 // about its problems
 }
 
 // add counts a trace; duplicates is how many copies of its spans there were.
 func (c *tally) add(t *trace.Trace, duplicates int) {
 	c.spans += int64(t.Len())
 	c.duplicates += int64(duplicates)
+	c.sentences = max(c.sentences, sentences(t))
 	if t.Complete() {
 		c.complete++
 	} else {
 		c.incomplete++
 	}
+}
+
+// sentences is what the problems of a large trace take, in bytes.
+func sentences(t *trace.Trace) (size int64) {
+	if t.Large == nil {
+		return 0
+	}
+	for i := range t.Problems {
+		size += int64(unsafe.Sizeof(t.Problems[i])) + int64(len(t.Problems[i].Text))
+	}
+	return size
 }
 
 func (c *tally) merge(d tally) {
@@ -68,6 +83,7 @@ func (c *tally) merge(d tally) {
 	c.partitions += d.partitions
 	c.oversized += d.oversized
 	c.oversizedBytes = max(c.oversizedBytes, d.oversizedBytes)
+	c.sentences = max(c.sentences, d.sentences)
 }
 
 // count enters what became of the spans.
@@ -75,4 +91,7 @@ func (l *Ledger) count(c tally) {
 	l.Spans, l.Duplicates = c.spans, c.duplicates
 	l.Complete, l.Incomplete = c.complete, c.incomplete
 	l.Traces = c.complete + c.incomplete
+	if l.Spill != nil && l.Spill.OversizedTraces > 0 {
+		l.Spill.OversizedBytes += c.sentences
+	}
 }
