@@ -43,6 +43,8 @@ type Block struct {
 	// Cut: Data is the first Options.MaxLine bytes of one line that is longer,
 	// without its newline. The rest was passed over.
 	Cut bool
+
+	lines int64 // how many there are: take may write to Data
 }
 
 // reader is what only the goroutine of Run uses.
@@ -390,24 +392,22 @@ func (f *Follower) hand(j *job, p piece, rest int64) error {
 
 // give hands out a block that the generation has moved over.
 func (f *Follower) give(b *Block) error {
-	lines := b.lines() // take may write to what it borrows
 	err := f.reader.take(b)
 	if poison.Bytes(b.Data); err != nil {
 		return err
 	}
-	b.Generation.acks.advance(b.Offset+b.Size, b.Line-1+lines)
+	b.Generation.acks.advance(b.Offset+b.Size, b.Line-1+b.lines)
 	return nil
 }
 
 var newline = []byte{'\n'}
 
-// lines is how many there are in a block.
-func (b *Block) lines() int64 {
-	lines := int64(bytes.Count(b.Data, newline))
+// countLines counts the lines of a block.
+func (b *Block) countLines() {
+	b.lines = int64(bytes.Count(b.Data, newline))
 	if b.Final || b.Cut {
-		lines++
+		b.lines++
 	}
-	return lines
 }
 
 // advance moves a generation on and makes the block for it.
@@ -419,11 +419,11 @@ func (f *Follower) advance(g *Generation, p piece, rest int64) Block {
 		f.counts.LongLines++
 	}
 	f.weigh(g, p, rest)
-	lines := b.lines()
+	b.countLines()
 	f.counts.Bytes += p.end() - g.offset
-	f.counts.Lines += lines
+	f.counts.Lines += b.lines
 	g.offset, g.scanned, g.failing = p.end(), p.end()+rest, time.Time{}
-	g.line += lines
+	g.line += b.lines
 	g.end = max(g.end, p.end())
 	g.half = -1
 	if p.final {

@@ -268,7 +268,6 @@ func (f *Follower) damaged(g *Generation, offset int64, err error) error {
 // stdinBlock is a block of standard input; taken is closed when it was.
 type stdinBlock struct {
 	Block
-	lines int64
 	taken chan struct{}
 }
 
@@ -314,7 +313,7 @@ func (f *Follower) readStdin(ctx context.Context) <-chan stdinBlock {
 			texture = unlessLog(texture, p.data)
 			b := stdinBlock{taken: make(chan struct{}), Block: Block{Family: g.family, Generation: g, Data: p.data, Size: p.size,
 				Offset: p.offset, Line: line + 1, Continues: continues, Final: p.final, Cut: p.cut}}
-			b.lines = b.Block.lines()
+			b.countLines()
 			f.mu.Lock()
 			f.counts.Bytes += p.size
 			f.counts.Lines += b.lines
