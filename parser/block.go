@@ -6,8 +6,11 @@ import "bytes"
 // which the first has the given number and offset. It does what Feed does for
 // each of them, and costs little more than to search the block for "Span(" where
 // the frames of its lines keep text as it was written. It returns the number of
-// lines.
+// lines; see Stopped for those that were not read.
 func (r *Reader) FeedBlock(data []byte, number, offset int64) (lines int64) {
+	if r.at = offset; r.stop() {
+		return 0
+	}
 	first, mention := number, -1
 	var front []byte // the last line that is not indented, if it was passed over
 	for at := 0; at < len(data); number++ {
@@ -27,6 +30,9 @@ func (r *Reader) FeedBlock(data []byte, number, offset int64) (lines int64) {
 			r.passed(front)
 			front = nil
 			r.Feed(Line{Text: line, Number: number, Offset: offset + int64(at)})
+			if r.stopped {
+				return number - first
+			}
 		} else {
 			r.Counts.Lines++
 			r.fed++

@@ -26,6 +26,7 @@ type builder struct {
 	hasID      bool
 	damage     *damage // of a kind that the grammar does not mind
 	syslog     bool    // control characters stand as #ooo outside literals
+	items      []item  // of the tokens
 }
 
 // once says whether a field stands here for the first time; a second time is
@@ -76,14 +77,14 @@ func (b *builder) notes(list *noteList, seen *uint) {
 		return
 	}
 	for _, n := range list.Notes {
-		if n == nil || n.Close == nil {
+		if n == nil || n.Item == nil {
 			return
 		}
-		note := b.note(n)
+		i := b.item(n.Item)
 		if b.damage != nil {
 			return
 		}
-		b.span.Notes = append(b.span.Notes, note)
+		b.span.Notes = append(b.span.Notes, i.note)
 	}
 }
 
@@ -136,14 +137,14 @@ func (b *builder) dimensions(list *tagList, seen *uint) {
 		b.span.Dimensions = []trace.Dimension{}
 	}
 	for _, n := range list.Tags {
-		if n == nil || n.Close == nil {
+		if n == nil || n.Item == nil {
 			return
 		}
-		dimension := b.dimension(n)
+		i := b.item(n.Item)
 		if b.damage != nil {
 			return
 		}
-		b.span.Dimensions = append(b.span.Dimensions, dimension)
+		b.span.Dimensions = append(b.span.Dimensions, i.dimension)
 	}
 }
 
@@ -258,15 +259,18 @@ func unescapeSyslog(source []byte) []byte {
 		return source
 	}
 	out := make([]byte, 0, len(source))
+	var unclosed [2]bool // no literal that ' or " opens is closed from here on
 	for i := 0; i < len(source); i++ {
 		switch c := source[i]; c {
 		case '\'', '"':
-			if i == 0 || !isWord(source[i-1]) || isPrefix(source[:i]) {
+			open := &unclosed[c&1]
+			if !*open && (i == 0 || !isWord(source[i-1]) || isPrefix(source[:i])) {
 				if n, _ := stringEnd(source[i:]); n > 0 {
 					out = append(out, source[i:i+n]...)
 					i += n - 1
 					continue
 				}
+				*open = true
 			}
 			out = append(out, c)
 		case '#':

@@ -15,7 +15,7 @@ func (s *scanner) decodeSpan(text []byte, limit Options, syslog bool, nul int) (
 	if end, ok := s.scan(text, limit); ok {
 		d.span, d.has, d.end = s.span, true, end
 	} else {
-		d = grammarSpan(text, limit, syslog)
+		d = s.grammarSpan(text, limit, syslog)
 	}
 	if d.damage == nil {
 		// A log header in a string of a whole span: anywhere else it would be damage.

@@ -52,7 +52,8 @@ type tagList struct {
 }
 
 type noteNode struct {
-	Fields []*noteField `parser:"'Note':Name '(' @@ ( ',' @@ )*"`
+	Item   *lexer.Token `parser:"@Note"` // one that was read by itself (item.go)
+	Fields []*noteField `parser:"| 'Note':Name '(' @@ ( ',' @@ )*"`
 	Close  *lexer.Token `parser:"@')'"`
 }
 
@@ -67,7 +68,8 @@ type noteField struct {
 }
 
 type tagNode struct {
-	Fields []*tagField  `parser:"'Tag':Name '(' @@ ( ',' @@ )*"`
+	Item   *lexer.Token `parser:"@Tag"`
+	Fields []*tagField  `parser:"| 'Tag':Name '(' @@ ( ',' @@ )*"`
 	Close  *lexer.Token `parser:"@')'"`
 }
 
@@ -118,6 +120,8 @@ type restField struct {
 
 var (
 	spanGrammar     = newGrammar[spanNode]()
+	noteGrammar     = newGrammar[noteNode]()
+	tagGrammar      = newGrammar[tagNode]()
 	noteTailGrammar = newGrammar[noteTail]()
 	tagTailGrammar  = newGrammar[tagTail]()
 	nextItemGrammar = newGrammar[nextItem]()
@@ -134,15 +138,23 @@ func newGrammar[G any]() grammar[G] {
 }
 
 // grammarSpan reads the text of a span, which begins with "Span(", by the
-// grammar. What is whole before any damage is in the span all the same.
-func grammarSpan(text []byte, limit Options, syslog bool) decoded {
-	tokens, sure := lexSpan(text, limit, false)
-	d := readTokens(tokens, syslog)
-	if d.damage == nil || sure {
+// grammar. What is whole before any damage is in the span all the same. Notes and
+// tags that the scanner knows it reads by itself, unless s is nil; these are
+// borrowed from the text.
+func (s *scanner) grammarSpan(text []byte, limit Options, syslog bool) decoded {
+	read := func(doubt bool) (decoded, *spanLexer) {
+		l := newSpanLexer(text, limit, s, syslog, doubt)
+		l.run()
+		if s != nil {
+			s.work += l.at + l.raws.spent
+		}
+		return readTokens(&l.tokens, syslog), l
+	}
+	d, l := read(false)
+	if d.damage == nil || len(l.raws.ends) == 0 || l.raws.tooMany {
 		return d
 	}
-	tokens, _ = lexSpan(text, limit, true)
-	if again := readTokens(tokens, syslog); again.damage == nil {
+	if again, _ := read(true); again.damage == nil {
 		return again
 	}
 	return d
@@ -150,7 +162,7 @@ func grammarSpan(text []byte, limit Options, syslog bool) decoded {
 
 func readTokens(tokens *tokens, syslog bool) decoded {
 	node, err := parse(spanGrammar, tokens)
-	b := builder{syslog: syslog}
+	b := builder{syslog: syslog, items: tokens.items}
 	d := decoded{}
 	b.build(node)
 	d.span, d.has = b.span, b.hasTraceID && b.hasID

@@ -82,7 +82,10 @@ func spanRightAt(text []byte, at int) (spanStart, bool) {
 	if at = skipBlank(text, at); at == len(text) {
 		return spanStart{}, false
 	}
-	s, ok := findSpan(text[at:], 0)
+	s, ok := bareSpan(text[at:]) // first, for another kind may be looked for far away
+	if !ok {
+		s, ok = findSpan(text[at:], 0)
+	}
 	if !ok || s.header > 0 {
 		return spanStart{}, false
 	}

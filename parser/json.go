@@ -20,6 +20,7 @@ type jsonMember struct {
 	value []byte
 	at    int // offset of the value in the text
 	whole bool
+	seen  jsonAt // where in a string's value something was looked for before
 }
 
 // jsonMembers calls each for the members of the object that text begins with. It
@@ -222,20 +223,29 @@ func jsonHex(body []byte) (rune, bool) {
 	return rune(n), err == nil
 }
 
-// jsonOffset returns where in a JSON string's literal the byte stands that is
-// decoded to the byte at offset at of its text.
-func jsonOffset(literal []byte, at int) int {
-	i := 1
-	for i < len(literal) && literal[i] != '"' {
-		piece, size := jsonRune(literal[i:])
-		if size == 0 || at < len(piece) {
-			if size == len(piece) {
-				return i + at
-			}
-			return i
-		}
-		at -= len(piece)
-		i += size
+// jsonAt is a place in a JSON string: an offset in its text, and where in its
+// literal that stands.
+type jsonAt struct{ text, literal int }
+
+// offset returns where in a JSON string's literal the byte stands that is decoded
+// to the byte at offset at of its text. It goes on from where it was asked for
+// before, if that is in front.
+func (j *jsonAt) offset(literal []byte, at int) int {
+	if j.literal == 0 || at < j.text {
+		*j = jsonAt{0, 1}
 	}
-	return i
+	for j.literal < len(literal) && literal[j.literal] != '"' && j.text < at {
+		if literal[j.literal] != '\\' {
+			j.text++
+			j.literal++
+			continue
+		}
+		piece, size := jsonRune(literal[j.literal:])
+		if size == 0 || at-j.text < len(piece) {
+			break
+		}
+		j.text += len(piece)
+		j.literal += size
+	}
+	return j.literal
 }

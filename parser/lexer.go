@@ -23,6 +23,8 @@ const (
 	tokenConst                               // None, True, False
 	tokenString                              // 'x', "x", u'x', b'x'
 	tokenRaw                                 // the repr of any other value
+	tokenNote                                // Note(…), read by itself: item number Pos.Line
+	tokenTag                                 // Tag(…), likewise
 	tokenBad                                 // what can't be read; the last token
 )
 
@@ -36,8 +38,12 @@ var knownNames = map[string]bool{
 // nested calls.
 const maxNesting = 1000
 
-// maxExtras bounds the fields tomograph never had in a whole record.
-const maxExtras = 10_000
+// Bounds on the fields tomograph never had in a whole record, and on all fields of
+// one Span, Note or Tag: with so many, one stands there twice.
+const (
+	maxExtras = 10_000
+	maxFields = 1000
+)
 
 // damage is why and where the reading of a span stopped.
 type damage struct {
@@ -53,9 +59,10 @@ type damage struct {
 // tokens is a text cut into tokens; it ends behind the span's closing
 // parenthesis, at the end of the text, or with a tokenBad.
 type tokens struct {
-	text []byte
-	list []lexer.Token
-	bad  *damage // why the last token is tokenBad
+	text  []byte
+	list  []lexer.Token
+	items []item  // what tokenNote and tokenTag stand for
+	bad   *damage // why the last token is tokenBad
 }
 
 // tokenReader hands tokens to participle.
@@ -78,36 +85,44 @@ type definition struct{}
 func (definition) Symbols() map[string]lexer.TokenType {
 	return map[string]lexer.TokenType{
 		"EOF": tokenEOF, "Name": tokenName, "Extra": tokenExtra, "Punct": tokenPunct, "Int": tokenInt,
-		"Float": tokenFloat, "Const": tokenConst, "String": tokenString, "Raw": tokenRaw, "Bad": tokenBad,
+		"Float": tokenFloat, "Const": tokenConst, "String": tokenString, "Raw": tokenRaw, "Note": tokenNote, "Tag": tokenTag, "Bad": tokenBad,
 	}
 }
 
 func (definition) Lex(_ string, r io.Reader) (lexer.Lexer, error) {
 	text, err := io.ReadAll(r)
-	tokens, _ := lexSpan(text, Options{}, false)
-	return &tokenReader{tokens: tokens}, err
+	l := newSpanLexer(text, Options{}, nil, false, false)
+	l.run()
+	return &tokenReader{tokens: &l.tokens}, err
 }
 
 // spanLexer cuts one record's text into tokens.
 type spanLexer struct {
 	tokens
-	at     int
-	scope  byte // 'S' in Span( ), 'N' in Note( ), 'T' in Tag( )
-	limit  Options
-	items  int        // notes and dimensions seen
-	extras int        // fields seen that tomograph never had
-	raws   *rawValues // shared with the lexers that look ahead
-	piece  bool       // end behind the first closing parenthesis
+	at      int
+	scope   byte // 'S' in Span( ), 'N' in Note( ), 'T' in Tag( )
+	limit   Options
+	scanner *scanner // reads the notes and tags that it knows; may be nil
+	syslog  bool
+	first   int        // index of the token that the item of a list at hand begins with, or -1
+	fields  int        // seen in the Span, Note or Tag at hand
+	count   int        // notes and dimensions seen
+	extras  int        // fields seen that tomograph never had
+	raws    *rawValues // shared with the lexers that look ahead
+	tail    bool       // of a note or tag, in which service_name stands once: a second one is part of a value
+	service bool       // it was seen
+	piece   bool       // end behind the first closing parenthesis
 }
 
-// lexSpan cuts the text of a span, which begins with "Span(", into tokens.
+// newSpanLexer makes a lexer for the text of a span, which begins with "Span(".
 //
 // doubt has it look behind every value that nothing quotes whether the rest can
-// be read; sure says that there is none for which that would change anything.
-func lexSpan(text []byte, limit Options, doubt bool) (t *tokens, sure bool) {
-	l := &spanLexer{tokens: tokens{text: text}, limit: limit, scope: 'S', raws: &rawValues{doubt: doubt}}
-	l.run()
-	return &l.tokens, len(l.raws.ends) == 0
+// be read; where there is none, that changes nothing.
+func newSpanLexer(text []byte, limit Options, scanner *scanner, syslog, doubt bool) *spanLexer {
+	if scanner != nil {
+		scanner.last = endpoint{}
+	}
+	return &spanLexer{tokens: tokens{text: text}, limit: limit, scanner: scanner, syslog: syslog, scope: 'S', raws: &rawValues{doubt: doubt}}
 }
 
 func (l *spanLexer) run() {
@@ -131,10 +146,10 @@ func (l *spanLexer) run() {
 			}
 		case c == ')':
 			l.emit(tokenPunct, 1)
-			if l.scope == 'S' || l.piece {
+			if l.scope == 'S' || l.piece || l.first >= 0 && !l.item() {
 				return
 			}
-			l.scope = 'S'
+			l.scope, l.fields = 'S', 0
 		case isWord(c):
 			if !l.name() {
 				return
@@ -156,6 +171,8 @@ func (l *spanLexer) mayFollow(c byte) bool {
 	switch last := l.list[len(l.list)-1]; last.Type {
 	case tokenName, tokenExtra:
 		return c == '=' || c == '('
+	case tokenNote, tokenTag:
+		return c == ',' || c == ')' || c == ']'
 	case tokenPunct:
 		switch last.Value {
 		case "(", ",", "[":
@@ -193,11 +210,34 @@ func (l *spanLexer) name() bool {
 	}
 	switch word {
 	case "Note", "Tag":
-		if l.items++; l.items > l.limit.maxNotes() {
+		if l.count++; l.count > l.limit.maxNotes() {
 			l.fail(damage{at: l.at, reason: fmt.Sprintf("more than %d notes and dimensions in one span", l.limit.maxNotes())})
 			return false
 		}
-		l.scope = word[0]
+		if l.count%64 == 0 && l.limit.done() {
+			l.fail(damage{at: l.at, reason: "the reading was ended"})
+			return false
+		}
+		listed := l.inList()
+		if listed && l.scanItem(word[0]) {
+			return !l.piece
+		}
+		if l.first = -1; listed {
+			l.first = len(l.list)
+		}
+		l.scope, l.fields = word[0], 0
+	default:
+		if l.fields++; l.fields > maxFields {
+			l.fail(damage{at: l.at, reason: fmt.Sprintf("more than %d fields", maxFields)})
+			return false
+		}
+	}
+	if l.tail && word == "service_name" {
+		if l.service {
+			l.fail(damage{at: l.at, reason: "a second service_name"})
+			return false
+		}
+		l.service = true
 	}
 	kind := tokenName
 	if !knownNames[word] {

@@ -25,6 +25,7 @@ type part struct {
 	raw     []byte // the line as read
 	column  int    // offset in raw of the part's text, or of the JSON literal that holds it
 	literal int    // length of that literal, 0 if the text stands in the line as it is
+	seen    jsonAt // where in the literal something was looked for before
 	array   bool   // the text is an array of bytes, whose places are not told apart
 }
 
@@ -102,6 +103,27 @@ func (m *message) isPiece() bool {
 	return size == 48<<10 || size == 2048 || size == 2047
 }
 
+// partAt is the index of the part that holds the byte at offset at of a message's
+// text (or, if that is decoded from a literal, of the literal's text).
+func (m *message) partAt(at int) int {
+	behind, _ := slices.BinarySearchFunc(m.parts[1:], at+m.base, func(p part, at int) int {
+		if p.at <= at {
+			return -1
+		}
+		return 1
+	})
+	return behind
+}
+
+// between narrows the parts down to those that hold the text from offset start up
+// to offset end.
+func (m *message) between(start, end int) []part {
+	if len(m.parts) == 1 || m.json != nil {
+		return m.parts
+	}
+	return m.parts[m.partAt(start) : m.partAt(max(start, end-1))+1]
+}
+
 // place says which line holds the byte at offset at of a message's text.
 func (m *message) place(at int) Place {
 	if len(m.parts) == 1 {
@@ -115,19 +137,15 @@ func (m *message) place(at int) Place {
 // line, the offset in that line, and the line.
 func (m *message) locate(at int) (place Place, column int, raw []byte) {
 	if m.json != nil {
-		at = m.json.at + jsonOffset(m.json.value, at)
+		at = m.json.at + m.json.seen.offset(m.json.value, at)
 	}
+	p := &m.parts[m.partAt(at)]
 	at += m.base
-	i := len(m.parts) - 1
-	for i > 0 && m.parts[i].at > at {
-		i--
-	}
-	p := m.parts[i]
 	column = at - p.at
 	if p.array {
 		column = 0
 	} else if p.literal > 0 && p.column+p.literal <= len(p.raw) {
-		column = jsonOffset(p.raw[p.column:p.column+p.literal], column)
+		column = p.seen.offset(p.raw[p.column:p.column+p.literal], column)
 	}
 	return p.place, min(p.column+column, len(p.raw)), p.raw
 }

@@ -27,8 +27,8 @@ type openRecord struct {
 // openIn is the youngest open record of a stream that the process pid may have
 // written; 0 is any.
 func (r *Reader) openIn(key string, pid int64) *openRecord {
-	for _, o := range slices.Backward(r.open) {
-		if o.key == key && (pid == 0 || o.pid == 0 || pid == o.pid) {
+	for _, o := range slices.Backward(r.streams[key]) {
+		if pid == 0 || o.pid == 0 || pid == o.pid {
 			return o
 		}
 	}
@@ -50,9 +50,41 @@ func (r *Reader) hold(m *message, start spanStart, d decoded) {
 		timed: timeEnd(m.text[skipBlank(m.text, min(start.header, len(m.text))):]) > 0}
 	o.own()
 	o.start.head.own()
+	o.last.span = d.span.Clone()
 	r.open = append(r.open, o)
+	r.streams[o.key] = append(r.streams[o.key], o)
 	r.bytes += o.held()
 	r.bound()
+}
+
+// begin notes that a message waits for its end.
+func (r *Reader) begin(m *message) {
+	if len(r.begun) > 2*maxHeld {
+		r.begun = slices.DeleteFunc(r.begun, func(m *message) bool { return r.partial[m.stream()] != m })
+	}
+	r.begun = append(r.begun, m)
+}
+
+// close forgets an open record.
+func (r *Reader) close(o *openRecord) {
+	r.open = without(r.open, o)
+	if same := without(r.streams[o.key], o); len(same) > 0 {
+		r.streams[o.key] = same
+	} else {
+		delete(r.streams, o.key)
+	}
+	r.bytes -= o.held()
+}
+
+// without takes an open record out of a list in which it stands, most often as the
+// first.
+func without(list []*openRecord, o *openRecord) []*openRecord {
+	if list[0] == o {
+		list[0] = nil
+		return list[1:]
+	}
+	i := slices.Index(list, o)
+	return slices.Delete(list, i, i+1)
 }
 
 // bound keeps what is held back within its bounds: the oldest is taken as it is.
@@ -62,14 +94,13 @@ func (r *Reader) bound() {
 		r.finish(r.open[0])
 	}
 	for tooMuch(len(r.partial)) {
-		oldest := ""
-		for key, m := range r.partial {
-			if old := r.partial[oldest]; old == nil || m.fed < old.fed {
-				oldest = key
-			}
+		m := r.begun[0]
+		r.begun = r.begun[1:]
+		if key := m.stream(); r.partial[key] == m {
+			delete(r.partial, key)
+		} else {
+			continue // its end came
 		}
-		m := r.partial[oldest]
-		delete(r.partial, oldest)
 		r.bytes -= m.held()
 		m.cut = true
 		r.message(m)
@@ -115,8 +146,7 @@ func (r *Reader) try(o *openRecord) {
 // finish takes an open record as it is. Lines that turn out not to belong to it
 // are looked at by themselves.
 func (r *Reader) finish(o *openRecord) {
-	r.open = slices.DeleteFunc(r.open, func(other *openRecord) bool { return other == o })
-	r.bytes -= o.held()
+	r.close(o)
 	if o.object { // whole or not, it is what there is
 		o.cut = true
 		r.records(&o.message)

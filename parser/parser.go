@@ -5,6 +5,19 @@ package parser
 type Options struct {
 	MaxRecord int // bytes of one record, pieces and continuation lines joined; default 8 MiB
 	MaxNotes  int // notes and dimensions of one span; default 25,000
+	// Done, when it is closed, ends the reading, also in the middle of a record;
+	// see Reader.Stopped. nil: it goes on to the end.
+	Done <-chan struct{}
+}
+
+// done says whether the reading is to end.
+func (o Options) done() bool {
+	select {
+	case <-o.Done:
+		return true
+	default:
+		return false
+	}
 }
 
 // Outcome says what became of a record.

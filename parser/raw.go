@@ -22,6 +22,7 @@ type rawValues struct {
 	header  int            // of the first log header at or behind the offset it was looked for from
 	from    int            // that offset plus one
 	spent   int            // bytes looked at
+	passed  int            // bytes looked at for brackets and quotes alone
 	depth   int            // of values looked at while another one's end is looked for
 	tooMany bool
 }
@@ -38,19 +39,28 @@ const (
 	maxRawWork  = 6
 	maxRawBytes = 1 << 20 // and the bytes themselves, beyond the record's length
 	maxRawDepth = 10_000
+	maxScanned  = 256 << 20 // bytes looked at for brackets and quotes alone, which is a hundred times as fast
 )
 
 // headerFrom is the offset of the first log header of text from at on, len(text)
 // if there is none.
 func (r *rawValues) headerFrom(text []byte, at int) int {
-	if r.from == 0 || at+1 < r.from || r.header < at {
-		r.from = at + 1
-		if r.header = anyHeader(text[at:]); r.header < 0 {
-			r.header = len(text)
-		} else {
-			r.header += at
-		}
+	end := len(text) // of what has to be looked at
+	switch {
+	case r.from == 0, r.header < at:
+	case at+1 < r.from:
+		end = min(end, r.from+maxGroup) // a header may reach beyond what was looked at
+	default:
+		return r.header
 	}
+	switch h := anyHeader(text[at:end]); {
+	case end < len(text) && (h < 0 || at+h >= r.from):
+	case h < 0:
+		r.header = end
+	default:
+		r.header = at + h
+	}
+	r.from = at + 1
 	return r.header
 }
 
@@ -82,7 +92,7 @@ func (l *spanLexer) findRawEnd() rawEnd {
 		expected: "the end of the value", cut: true, inRaw: true}
 	if l.field() != "value" { // a field tomograph never had, or one whose value is odd
 		cut.inRaw = false
-		end, tooDeep := balancedEnd(l.text, start, fieldFollows)
+		end, tooDeep := l.balancedEnd(start, fieldFollows)
 		if tooDeep {
 			return rawEnd{damage: tooDeepAt(start)}
 		}
@@ -94,7 +104,7 @@ func (l *spanLexer) findRawEnd() rawEnd {
 		}
 		return rawEnd{damage: cut}
 	}
-	end, tooDeep := balancedEnd(l.text, start, func(rest []byte) bool { return bytes.HasPrefix(rest, serviceName) })
+	end, tooDeep := l.balancedEnd(start, func(rest []byte) bool { return bytes.HasPrefix(rest, serviceName) })
 	// Where the balanced text holds the end of a note and the start of another,
 	// or what follows it can't be read, its quotes and brackets were not what
 	// they seemed, if the other rule finds an end.
@@ -115,7 +125,7 @@ func (l *spanLexer) findRawEnd() rawEnd {
 	}
 	// Fields in another order than tomograph's: the value may be followed by
 	// another field, or be the last.
-	if end, _ := balancedEnd(l.text, start, fieldFollows); end > start && l.reads(end) {
+	if end, _ := l.balancedEnd(start, fieldFollows); end > start && l.reads(end) {
 		return rawEnd{end: end}
 	}
 	if h := l.raws.headerFrom(l.text, start); h < len(l.text) {
@@ -176,13 +186,9 @@ func (l *spanLexer) reads(at int) bool {
 	var end int
 	var ok bool
 	if l.scope == 'T' {
-		var tail *tagTail
-		tail, end, ok = readPiece(l, tagTailGrammar, at, 'T')
-		ok = ok && oneService(tail.Fields, func(f *tagField) bool { return f.Service != nil })
+		end, ok = readPiece(l, tagTailGrammar, at, 'T')
 	} else {
-		var tail *noteTail
-		tail, end, ok = readPiece(l, noteTailGrammar, at, 'N')
-		ok = ok && oneService(tail.Fields, func(f *noteField) bool { return f.Service != nil })
+		end, ok = readPiece(l, noteTailGrammar, at, 'N')
 	}
 	if !ok {
 		return false
@@ -193,8 +199,8 @@ func (l *spanLexer) reads(at int) bool {
 		if !ok {
 			passed = append(passed, end)
 			if end < len(l.text) && l.text[end] == ']' {
-				_, _, known = readPiece(l, listTailGrammar, end, ']')
-			} else if _, next, ok := readPiece(l, nextItemGrammar, end, 'S'); ok && !r.tooMany {
+				_, known = readPiece(l, listTailGrammar, end, ']')
+			} else if next, ok := readPiece(l, nextItemGrammar, end, 'S'); ok && !r.tooMany {
 				end = next
 				continue
 			}
@@ -209,37 +215,40 @@ func (l *spanLexer) reads(at int) bool {
 	}
 }
 
-// oneService says whether a field stands there once at most: a second
-// service_name is part of a value.
-func oneService[F any](fields []*F, is func(*F) bool) bool {
-	n := 0
-	for _, f := range fields {
-		if is(f) {
-			n++
-		}
+// spend says that so many bytes were read by the grammar, and whether that is
+// enough.
+func (l *spanLexer) spend(bytes int) (tooMany bool) {
+	r := l.raws
+	if r.spent += bytes; r.spent > min(maxRawWork*len(l.text)+64<<10, len(l.text)+maxRawBytes) || l.limit.done() {
+		r.tooMany = true
 	}
-	return n <= 1
+	return r.tooMany
+}
+
+// scanned says that so many bytes were looked at for brackets and quotes.
+func (l *spanLexer) scanned(bytes int) {
+	if l.raws.passed += bytes; l.raws.passed > maxScanned {
+		l.raws.tooMany = true
+	}
 }
 
 // readPiece reads the text from offset at by a grammar, up to the end of the note
 // or tag, or, for the rest behind a list's bracket, of the span; scope is N in a
 // note, T in a tag, S between them, ] at the bracket. It returns the offset behind
 // what was read.
-func readPiece[G any](l *spanLexer, grammar grammar[G], at int, scope byte) (read *G, end int, ok bool) {
+func readPiece[G any](l *spanLexer, grammar grammar[G], at int, scope byte) (end int, ok bool) {
 	within := scope
 	if scope == ']' {
 		within = 'S'
 	}
-	piece := &spanLexer{tokens: tokens{text: l.text}, at: at, scope: within, limit: l.limit, items: l.items, raws: l.raws,
-		piece: scope != ']'}
+	piece := &spanLexer{tokens: tokens{text: l.text}, at: at, scope: within, limit: l.limit, scanner: l.scanner, syslog: l.syslog, count: l.count, raws: l.raws,
+		piece: scope != ']', tail: within != 'S'}
 	piece.run()
-	l.raws.spent += piece.at - at + 64
-	if l.raws.spent > min(maxRawWork*len(l.text)+64<<10, len(l.text)+maxRawBytes) {
-		l.raws.tooMany = true
-		return nil, 0, false
+	if l.spend(piece.at-at+64) || piece.bad != nil {
+		return piece.at, false
 	}
-	read, err := parse(grammar, &piece.tokens)
-	return read, piece.at, err == nil
+	_, err := parse(grammar, &piece.tokens)
+	return piece.at, err == nil
 }
 
 // fieldFollows says whether rest ends a value by a next field or a closing
@@ -262,9 +271,12 @@ func fieldFollows(rest []byte) bool {
 // and returns the first offset outside brackets and quotes for which ends holds,
 // -1 if there is none. A quote opens a string only where repr would print one:
 // not behind a letter or digit, as in it's.
-func balancedEnd(text []byte, start int, ends func(rest []byte) bool) (end int, tooDeep bool) {
+func (l *spanLexer) balancedEnd(start int, ends func(rest []byte) bool) (end int, tooDeep bool) {
+	text := l.text[:l.raws.headerFrom(l.text, start)] // a value never holds a header
+	i := start
+	defer func() { l.scanned(i - start) }()
 	var closing []byte // of the brackets that are open
-	for i := start; i < len(text); i++ {
+	for ; i < len(text); i++ {
 		switch c := text[i]; c {
 		case ',':
 			if len(closing) == 0 && ends(text[i:]) {

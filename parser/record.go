@@ -36,7 +36,7 @@ type Result struct {
 }
 
 // Output takes what a Reader finds. Its functions are called within Feed and
-// Flush, and must not keep what is borrowed.
+// Flush, and must not keep what is borrowed; one that is nil is not called.
 type Output struct {
 	Record func(*Result)
 	// Lost tells of a line whose text is not there though it may have been a span.
@@ -65,13 +65,17 @@ type Reader struct {
 	out  Output
 
 	Counts  Counts
-	scanner *scanner            // nil until it is needed
-	partial map[string]*message // docker and CRI lines whose end is still to come, by stream
-	open    []*openRecord       // records that may go on in the next line of their stream, oldest first
-	bytes   int                 // held in partial and open
-	fed     int64               // lines
-	above   frame               // the syslog or journal line above, for its continuation lines
-	front   []byte              // the beginning of that line, if its frame was not needed so far
+	scanner *scanner                 // nil until it is needed
+	partial map[string]*message      // docker and CRI lines whose end is still to come, by stream
+	begun   []*message               // these, oldest first, and some whose end came
+	open    []*openRecord            // records that may go on in the next line of their stream, oldest first
+	streams map[string][]*openRecord // these, by stream
+	bytes   int                      // held in partial and open
+	stopped bool                     // Options.Done ended the reading
+	at      int64                    // offset of the line that is fed
+	fed     int64                    // lines
+	above   frame                    // the syslog or journal line above, for its continuation lines
+	front   []byte                   // the beginning of that line, if its frame was not needed so far
 
 	// What is lent out, or needed for a line only.
 	line   message
@@ -87,7 +91,23 @@ func (r *Reader) Continue(file string) { r.file = file }
 
 // NewReader makes a Reader for the file of the given name.
 func NewReader(file string, opt Options, out Output) *Reader {
-	return &Reader{file: file, opt: opt, out: out, partial: map[string]*message{}}
+	if out.Record == nil {
+		out.Record = func(*Result) {}
+	}
+	if out.Lost == nil {
+		out.Lost = func(Place, string) {}
+	}
+	return &Reader{file: file, opt: opt, out: out, partial: map[string]*message{}, streams: map[string][]*openRecord{}}
+}
+
+// Stopped says whether Options.Done ended the reading, and gives the offset of the
+// first line that is to be read again, beside those that are held back. Nothing is
+// found any more.
+func (r *Reader) Stopped() (at int64, ok bool) { return r.at, r.stopped }
+
+func (r *Reader) stop() bool {
+	r.stopped = r.stopped || r.opt.done()
+	return r.stopped
 }
 
 // Bounds on what a Reader holds back, besides Options.MaxRecord for each record.
@@ -98,6 +118,9 @@ const (
 
 // Feed takes the next line.
 func (r *Reader) Feed(line Line) {
+	if r.at = line.Offset; r.stop() {
+		return
+	}
 	r.Counts.Lines++
 	r.fed++
 	text, lead := trimLine(line.Text)
@@ -110,7 +133,7 @@ func (r *Reader) Feed(line Line) {
 		r.out.Document(place, text)
 		return
 	}
-	for n := 0; n == 0 || n < maxTornObjects && len(text) > 0; n++ {
+	for n := 0; n == 0 || n < maxTornObjects && len(text) > 0 && !r.stopped; n++ {
 		f := r.unframe(text)
 		// Behind a frame of JSON, or instead of its rest, another writer's may
 		// stand in the same line.
@@ -170,6 +193,7 @@ func (r *Reader) Flush() {
 		partial = append(partial, m)
 	}
 	clear(r.partial)
+	r.begun = nil
 	slices.SortFunc(partial, func(a, b *message) int { return cmp.Compare(a.fed, b.fed) })
 	for _, m := range partial {
 		r.bytes -= m.held()
@@ -334,6 +358,7 @@ func (r *Reader) join(m *message) *message {
 		first := *m
 		first.own()
 		r.partial[key] = &first
+		r.begin(&first)
 		r.bytes += first.held()
 		r.bound()
 		return nil
@@ -385,7 +410,7 @@ func (r *Reader) records(m *message) {
 		r.mention(m.text)
 	}
 	nul, object := -1, -1
-	for ok := found; ok; {
+	for ok := found; ok && !r.stopped; {
 		if nul < start.span && nul < len(m.text) { // the next one from here on
 			if nul = bytes.IndexByte(m.text[start.span:], 0); nul >= 0 {
 				nul += start.span
@@ -470,9 +495,17 @@ func (r *Reader) mention(text []byte) {
 
 // emit hands out what became of a record.
 func (r *Reader) emit(m *message, start *spanStart, d *decoded) {
+	if r.stop() {
+		r.at = min(r.at, m.parts[0].place.Offset)
+		return
+	}
 	r.places = r.places[:0]
-	for i := range m.parts {
-		r.places = append(r.places, m.parts[i].place)
+	end := d.end
+	if d.damage != nil {
+		end = d.damage.at
+	}
+	for _, p := range m.between(start.header, start.span+end) {
+		r.places = append(r.places, p.place)
 	}
 	result := &r.result
 	*result = Result{Span: d.span, HasSpan: d.has, Places: r.places}

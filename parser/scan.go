@@ -20,6 +20,7 @@ type scanner struct {
 	interner   *interner
 	notes      []trace.Note // of the span at hand
 	dimensions []trace.Dimension
+	work       int // bytes that the grammar has read, again and again where it looks ahead
 
 	text []byte
 	at   int
@@ -92,12 +93,7 @@ func (s *scanner) noteList() bool {
 			return false
 		}
 		s.notes = append(s.notes, trace.Note{})
-		n := &s.notes[len(s.notes)-1]
-		if !s.skip("Note(time=") || !s.time(n) || !s.skip(", value=") || !s.value(&n.Value) || !s.endpoint() {
-			return false
-		}
-		n.Service, n.Address, n.Port = s.last.service, s.last.address, s.last.port
-		if !s.is(')') && !(s.skip(", duration=") && s.value(&n.Duration) && s.is(')')) {
+		if !s.note(&s.notes[len(s.notes)-1]) {
 			return false
 		}
 	}
@@ -107,21 +103,35 @@ func (s *scanner) noteList() bool {
 	return true
 }
 
+func (s *scanner) note(n *trace.Note) bool {
+	if !s.skip("Note(time=") || !s.time(n) || !s.skip(", value=") || !s.value(&n.Value) || !s.endpoint() {
+		return false
+	}
+	n.Service, n.Address, n.Port = s.last.service, s.last.address, s.last.port
+	return s.is(')') || s.skip(", duration=") && s.value(&n.Duration) && s.is(')')
+}
+
 func (s *scanner) dimensionList() bool {
 	for first := true; !s.is(']'); first = false {
 		if s.left--; s.left < 0 || !first && !s.skip(", ") {
 			return false
 		}
 		s.dimensions = append(s.dimensions, trace.Dimension{})
-		d := &s.dimensions[len(s.dimensions)-1]
-		if !s.skip("Tag(key=") || !s.name(&d.Key) || !s.skip(", value=") || !s.value(&d.Value) || !s.endpoint() || !s.is(')') {
+		if !s.dimension(&s.dimensions[len(s.dimensions)-1]) {
 			return false
 		}
-		d.Service, d.Address, d.Port = s.last.service, s.last.address, s.last.port
 	}
 	if s.span.Dimensions = []trace.Dimension{}; len(s.dimensions) > 0 {
 		s.span.Dimensions = slices.Clip(s.dimensions)
 	}
+	return true
+}
+
+func (s *scanner) dimension(d *trace.Dimension) bool {
+	if !s.skip("Tag(key=") || !s.name(&d.Key) || !s.skip(", value=") || !s.value(&d.Value) || !s.endpoint() || !s.is(')') {
+		return false
+	}
+	d.Service, d.Address, d.Port = s.last.service, s.last.address, s.last.port
 	return true
 }
 

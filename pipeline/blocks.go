@@ -2,8 +2,11 @@ package pipeline
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"sync"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/tomoscrape/tomoscrape/internal/inorder"
 	"github.com/tomoscrape/tomoscrape/internal/poison"
@@ -20,6 +23,10 @@ import (
 // Where something is, the block is read again by the Reader that holds it.
 
 const blockSize = 1 << 20
+
+// maxUnderWay is how many bytes of blocks may be under way between the member and
+// take, however many workers there are: a block of long lines is as long as they.
+const maxUnderWay = 64 << 20
 
 // block is some whole lines of a member.
 type block struct {
@@ -113,8 +120,14 @@ func (f *finding) rebase(lines, offset int64) {
 // what is left where a line is too long for a block, and how many lines and bytes
 // came before that.
 func (r *reading) inBlocks(name string, content io.Reader, take func(b *block, lines int64) bool) (rest io.Reader, lines, offset int64) {
+	ctx, enough := context.WithCancel(context.Background()) // ends the wait for room
+	defer enough()
+	room := semaphore.NewWeighted(maxUnderWay)
+	weight := func(b *block) int64 { return min(int64(cap(b.data)), maxUnderWay) }
 	blocks := func(yield func(*block) bool) {
-		rest, offset = cut(content, r.opt.Parser.MaxRecord, yield)
+		rest, offset = cut(content, r.opt.Parser.MaxRecord, func(b *block) bool {
+			return room.Acquire(ctx, weight(b)) == nil && yield(b)
+		})
 	}
 	inorder.Each(blocks, func(b *block) *block {
 		b.found = r.newFinding(name)
@@ -127,7 +140,11 @@ func (r *reading) inBlocks(name string, content io.Reader, take func(b *block, l
 		going := take(b, lines)
 		lines += b.lines
 		poison.Bytes(b.data)
+		room.Release(weight(b))
 		buffers.Put(&b.data)
+		if !going {
+			enough()
+		}
 		return going
 	})
 	return rest, lines, offset

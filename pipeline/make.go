@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"runtime"
 	"slices"
 	"sync"
 
@@ -182,10 +183,13 @@ func (m *making) settleMemory(h *held, selection *query.Selection) (c tally, mat
 		inorder.Each(func(yield func(int) bool) {
 			for i := 0; i < len(h.traces) && m.ctx.Err() == nil && yield(i); i += surveyFew {
 			}
-		}, func(from int) (p part) {
-			maker := makers.Get().(*maker)
-			defer makers.Put(maker)
-			p.found, p.tally, _ = maker.survey(h, from, min(from+surveyFew, len(h.traces)), selection) // what memory holds is as it was made
+		}, func(from int) part {
+			p, _ := unlessEnded(m.ctx, func() (p part) {
+				maker := makers.Get().(*maker)
+				defer makers.Put(maker)
+				p.found, p.tally, _ = maker.survey(h, from, min(from+surveyFew, len(h.traces)), selection) // what memory holds is as it was made
+				return p
+			})
 			return p
 		}, func(p part) bool {
 			list = append(list, p.found...)
@@ -264,20 +268,67 @@ func inOrder[Out any](m *making, bundles iter.Seq2[bundle, error], use func(*mak
 	}}
 	type made struct {
 		out    Out
+		whole  bool
 		weight int64
 	}
-	inorder.Each(m.batches(ctx, bundles, room), func(b batch) made {
-		maker := makers.Get().(*maker)
-		defer makers.Put(maker)
-		return made{use(maker, b), b.weight}
+	inorder.Each(m.batches(ctx, bundles, room), func(b batch) (d made) {
+		d.weight = b.weight
+		d.out, d.whole = unlessEnded(m.ctx, func() Out {
+			maker := makers.Get().(*maker)
+			defer makers.Put(maker)
+			return use(maker, b)
+		})
+		return d
 	}, func(d made) bool {
 		defer room.Release(d.weight)
-		if take(d.out) {
+		if d.whole && take(d.out) {
 			return true
 		}
 		cancel()
 		return false
 	})
+}
+
+// unlessEnded gives what work makes, or, when ctx ends, nothing: one trace may be as
+// large as all memory, and to make it takes long. Work then goes on by itself, and
+// nobody gets what it makes.
+func unlessEnded[Out any](ctx context.Context, work func() Out) (out Out, whole bool) {
+	made := make(chan Out, 1)
+	go func() { made <- work() }()
+	select {
+	case out = <-made:
+		return out, true
+	case <-ctx.Done():
+		return out, false
+	}
+}
+
+// byPieces has work make what take gets, piece by piece, until ctx ends: work then
+// ends with its next piece, and is not waited for.
+func byPieces(ctx context.Context, take func(text []byte) []byte, work func(full func([]byte) []byte)) {
+	pieces, taken := make(chan []byte), make(chan []byte)
+	go func() {
+		defer close(pieces)
+		work(func(text []byte) []byte {
+			select {
+			case pieces <- text:
+				return <-taken
+			case <-ctx.Done():
+				runtime.Goexit()
+				return nil
+			}
+		})
+	}()
+	for ctx.Err() == nil {
+		select {
+		case text, more := <-pieces:
+			if !more {
+				return
+			}
+			taken <- take(text)
+		case <-ctx.Done():
+		}
+	}
 }
 
 // render has work called for each trace, several at a time but for large ones; the
@@ -315,11 +366,12 @@ func (m *making) render(bundles iter.Seq2[bundle, error], work func(dst []byte, 
 		c.merge(r.tally)
 		full := func(text []byte) []byte {
 			all = all && (len(text) == 0 || take(text))
+			poison.Bytes(text)
 			return text[:0]
 		}
 		*r.text = full(*r.text)
 		if r.large != nil && all {
-			*r.text = full(work(*r.text, r.large, full))
+			byPieces(m.ctx, full, func(full func([]byte) []byte) { full(work(nil, r.large, full)) })
 		}
 		poison.Bytes((*r.text)[:cap(*r.text)])
 		texts.Put(r.text)

@@ -22,6 +22,7 @@ const maxUnreadable = 1000
 // The ledger is that of the input: what was read, and what became of it. The
 // error is the context's or that of Complain.
 func read(ctx context.Context, opt Options, add adder) (Ledger, error) {
+	opt.Parser.Done = ctx.Done()
 	r := &reading{opt: opt, add: add, encoder: encoder{names: opt.names}, places: make(map[string]func(int64) int64),
 		content: bufio.NewReaderSize(nil, tracejson.Lookahead)}
 	report, err := source.Walk(ctx, opt.Paths, opt.Source, r.member)
@@ -168,6 +169,9 @@ func (r *reading) lineByLine(name string, content io.Reader, before, offset int6
 		}
 		r.unterminated = line.Unterminated
 		r.held.reader.Feed(parser.Line{Text: line.Text, Number: line.Number, Offset: line.Offset, Cut: line.Cut})
+		if _, stopped := r.held.reader.Stopped(); stopped {
+			break
+		}
 		r.take(r.held)
 	}
 	r.settle(name)

@@ -192,12 +192,16 @@ func (s *settling) assemble(p *partition) error {
 	} else {
 		maker := s.maker()
 		for from := 0; from < len(h.traces); from += surveyFew {
-			found, counted, err := maker.survey(h, from, min(from+surveyFew, len(h.traces)), s.selection)
+			var counted tally
+			found, whole := unlessEnded(s.ctx, func() (found []surveyed) {
+				found, counted, err = maker.survey(h, from, min(from+surveyFew, len(h.traces)), s.selection)
+				return found
+			})
+			if !whole {
+				return s.ctx.Err()
+			}
 			if err != nil {
 				return s.disk.failed("read", err)
-			}
-			if err := s.ctx.Err(); err != nil {
-				return err
 			}
 			c.merge(counted)
 			list = append(list, found...)

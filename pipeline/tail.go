@@ -31,6 +31,7 @@ const (
 	lineAge     = 10 * time.Second // a record whose rest does not come for so long is taken as it is
 	forgetAfter = 10 * time.Minute // a Reader that nothing was fed to
 	remembered  = 100_000          // spans that are known again when another file has them, too
+	blockTime   = time.Second / 2  // for the block at hand to be read, in the end
 	drainTime   = 2 * time.Second  // for the output to take what it has, in the end
 )
 
@@ -39,6 +40,8 @@ type TailOptions struct {
 	Follow follow.Options
 	Parser parser.Options // MaxRecord bounds a line, too
 	Logger *slog.Logger
+
+	blockTime time.Duration // tests only; a constant of the same name. Below 0: none
 }
 
 // sink is an output of a Tail. Its methods are called one at a time.
@@ -62,6 +65,7 @@ type Tail struct {
 
 	mu      sync.Mutex // of what follows
 	streams map[*follow.Family]*stream
+	enough  <-chan struct{} // closed: no more is to be read, not even of a block
 	names   *names
 	encoder encoder
 	record  []byte
@@ -107,6 +111,7 @@ func (l lineRange) hold() *follow.Hold { return l.generation.Hold(l.start, l.end
 
 func newTail(opt TailOptions, sink sink, n *names) (*Tail, error) {
 	setDefault(&opt.Parser.MaxRecord, DefaultMaxLine)
+	setDefault(&opt.blockTime, blockTime)
 	opt.Follow.MaxLine, opt.Follow.Logger = opt.Parser.MaxRecord, opt.Logger
 	t := &Tail{opt: opt, sink: sink, streams: map[*follow.Family]*stream{}, names: n, encoder: encoder{names: n}, known: newKnown(remembered)}
 	t.counts.Store(&parser.Counts{})
@@ -122,6 +127,7 @@ func newTail(opt TailOptions, sink sink, n *names) (*Tail, error) {
 func (t *Tail) Run(ctx context.Context) error {
 	running, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	t.enough = t.endOf(running)
 	var ticking sync.WaitGroup
 	ticking.Go(func() {
 		ticker := time.NewTicker(tickEvery)
@@ -171,6 +177,17 @@ func (t *Tail) Run(ctx context.Context) error {
 	return errors.Join(err, t.follower.Close())
 }
 
+// endOf closes a channel when ctx ended and the block at hand had its time to be
+// read to the end: then it is left where it stands.
+func (t *Tail) endOf(ctx context.Context) <-chan struct{} {
+	if t.opt.blockTime < 0 {
+		return ctx.Done()
+	}
+	enough := make(chan struct{})
+	context.AfterFunc(ctx, func() { time.AfterFunc(t.opt.blockTime, func() { close(enough) }) })
+	return enough
+}
+
 // Rescan looks for new files now.
 func (t *Tail) Rescan() { t.follower.Rescan() }
 
@@ -193,7 +210,9 @@ func (t *Tail) take(ctx context.Context, b *follow.Block) error {
 	}
 	if s == nil {
 		s = &stream{held: map[int64]heldLine{}}
-		s.reader = parser.NewReader(b.Generation.Name(), t.opt.Parser, t.output(ctx, s))
+		opt := t.opt.Parser
+		opt.Done = t.enough
+		s.reader = parser.NewReader(b.Generation.Name(), opt, t.output(ctx, s))
 		t.streams[b.Family] = s
 	}
 	if s.generation != b.Generation {
@@ -209,6 +228,10 @@ func (t *Tail) take(ctx context.Context, b *follow.Block) error {
 	}
 	s.end = s.base + b.Offset + b.Size
 	s.final = b.Final
+	if at, stopped := s.reader.Stopped(); stopped { // the next run reads on from here
+		start := max(at-s.base-b.Offset, 0)
+		b.Generation.Hold(b.Offset+start, b.Offset+int64(len(b.Data)), b.Line+int64(bytes.Count(b.Data[:start], []byte("\n"))))
+	}
 	t.hold(s)
 	s.block = nil
 	s.fed = time.Now()
@@ -230,9 +253,12 @@ func (t *Tail) hold(s *stream) {
 		}
 		held[p.Offset] = line
 	})
+	_, stopped := s.reader.Stopped()
 	for offset, line := range s.held {
-		if _, still := held[offset]; !still {
+		if _, still := held[offset]; !still && !stopped {
 			line.hold.Done()
+		} else {
+			held[offset] = line
 		}
 	}
 	s.held = held

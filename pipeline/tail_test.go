@@ -39,7 +39,7 @@ type tailed struct {
 func newTailed(t require.TestingT, dir string) *tailed {
 	l := &tailed{t: t, dir: filepath.Join(dir, "logs"), out: filepath.Join(dir, "traces.jsonl")}
 	require.NoError(t, os.MkdirAll(l.dir, 0o755))
-	l.opt = TailOptions{Logger: slog.New(slog.DiscardHandler),
+	l.opt = TailOptions{Logger: slog.New(slog.DiscardHandler), blockTime: time.Hour, // what was begun is read
 		Follow: follow.Options{Paths: []string{l.dir}, Checkpoint: filepath.Join(dir, "checkpoint"), FromStart: true}}
 	return l
 }
