@@ -17,7 +17,7 @@ const module = "github.com/tomoscrape/tomoscrape"
 // Imports go one way. Each package may use those of the layers before its own,
 // and none of its own layer: they never import each other.
 var layers = [][]string{
-	{"trace", "internal/inorder", "internal/early", "internal/paths", "internal/poison"},
+	{"trace", "internal/inorder", "internal/early", "internal/paths", "internal/poison", "internal/smallfile"},
 	{"query", "tracejson", "zipkin", "monitor"},
 	{"source", "parser", "assemble", "export"},
 	{"follow"},

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -15,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/tomoscrape/tomoscrape/internal/smallfile"
 )
 
 // ZipkinAuthVariable is the environment variable for [ZipkinAccess.Auth].
@@ -61,7 +62,7 @@ func (a ZipkinAccess) transport(connections int) (http.RoundTripper, error) {
 	t.MaxIdleConnsPerHost = connections
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	if a.CA != "" {
-		pem, err := os.ReadFile(a.CA)
+		pem, err := smallfile.Read(a.CA, zipkinPEMSize)
 		if err != nil {
 			return nil, unreadable("the authorities for Zipkin's certificate", err)
 		}
@@ -76,7 +77,15 @@ func (a ZipkinAccess) transport(connections int) (http.RoundTripper, error) {
 			key = a.Cert
 		}
 		load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(a.Cert, key)
+			cert, err := smallfile.Read(a.Cert, zipkinPEMSize)
+			if err != nil {
+				return nil, err
+			}
+			private, err := smallfile.Read(key, zipkinPEMSize)
+			if err != nil {
+				return nil, err
+			}
+			pair, err := tls.X509KeyPair(cert, private)
 			return &pair, err
 		}
 		if _, err := load(nil); errors.As(err, new(*fs.PathError)) {
@@ -146,16 +155,14 @@ func (a ZipkinAccess) login(endpoint zipkinEndpoint, warn func(string)) (*zipkin
 	return l, nil
 }
 
-// The longest file of credentials that is read.
-const zipkinAuthSize = 64 << 10
+// The longest files of credentials and of certificates that are read.
+const (
+	zipkinAuthSize = 64 << 10
+	zipkinPEMSize  = 16 << 20
+)
 
 func (l *zipkinLogin) read() error {
-	file, err := os.Open(l.path)
-	if err != nil {
-		return unreadable("the credentials for Zipkin", err)
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, zipkinAuthSize))
+	text, err := smallfile.Read(l.path, zipkinAuthSize)
 	if err != nil {
 		return unreadable("the credentials for Zipkin", err)
 	}

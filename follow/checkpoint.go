@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/tomoscrape/tomoscrape/internal/smallfile"
 )
 
 const (
@@ -168,9 +170,12 @@ func (c *checkpoint) read() (*saved, error) {
 		return nil, fmt.Errorf("the checkpoint cannot be read: %w", err)
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxCheckpoint))
+	data, err := io.ReadAll(io.LimitReader(f, maxCheckpoint+1))
 	if err != nil {
 		return nil, fmt.Errorf("the checkpoint cannot be read: %w", err)
+	}
+	if len(data) > maxCheckpoint {
+		return nil, fmt.Errorf("the checkpoint cannot be read: %w", &fs.PathError{Op: "read", Path: c.path, Err: smallfile.TooLongError(maxCheckpoint)})
 	}
 	s := &saved{}
 	if err = json.Unmarshal(data, s); err == nil {
@@ -201,8 +206,11 @@ func (c *checkpoint) write(s *saved) (err error) {
 	}
 	var f *os.File
 	step("create", func() (err error) {
-		f, err = os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
-		return err
+		if err = syscall.Unlink(temp); err == nil || errors.Is(err, fs.ErrNotExist) { // a crash may have left one
+			f, err = os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			return err
+		}
+		return &os.PathError{Op: "remove", Path: temp, Err: err}
 	})
 	step("write", func() error { _, err := f.Write(append(data, '\n')); return err })
 	step("sync", func() error { return f.Sync() })

@@ -304,6 +304,32 @@ func TestTheCheckpointIsNotFollowed(t *testing.T) {
 	b.want("one")
 }
 
+// What a crash, or somebody else, left where the checkpoint is written first is
+// neither followed nor written to.
+func TestCheckpointBesideLeftOvers(t *testing.T) {
+	dir := t.TempDir()
+	path, other := filepath.Join(dir, "checkpoint"), filepath.Join(dir, "other")
+	require.NoError(t, os.WriteFile(other, []byte("mine"), 0o644))
+	for _, lay := range []func() error{
+		func() error { return os.Link(other, path+".tmp") },
+		func() error { return os.Symlink(other, path+".tmp") },
+		func() error { return os.WriteFile(path+".tmp", []byte("half"), 0o666) },
+	} {
+		require.NoError(t, lay())
+		c, _, err := openCheckpoint(path, true)
+		require.NoError(t, err)
+		require.NoError(t, c.write(&saved{}))
+		c.close()
+		text, err := os.ReadFile(other)
+		require.NoError(t, err)
+		require.Equal(t, "mine", string(text))
+		info, err := os.Lstat(path)
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode(), "a file of its own")
+		require.NoFileExists(t, path+".tmp")
+	}
+}
+
 func TestUnchangedIsNotWritten(t *testing.T) {
 	b := newBench(t, Options{Checkpoint: filepath.Join(t.TempDir(), "c")})
 	b.write("x.log", "one\n")

@@ -2,6 +2,7 @@ package query
 
 import (
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,6 +46,14 @@ func (f Filter) compile() (*matcher, error) {
 		return &UsageError{Option: option, Value: value, Problem: problem, Expected: expected}
 	}
 	switch {
+	case f.RequestID != "" && blank(bareRequest(strings.TrimSpace(f.RequestID))):
+		return nil, usage("--request-id", f.RequestID, "names no request", "the id that stands in the log, req-…")
+	case f.Service != "" && blank(f.Service):
+		return nil, usage("--service", f.Service, "is blank", "the name of a service")
+	case f.Span != "" && blank(f.Span):
+		return nil, usage("--span", f.Span, "is blank", "the name of a span")
+	case f.AnnotationQuery != "" && slices.ContainsFunc(parseTerms(f.AnnotationQuery), func(t term) bool { return t.key == "" }):
+		return nil, usage("--annotation-query", f.AnnotationQuery, "has a term without a word", `terms such as "error and http.method=GET"`)
 	case f.MinDuration < 0:
 		return nil, usage("--min-duration", f.MinDuration.String(), "is negative", "a duration such as 100ms")
 	case f.MaxDuration < 0:
@@ -59,7 +68,7 @@ func (f Filter) compile() (*matcher, error) {
 		return nil, usage("--limit", strconv.Itoa(f.Limit), "is negative", "a number of traces, or 0 for all")
 	}
 	m := &matcher{
-		service: f.Service, span: f.Span, request: bareRequest(f.RequestID), contains: f.Contains,
+		service: f.Service, span: f.Span, request: bareRequest(strings.TrimSpace(f.RequestID)), contains: f.Contains,
 		terms: parseTerms(f.AnnotationQuery),
 		since: math.MinInt64, until: math.MaxInt64, timed: !f.Since.IsZero() || !f.Until.IsZero(),
 		limit: f.Limit, min: 0, max: math.MaxInt64, bounded: f.MinDuration > 0 || f.MaxDuration > 0,
@@ -89,11 +98,13 @@ func (f Filter) compile() (*matcher, error) {
 	return m, nil
 }
 
+func blank(text string) bool { return strings.TrimSpace(text) == "" }
+
 // parseTerms splits an annotation query as Zipkin does: at " and ", then at the
 // first "=". The last value of a key counts, and a bare word never takes the
 // place of a value. No part can be quoted.
 func parseTerms(query string) (terms []term) {
-	if strings.TrimSpace(query) == "" {
+	if query == "" {
 		return nil
 	}
 	index := make(map[string]int)

@@ -94,7 +94,6 @@ func TestConditions(t *testing.T) {
 		{query.Filter{AnnotationQuery: "SELECT 1 and 2"}, false}, // as in Zipkin
 		{query.Filter{AnnotationQuery: "foo AND bar"}, false},
 		{query.Filter{AnnotationQuery: "Foo"}, false},
-		{query.Filter{AnnotationQuery: " "}, true},
 		{query.Filter{AnnotationQuery: strings.Repeat("bar and ", 200) + "bar"}, false},
 		{query.Filter{MinDuration: 100 * ms}, true},
 		{query.Filter{MinDuration: 100*ms + 1}, false},
@@ -222,6 +221,13 @@ func TestUsageErrors(t *testing.T) {
 		`--min-duration "-1ns" is negative; expected a duration such as 100ms`:                                                                    {MinDuration: -1},
 		`--max-duration "-1ns" is negative; expected a duration such as 100ms`:                                                                    {MaxDuration: -1},
 		`--until "2013-04-18T01:00:00Z" is before --since; expected 2013-04-18T02:00:00Z or later`:                                                {Since: since, Until: since.Add(-time.Hour)},
+		`--request-id "req-" names no request; expected the id that stands in the log, req-…`:                                                     {RequestID: "req-"},
+		`--request-id " req- " names no request; expected the id that stands in the log, req-…`:                                                   {RequestID: " req- "},
+		`--service " " is blank; expected the name of a service`:                                                                                  {Service: " "},
+		`--span "\t" is blank; expected the name of a span`:                                                                                       {Span: "\t"},
+		`--annotation-query " " has a term without a word; expected terms such as "error and http.method=GET"`:                                    {AnnotationQuery: " "},
+		`--annotation-query "error and  and x" has a term without a word; expected terms such as "error and http.method=GET"`:                     {AnnotationQuery: "error and  and x"},
+		`--annotation-query "=GET" has a term without a word; expected terms such as "error and http.method=GET"`:                                 {AnnotationQuery: "=GET"},
 		`--limit "-1" is negative; expected a number of traces, or 0 for all`:                                                                     {Limit: -1},
 	} {
 		err := filter.Validate()

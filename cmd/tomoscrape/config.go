@@ -8,11 +8,12 @@ import (
 	"strings"
 
 	"github.com/knadh/koanf/providers/env/v2"
-	"github.com/knadh/koanf/providers/file"
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/tomoscrape/tomoscrape/internal/smallfile"
 )
 
 const envPrefix = "TOMOSCRAPE_"
@@ -39,7 +40,7 @@ func (p *program) configure(c *cobra.Command, o *options) error {
 		o.config = strings.Join(environment.Strings("config"), "")
 	}
 	if o.config != "" {
-		err := settings.Load(file.Provider(o.config), &configFile{known: knownFlags(c.Root())})
+		err := settings.Load(configText(o.config), &configFile{known: knownFlags(c.Root())})
 		if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
 			err = pathErr.Err
 		}
@@ -65,6 +66,10 @@ func (p *program) configure(c *cobra.Command, o *options) error {
 			return
 		}
 		for _, value := range values {
+			if value == "" {
+				err = withoutValue(place)
+				return
+			}
 			if bad := f.Value.Set(value); bad != nil {
 				err = &usageError{err: fmt.Errorf("%s: invalid value %q: %w", place, value, bad)}
 				return
@@ -73,6 +78,12 @@ func (p *program) configure(c *cobra.Command, o *options) error {
 		f.Changed = true
 	})
 	return err
+}
+
+// withoutValue is the error of a flag, or a setting, that may name nothing because a
+// variable was empty: in silence it would select, or deliver, something else.
+func withoutValue(place string) error {
+	return &usageError{fmt.Errorf("%s is given without a value", place), "leave it out, or name one"}
 }
 
 func many(f *pflag.Flag) bool { return f.Value.Type() == "stringArray" }
@@ -88,6 +99,17 @@ func knownFlags(root *cobra.Command) []string {
 		return slices.Contains([]string{"config", "help", "no-descriptions"}, name)
 	})
 }
+
+// configText is the path of a configuration file, as koanf wants it.
+type configText string
+
+// maxConfig is the longest configuration that is read.
+const maxConfig = 1 << 20
+
+func (c configText) ReadBytes() ([]byte, error) { return smallfile.Read(string(c), maxConfig) }
+
+// Read is part of koanf.Provider.
+func (c configText) Read() (map[string]any, error) { return nil, errors.ErrUnsupported }
 
 // configFile reads the YAML form of a command's flags. Values are taken as they
 // are written: YAML would read the trace id 0000000000001e10 as a number.

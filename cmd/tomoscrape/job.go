@@ -74,16 +74,16 @@ func (p *program) runs(o *options, t task) func(*cobra.Command, []string) error 
 
 // validate finds what is wrong with the command line before anything is read.
 func (j *job) validate(outputs []output) error {
-	for name := range j.given { // --zipkin "$UNSET" would deliver nothing, in silence
+	for name := range j.given {
 		if j.cmd.Flags().Lookup(name).Value.String() == "" {
-			return &usageError{fmt.Errorf("--%s is given without a value", name), "leave it out, or name one"}
+			return withoutValue("--" + name)
 		}
 	}
 	if j.summary != "" {
-		outputs = append(outputs, output{"--summary", j.summary})
+		outputs = append(outputs, output{flag: "--summary", path: j.summary})
 	}
 	if j.errors != "" {
-		outputs = append(outputs, output{"--errors", j.errors})
+		outputs = append(outputs, output{flag: "--errors", path: j.errors})
 	}
 	inputs := slices.DeleteFunc(append(slices.Clone(j.paths), j.config, j.hosts), func(path string) bool { return path == "" })
 	if err := distinct(outputs, inputs); err != nil {

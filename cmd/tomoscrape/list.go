@@ -32,4 +32,4 @@ the trace is complete. On a terminal the columns fit its width.`,
 }
 
 // shown is the output of the commands that show something.
-func shown() []output { return []output{{"what is shown", "-"}} }
+func shown() []output { return []output{{flag: "what is shown", path: "-"}} }

@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/tomoscrape/tomoscrape/export"
 	"github.com/tomoscrape/tomoscrape/internal/paths"
@@ -13,7 +17,10 @@ import (
 )
 
 // output is a file that a flag names.
-type output struct{ flag, path string }
+type output struct {
+	flag, path string
+	appended   bool // what is in it stays
+}
 
 // distinct refuses outputs that would overwrite each other, or what is read.
 func distinct(outputs []output, inputs []string) error {
@@ -81,16 +88,35 @@ func writable(outputs []output) error {
 		if info, err := os.Stat(o.path); err == nil && info.IsDir() {
 			return fmt.Errorf("cannot write %s: it is a directory (%s)", o.path, o.flag)
 		}
-		if info, err := os.Stat(filepath.Dir(o.path)); err != nil || !info.IsDir() {
-			return fmt.Errorf("cannot write %s: there is no directory %s (%s)", o.path, filepath.Dir(o.path), o.flag)
+		dir := cmp.Or(export.Directory(o.path), ".")
+		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+			return fmt.Errorf("cannot write %s: there is no directory %s (%s)", o.path, cmp.Or(strings.TrimRight(dir, "/"), "/"), o.flag)
+		}
+		if !o.appended {
+			if err := export.CanCreate(o.path); err != nil {
+				return fmt.Errorf("%w (%s)", err, o.flag)
+			}
 		}
 	}
 	return nil
 }
 
+// create opens an output, and says so where it cannot be replaced in one go.
+func (p *program) create(path string) (*export.File, error) {
+	f, err := export.Create(path, p.out)
+	if err == nil && f.InPlace != nil {
+		reason := f.InPlace
+		if path := (*fs.PathError)(nil); errors.As(reason, &path) {
+			reason = path.Err
+		}
+		p.message(fmt.Sprintf("%s is written in place, for no new file can take its place (%v): what was in it is gone even if this fails", path, reason))
+	}
+	return f, err
+}
+
 // write makes an output in one go.
 func (p *program) write(path string, fill func(io.Writer) error) error {
-	f, err := export.Create(path, p.out)
+	f, err := p.create(path)
 	if err != nil {
 		return err
 	}
@@ -120,7 +146,7 @@ type complaints struct {
 
 func (c *complaints) open() (err error) {
 	if c.file == nil {
-		c.file, err = export.Create(c.path, c.out)
+		c.file, err = c.create(c.path)
 	}
 	return err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,12 +9,12 @@ import (
 	"io/fs"
 	"iter"
 	"net/url"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/internal/smallfile"
 	"github.com/tomoscrape/tomoscrape/pipeline"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/zipkin"
@@ -74,10 +75,10 @@ func (o *options) outputs() []output {
 		o.json = "-"
 	}
 	if o.json != "" {
-		all = append(all, output{"--json", o.json})
+		all = append(all, output{flag: "--json", path: o.json})
 	}
 	if o.zipkin != "" && o.quarantine != "" {
-		all = append(all, output{"--quarantine", o.quarantine})
+		all = append(all, output{flag: "--quarantine", path: o.quarantine, appended: true})
 	}
 	return all
 }
@@ -117,16 +118,18 @@ func prepareZipkin(j *job) error {
 	return z.Close()
 }
 
+// maxHosts is the longest file of hosts that is read.
+const maxHosts = 64 << 20
+
 func readHosts(path string) (zipkin.Hosts, error) {
-	f, err := os.Open(path)
+	text, err := smallfile.Read(path, maxHosts)
 	if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
 		return nil, pathErr.Err
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	return zipkin.ParseHosts(f)
+	return zipkin.ParseHosts(bytes.NewReader(text))
 }
 
 // deliver writes the traces to all outputs; one that fails does not keep the

@@ -151,10 +151,10 @@ func (j *tailJob) check() error {
 	}
 	var outputs []output
 	if j.json != "" {
-		outputs = append(outputs, output{"--json", j.json})
+		outputs = append(outputs, output{flag: "--json", path: j.json, appended: true})
 	}
 	if j.options.zipkin != "" && j.quarantine != "" {
-		outputs = append(outputs, output{"--quarantine", j.quarantine})
+		outputs = append(outputs, output{flag: "--quarantine", path: j.quarantine, appended: true})
 	}
 	if i := slices.Index(j.paths, "-"); i >= 0 && slices.Contains(j.paths[i+1:], "-") {
 		return &usageError{errors.New("standard input can be followed once"), "leave out one -"}
