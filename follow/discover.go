@@ -20,10 +20,11 @@ const maxFiles = 100_000 // of one listing
 // entry is a file that was found.
 type entry struct {
 	path   string // as the user can open it
-	log    string // name of its family: that of its log, links resolved
+	log    string // name of its family: that of its log, links resolved; "" if no name tells
 	root   int    // index of the path it was found by
 	active bool   // its name is not that of a rotated file
 	former bool   // no path leads to its family any more
+	stray  bool   // no path leads to it: it is looked at for what is missing of a log
 	status
 }
 
@@ -53,6 +54,7 @@ func (f *Follower) list() *listing {
 			e.active, e.former = false, true
 		}
 	}
+	l.strays()
 	return l
 }
 

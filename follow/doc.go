@@ -5,8 +5,9 @@
 // file between two truncations; it is known by device and inode while its file is
 // open, and wherever its content goes by its head, the first 1,024 bytes, and its
 // seams, as many before sizes that it had (seam.go): services may begin every file
-// with the same banner. A family is a log with its rotated files (X, X.1, X.2.gz,
-// X-20260101): a stream of generations.
+// with the same banner. A family is a log with its rotated files: a stream of
+// generations. Names tell the order of X, X.1, X.2.gz, X-20260101; what is missing of
+// a log is found under any name by device and inode, or by head and seams (stray.go).
 //
 //	           a new file, or one that was truncated
 //	                            │
@@ -52,6 +53,15 @@
 // held. The checkpoint moves only over what is acknowledged: what was on disk is
 // handed out at least once, and again after a crash only as far as it was not
 // acknowledged, or acknowledged since the last checkpoint, at most a second before.
+//
+// A rotation may call its files as it likes. While something of a log is missing, its
+// directory, those in it and where its file was last are listed (those beside its own,
+// too, for a file that was only moved), and files that no path leads to are read for
+// what is missing and for nothing else. Of a head alone, when less than 1,024 bytes of
+// a log were ever seen, only the one file that begins so is taken. Where names do not
+// tell what follows what, a record that straddles two files is not joined; and files
+// of such names of which nobody had seen the beginning, two rotations in one pause, are
+// not known to be the log's.
 //
 // Limits. Between the copy and the truncation of copytruncate lines can be lost
 // that nobody could read; each truncation is counted. Files of a family that begin

@@ -92,9 +92,12 @@ type Follower struct {
 	families  map[string]*Family
 	open      map[file]*Generation
 	verdicts  map[file]verdict
-	pending   map[file]time.Time // packed files whose beginning is still to come
-	refused   map[string]string  // paths that cannot be followed, and why
-	dirs      map[string]int64   // directories that were listed, and their mtime then
+	strays    map[file]verdict         // files that nobody asked for, and that hold nothing of what is missing; epoch: orphans
+	orphans   int                      // how often a generation was orphaned
+	rivals    map[*Generation][][]byte // heads of files that may hold what is missing of it, in a scan
+	pending   map[file]time.Time       // packed files whose beginning is still to come
+	refused   map[string]string        // paths that cannot be followed, and why
+	dirs      map[string]int64         // directories that were listed, and their mtime then
 	next      uint64
 	counts    Counts
 	settled   bool // the first scan is over
@@ -154,6 +157,7 @@ func open(opt Options, now func() time.Time, openPath func(string) (*os.File, er
 	f := &Follower{opt: opt, log: opt.Logger, excluded: map[string]bool{}, patience: patience, grace: grace, lingers: lingers,
 		most: min(opt.Tails, opt.Open/4), mostIdle: maxIdle, now: now, openPath: openPath, writers: hasWriters, next: 1,
 		families: map[string]*Family{}, open: map[file]*Generation{}, verdicts: map[file]verdict{}, pending: map[file]time.Time{},
+		strays: map[file]verdict{}, rivals: map[*Generation][][]byte{},
 		refused: map[string]string{}, waiting: map[file]bool{}, readySet: map[*Family]bool{}, wake: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
 	f.first = make([]bool, len(opt.Paths))
 	for i := range f.first {
@@ -324,9 +328,11 @@ func (f *Follower) tidy(now time.Time) {
 		c.file.Close()
 		return true
 	})
-	for where, v := range f.verdicts {
-		if now.Sub(v.seen) > lingers {
-			delete(f.verdicts, where)
+	for _, verdicts := range []map[file]verdict{f.verdicts, f.strays} {
+		for where, v := range verdicts {
+			if now.Sub(v.seen) > lingers {
+				delete(verdicts, where)
+			}
 		}
 	}
 	for where, since := range f.pending {

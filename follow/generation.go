@@ -72,6 +72,8 @@ type Generation struct {
 	checked  bool      // packed content was read to its end once, and is whole
 	unseen   bool      // it may have been written to while nothing followed it
 	linked   bool      // before is settled
+	young    bool      // it is new, and nothing of it was handed out
+	soughtIn int64     // mtime of its log's directory when its file's name was looked for
 	scan     int       // in which it was found
 	before   *Generation
 	grower   *grower
@@ -341,6 +343,7 @@ func (f *Follower) headIs(file *os.File, g *Generation) bool {
 // orphan says that a generation's content is not where it was.
 func (f *Follower) orphan(g *Generation, now time.Time) {
 	g.state, g.lostAt, g.final = orphaned, now, false
+	f.orphans++
 	g.family.epoch++
 	f.markDirty()
 	g.where = file{}
@@ -360,6 +363,12 @@ func (f *Follower) orphan(g *Generation, now time.Time) {
 // log is not followed.
 func (f *Follower) judge(g *Generation) {
 	if !g.sniff || g.file == nil || g.head.length == 0 {
+		return
+	}
+	if f.copied(g) { // it is looked at anew
+		f.detach(g)
+		f.forget(g)
+		f.scanNow = true
 		return
 	}
 	g.sniff = g.head.length < sniffLen

@@ -179,3 +179,13 @@ func lines(from, to int) (text string, list []string) {
 	}
 	return strings.Join(list, "\n") + "\n", list
 }
+
+// inMemory is a directory where syncing costs nothing, if there is one.
+func inMemory(t *testing.T) string {
+	dir, err := os.MkdirTemp("/dev/shm", "follow")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}

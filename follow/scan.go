@@ -26,6 +26,15 @@ type verdict struct {
 	seen  time.Time
 }
 
+// holds tells whether the verdict still holds for a file of a family, which may be
+// nil.
+func (v *verdict) holds(fam *Family) bool {
+	if v.of != nil && v.of.family != fam {
+		return v.of.state != orphaned
+	}
+	return fam == nil || v.epoch == fam.epoch
+}
+
 // copied is an open copy of a generation that is still in its own file.
 type copied struct {
 	*os.File
@@ -56,6 +65,13 @@ func (f *Follower) scan(now time.Time) {
 	f.settled = true
 }
 
+// pass is one of those in which it is found out what files are.
+type pass struct {
+	active bool // those that have the name of a log, else those of its rotated files
+	unsure bool // what only may be a known generation's counts, too
+	others bool // all files, and the generations of other logs count, too
+}
+
 // settle goes through a listing; news says that generations were found.
 func (f *Follower) settle(l *listing, now time.Time) (news bool) {
 	entries := l.entries
@@ -75,7 +91,7 @@ func (f *Follower) settle(l *listing, now time.Time) (news bool) {
 	f.rename(entries, l.partial, now)
 	f.settleResting(l, now)
 	for i := range entries {
-		if e := &entries[i]; f.open[e.file] == nil {
+		if e := &entries[i]; f.open[e.file] == nil && e.log != "" {
 			f.resume(e, now)
 		}
 	}
@@ -84,16 +100,23 @@ func (f *Follower) settle(l *listing, now time.Time) (news bool) {
 			for _, g := range fam.generations {
 				if g.state == following && g.file == nil && !f.waiting[g.where] && !f.rested(g) {
 					f.orphan(g, now)
+					news = true // it is looked for in other files
 				}
 			}
 		}
 	}
 	// What is written to comes first: only then can it be told what is a copy of it.
-	// And what is surely a generation's comes before what only may be.
-	for _, pass := range []struct{ active, unsure bool }{{true, true}, {false, false}, {false, true}} {
+	// And what is surely a generation's comes before what only may be, and before
+	// what may be one of another log, or only hold what is missing of it.
+	clear(f.rivals)
+	for _, p := range []pass{{active: true, unsure: true}, {}, {unsure: true}, {others: true}, {others: true, unsure: true}} {
 		for i := range entries {
-			if e := &entries[i]; e.active == pass.active && f.open[e.file] == nil && f.examine(e, now, pass.unsure) {
-				news = true
+			switch e := &entries[i]; {
+			case f.open[e.file] != nil:
+			case e.stray && p.others:
+				f.examineStray(e, now, p.unsure)
+			case !e.stray && (p.others || e.active == p.active):
+				news = f.examine(e, now, p) || news
 			}
 		}
 	}
@@ -129,7 +152,7 @@ func (f *Follower) rename(entries []entry, partial bool, now time.Time) {
 			g.setPath(e.path)
 			f.markDirty()
 		}
-		g.active = e.active
+		g.active = e.active && e.log == g.family.log
 	}
 	for _, g := range f.open {
 		if !named[g] && !partial {
@@ -183,14 +206,14 @@ func (f *Follower) resume(e *entry, now time.Time) {
 		file.Close()
 		return
 	}
-	if elsewhere {
+	if elsewhere && !rotated(g) {
 		f.move(g, e)
 	}
 	if !packed {
 		f.toLineStart(g, file)
 	}
 	g.setPath(e.path)
-	g.active = e.active
+	g.active = e.active && e.log == g.family.log
 	if packed && g.sealed {
 		f.verdicts[e.file] = verdict{status: st, of: g, epoch: g.family.epoch, seen: now}
 		g.seenNow(now)
@@ -325,11 +348,11 @@ func (f *Follower) foreign(path string, st status, reason string, holds bool) {
 }
 
 // examine finds out what a file is that is not open; news says that a generation
-// was made of it. What only may be a known generation's is put off unless unsure.
-func (f *Follower) examine(e *entry, now time.Time, unsure bool) (news bool) {
+// was made of it. What only may be a known generation's is put off to a later pass.
+func (f *Follower) examine(e *entry, now time.Time, p pass) (news bool) {
 	fam := f.families[e.log]
 	if v, ok := f.verdicts[e.file]; ok && v.size == e.size && v.mtime == e.mtime &&
-		(fam == nil || v.epoch == fam.epoch || v.of != nil && v.of.closed(e.file)) {
+		(v.holds(fam) || v.of != nil && v.of.closed(e.file)) {
 		v.seen = now
 		f.verdicts[e.file] = v
 		if v.of != nil {
@@ -412,7 +435,7 @@ func (f *Follower) examine(e *entry, now time.Time, unsure bool) (news bool) {
 			return false
 		}
 		g, how := fam.matchIn(&candidate{status: st, content: file, head: b, packed: packed, active: e.active})
-		if how == alike && !unsure {
+		if how == alike && !p.unsure && !p.others {
 			file.Close()
 			return false
 		}
@@ -422,6 +445,25 @@ func (f *Follower) examine(e *entry, now time.Time, unsure bool) (news bool) {
 			return false
 		}
 		if how != foreign {
+			f.accepted(e, st)
+			g.seenNow(now)
+			f.matched(g, how, e, file, st, packed, v, now)
+			return false
+		}
+	}
+	if len(b) > 0 {
+		b = bytes.Clone(b)
+		g, how := f.elsewhere(&candidate{status: st, content: file, head: b, packed: packed}, f.families[e.log], known, p.unsure && p.others)
+		switch {
+		case f.open[st.file] != nil: // it was the copy of one that was truncated
+			file.Close()
+			return false
+		case how == foreign, how == alike && p.unsure && p.others, how == unclear && f.waited(st, now):
+		case how == alike, how == unclear, !p.others:
+			f.rescan = f.rescan || how == unclear
+			file.Close()
+			return false
+		default:
 			f.accepted(e, st)
 			g.seenNow(now)
 			f.matched(g, how, e, file, st, packed, v, now)
@@ -465,7 +507,7 @@ func (f *Follower) matched(g *Generation, how match, e *entry, file *os.File, st
 	switch {
 	case g.state == orphaned && how != copying:
 		g.setPath(e.path)
-		g.active = e.active
+		g.active = e.active && e.log == g.family.log
 		f.log.Debug("found again", "generation", g.id, "path", e.path, "offset", g.offset)
 		f.adopt(g, file, st, packed, now)
 	case g.state == finished && g.file == nil && !packed && st.size > max(g.end, g.offset) && how != copying && !g.packed:
@@ -498,7 +540,8 @@ func (f *Follower) matched(g *Generation, how match, e *entry, file *os.File, st
 func (f *Follower) unknown(e *entry, file *os.File, st status, b []byte, packed bool, now time.Time) {
 	fam := f.family(e.log)
 	g := f.newGeneration(fam, e.path, now)
-	g.active, g.linked, g.sniff, g.scan = e.active, false, !packed && len(b) < 512, f.scans
+	g.active, g.linked, g.sniff, g.scan = e.active, false, !packed && len(b) < sniffLen, f.scans
+	g.young = f.settled || !f.first[e.root]
 	if !e.active {
 		fam.putBack(g)
 	}

@@ -1,0 +1,289 @@
+package follow
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/tomoscrape/tomoscrape/source"
+)
+
+// This file finds what is missing of a log in files of any name. A rotation may
+// call them as it likes (app.1.log, app.log_20260101, app.log.bak), and put them
+// into another directory. They are known by device and inode, and by what is in
+// them: a generation's head and seams. The directories of a log are listed for that
+// only while something is missing, and a file that no path leads to is read for
+// what is missing alone, and never as a log of its own.
+
+// around are the directories in which a file of a log may lie: its own with those
+// in it, the one where the file was last, and those beside its own. Into the last
+// a file may have been moved; what is in their files is not looked at. contents is
+// true for those in which it is.
+func around(log, path string, yield func(dir string, contents bool)) {
+	home := filepath.Dir(log)
+	yield(home, true)
+	yield(filepath.Dir(path), true)
+	below := func(dir string, contents bool) {
+		entries, _ := os.ReadDir(dir) // what cannot be listed has nothing to offer
+		for _, e := range entries {
+			if e.IsDir() {
+				yield(filepath.Join(dir, e.Name()), contents)
+			}
+		}
+	}
+	below(home, true)
+	below(filepath.Dir(home), false)
+}
+
+// strays adds the files that may hold what is missing in the listing.
+func (l *listing) strays() {
+	listed := map[file]bool{}
+	for i := range l.entries {
+		listed[l.entries[i].file] = true
+	}
+	moved := map[file]*Generation{} // whose file has another name now, or none
+	dirs := map[string]bool{}       // to look into: for contents, too, or for moved files alone
+	for _, fam := range l.f.families {
+		root := slices.Index(l.f.opt.Paths, fam.root)
+		if root < 0 {
+			continue
+		}
+		for _, g := range fam.generations {
+			lost := g.state == orphaned
+			if !lost {
+				if g.where == (file{}) || listed[g.where] || g.file == nil && (l.f.settled || g.sealed) || g.file != nil && g.last.links == 0 {
+					continue
+				}
+				if st, err := statPath(g.Name()); err == nil && st.file == g.where {
+					l.stray(g.Name(), st, root, g)
+					continue
+				}
+				if g.file != nil && !l.f.sought(g) {
+					continue
+				}
+				moved[g.where] = g
+			}
+			around(fam.log, g.Name(), func(dir string, contents bool) {
+				if contents || !lost {
+					dirs[dir] = dirs[dir] || lost && contents
+				}
+			})
+		}
+	}
+	for dir, contents := range dirs {
+		if contents {
+			l.watch(dir)
+		}
+		entries, _ := os.ReadDir(dir)
+		for _, e := range entries {
+			path := filepath.Join(dir, e.Name())
+			if !e.Type().IsRegular() || l.found[path] || l.f.excluded[path] {
+				continue
+			}
+			st, err := statPath(path)
+			if err != nil || listed[st.file] {
+				continue
+			}
+			g := moved[st.file]
+			if g != nil || contents && st.size > 0 && l.f.open[st.file] == nil {
+				listed[st.file] = true
+				l.stray(path, st, 0, g)
+			}
+		}
+	}
+}
+
+// stray adds a file that nobody asked for; g is the generation whose file it is, nil
+// if that is not known.
+func (l *listing) stray(path string, st status, root int, g *Generation) {
+	e := entry{path: path, root: root, stray: true, status: st}
+	if g != nil {
+		e.log, e.root = g.family.log, max(0, slices.Index(l.f.opt.Paths, g.family.root))
+	}
+	l.entries = append(l.entries, e)
+}
+
+// sought tells whether the new name of an open file has still to be looked for: its
+// directory has changed since that was done.
+func (f *Follower) sought(g *Generation) bool {
+	st, err := statPath(filepath.Dir(g.family.log))
+	if err != nil || st.mtime == g.soughtIn {
+		return false
+	}
+	g.soughtIn = st.mtime
+	return true
+}
+
+// examineStray looks whether a file that nobody asked for holds what is missing of
+// a log. Nothing is said of it if not.
+func (f *Follower) examineStray(e *entry, now time.Time, unsure bool) {
+	if v, ok := f.strays[e.file]; ok && v.size == e.size && v.mtime == e.mtime && v.epoch == f.orphans {
+		v.seen = now
+		f.strays[e.file] = v
+		return
+	}
+	file, err := f.openPath(e.path)
+	if err != nil {
+		return
+	}
+	st, err := statFD(int(file.Fd()))
+	if err != nil || !st.regular() || f.open[st.file] != nil {
+		file.Close()
+		return
+	}
+	b, packed, err := f.content(file)
+	if errors.Is(err, errShort) && !f.waited(st, now) {
+		f.rescan = true
+		file.Close()
+		return
+	}
+	if err == nil {
+		c := &candidate{status: st, content: file, head: bytes.Clone(b), packed: packed}
+		switch g, how := f.elsewhere(c, nil, missing, unsure); {
+		case how == unclear && !f.waited(st, now):
+			f.rescan = true
+			file.Close()
+			return
+		case how == alike: // or one of several
+			file.Close()
+			return
+		case how == equal:
+			delete(f.pending, st.file)
+			f.matched(g, how, e, file, st, packed, verdict{status: st, seen: now}, now)
+			return
+		}
+	}
+	f.strays[st.file] = verdict{status: st, epoch: f.orphans, seen: now}
+	file.Close()
+}
+
+// elsewhere finds the generation that content belongs to among those of all logs but
+// own that count. Only what is surely its content is equal; of what may be it, unsure
+// tells, once all files were seen.
+func (f *Follower) elsewhere(c *candidate, own *Family, counts func(*Generation) bool, unsure bool) (found *Generation, how match) {
+	f.refresh(c, own, counts)
+	surely := int64(0)
+	for _, fam := range f.families {
+		if fam == own || !f.settled && !fam.known { // what is found together is history, or all read
+			continue
+		}
+		for _, g := range fam.generations {
+			if !counts(g) {
+				continue
+			}
+			this, upTo := c.surely(g)
+			if this == alike {
+				this = f.only(g, c, unsure)
+			}
+			if this > how || this == how && this != foreign && (upTo > surely || upTo == surely && g.id < found.id) {
+				found, how, surely = g, this, upTo
+			}
+		}
+	}
+	return found, how
+}
+
+// refresh looks at the open files that content may be a copy of: what they are now
+// counts, not what they were.
+func (f *Follower) refresh(c *candidate, own *Family, counts func(*Generation) bool) {
+	var live []*Generation
+	for _, g := range f.open {
+		if g.family != own && g.state == following && !g.packed && counts(g) && (g.head.begins(c.head) || g.head.holds(c.head)) {
+			live = append(live, g)
+		}
+	}
+	for _, g := range live {
+		if g.file != nil {
+			f.inspect(g, f.now())
+		}
+	}
+}
+
+// Of which generations content may be: of any; of those that are missing; of those that
+// were there before, lest two new logs with the same lines were each taken for a copy of
+// the other.
+func known(*Generation) bool     { return true }
+func missing(g *Generation) bool { return g.state == orphaned }
+func (g *Generation) earlier(o *Generation) bool {
+	return g.id < o.id || !g.young || g.offset > 0 || g.packed || g.state != following
+}
+
+// surely compares content with a generation whose name it need not have: a head
+// alone may be a banner, with which others begin, too.
+func (c *candidate) surely(g *Generation) (match, int64) {
+	live := g.file != nil && g.state == following && !g.packed
+	switch {
+	case g.head.weak:
+		return foreign, 0
+	case !g.head.begins(c.head):
+		if live && !c.packed && g.head.holds(c.head) && bytes.IndexByte(c.head, '\n') >= 0 {
+			return copying, 0
+		}
+		return foreign, 0
+	case c.longer(g):
+		return foreign, 0
+	case len(c.head) == g.head.length && g.head.length < headSize && g.end <= int64(g.head.length):
+		return equal, g.end // there is no more of either
+	}
+	how, upTo := c.compare(g, false)
+	if how == alike && upTo > 0 {
+		how = equal
+	}
+	return how, upTo
+}
+
+// longer says that plain content is longer than what it would be a copy of.
+func (c *candidate) longer(g *Generation) bool {
+	own := g.file != nil && g.state == following && !g.packed
+	return !c.packed && (own && c.size > g.last.size || g.sealed && g.end > 0 && c.size > g.end)
+}
+
+// only tells whether content that has the head of a generation, of which no more is
+// known, is the only one that has it.
+func (f *Follower) only(g *Generation, c *candidate, unsure bool) match {
+	if g.state != orphaned {
+		return foreign
+	}
+	rivals := f.rivals[g]
+	if !unsure {
+		f.rivals[g] = append(rivals, c.head)
+		return alike
+	}
+	for _, other := range rivals {
+		n := min(len(other), len(c.head))
+		if !bytes.Equal(other[:n], c.head[:n]) {
+			return alike
+		}
+	}
+	for _, fam := range f.families {
+		for _, o := range fam.generations {
+			if o != g && o.head.bytes != nil && g.head.begins(o.head.bytes) {
+				return alike
+			}
+		}
+	}
+	return equal
+}
+
+// copied tells whether a new log turns out to be a copy of what is known of another,
+// of which there was too little to tell when it was found.
+func (f *Follower) copied(g *Generation) bool {
+	if g.young = g.young && g.offset == 0 && !g.packed; !g.young {
+		return false
+	}
+	st, err := statFD(g.fd)
+	if err != nil {
+		return false
+	}
+	_, how := f.elsewhere(&candidate{status: st, content: g.file, head: g.head.bytes}, g.family, func(o *Generation) bool { return o.earlier(g) }, false)
+	return how != foreign
+}
+
+// rotated tells whether a log has another file now than a generation's.
+func rotated(g *Generation) bool {
+	st, err := statPath(g.family.log)
+	return err == nil && st.file != g.where && source.LogOf(g.family.log) == g.family.log
+}

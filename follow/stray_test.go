@@ -1,0 +1,291 @@
+package follow
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// move is a way in which a rotation takes a log's content away; the log is empty
+// or not there after it.
+type move struct {
+	name string
+	do   func(b *bench, to string)
+}
+
+var moves = []move{
+	{"renamed", func(b *bench, to string) { b.rename("x.log", to) }},
+	{"copied", func(b *bench, to string) { b.copytruncate("x.log", to) }},
+	{"packed", func(b *bench, to string) {
+		b.packTo("x.log", to)
+		require.NoError(b.t, os.Remove(b.path("x.log")))
+	}},
+	{"copied and packed", func(b *bench, to string) {
+		b.packTo("x.log", to)
+		require.NoError(b.t, os.Truncate(b.path("x.log"), 0))
+	}},
+}
+
+func (b *bench) packTo(from, to string) {
+	text, err := os.ReadFile(b.path(from))
+	require.NoError(b.t, err)
+	gzipFile(b.t, b.path(to), string(text))
+}
+
+// names are what rotations call a file: logrotate with extension, dateext,
+// dateformat and olddir, Python's namers, people.
+var names = []string{"x.1.log", "x-20260101.log", "x.log_20260101", "x.log.old", "x.log.bak", "x.log-1767225600", "x.log-2026w01",
+	"anything at all", "x.1.log.gz", "old/x.log", "old/x.1.log", "x.log.1"}
+
+// Wherever a rotation takes the content of a log, and whatever it calls it, all of
+// it comes, once, and nothing is said to be lost: while the log is followed, and
+// when that happens between two runs.
+func TestRotatedToAnyName(t *testing.T) {
+	checkpoints := inMemory(t)
+	for _, paths := range []string{"x.log", "*.log", "."} {
+		for _, how := range moves {
+			for i, name := range names {
+				for _, size := range []int{3, 100} { // the head alone is known, or seams
+					if size == 3 && i%3 > 0 {
+						continue
+					}
+					for _, when := range []string{"while it is followed", "between two runs", "before a restart"} {
+						t.Run(fmt.Sprintf("%s %s to %s, %d lines, %s", paths, how.name, name, size, when), func(t *testing.T) {
+							b := newBench(t, Options{FromStart: true, Paths: []string{paths},
+								Checkpoint: filepath.Join(checkpoints, strings.ReplaceAll(t.Name(), "/", "!"))})
+							require.NoError(t, os.Mkdir(b.path("old"), 0o755))
+							text, want := lines(0, size)
+							b.write("x.log", text)
+							b.open()
+							b.step(time.Second)
+							b.want(want...)
+							if when == "between two runs" {
+								require.NoError(t, b.f.Close())
+							}
+							more, list := lines(size, size+10)
+							want = append(want, list...)
+							b.write("x.log", more)
+							how.do(b, name)
+							if when == "while it is followed" {
+								b.step(quietPoll)
+							}
+							again, last := lines(size+10, size+15)
+							want = append(want, last...)
+							b.write("x.log", again)
+							if when == "before a restart" {
+								b.at = b.at.Add(quietPoll)
+								b.f.look(b.at) // it is seen, and not read
+								require.NoError(t, b.f.Close())
+							}
+							if when != "while it is followed" {
+								b.open()
+							}
+							for range 5 {
+								b.step(scanEvery)
+							}
+							require.ElementsMatch(t, want, b.out.all(), "%s", b.logs.String())
+							b.step(2 * searching)
+							b.step(scanEvery)
+							require.NoError(t, b.f.Close())
+							b.open()
+							b.step(scanEvery)
+							b.step(2 * searching)
+							b.step(scanEvery)
+							require.ElementsMatch(t, want, b.out.all(), "%s", b.logs.String())
+							require.Zero(t, b.f.Stats().Lost)
+							require.NotContains(t, b.logs.String(), "not found again")
+							require.NotContains(t, b.logs.String(), "lines were lost")
+						})
+					}
+				}
+			}
+		}
+	}
+}
+
+// A file that is not the log's is not taken for it, however it begins, and what is
+// really lost is said.
+func TestAnotherFileWithTheSameBanner(t *testing.T) {
+	short := "==== the service has been started ====\n"
+	for name, banner := range map[string]string{"short": short, "longer than a head": strings.Repeat(short, 50)} {
+		for _, packed := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, " packed ", packed), func(t *testing.T) {
+				b := newBench(t, Options{FromStart: true, Paths: []string{"x.log"}, Checkpoint: t.TempDir() + "/c"})
+				text, want := lines(0, 20)
+				b.write("x.log", banner+text)
+				other, _ := lines(1000, 2000)
+				b.write("other.log", banner+other)
+				if packed {
+					b.packTo("other.log", "other")
+					require.NoError(t, os.Remove(b.path("other.log")))
+				}
+				b.open()
+				b.step(time.Second)
+				want = append(strings.Split(strings.TrimSuffix(banner, "\n"), "\n"), want...)
+				b.want(want...)
+				more, _ := lines(20, 30)
+				b.write("x.log", more)
+				b.f.look(b.at.Add(quietPoll)) // it is known, and not read
+				require.NoError(t, b.f.Close())
+				require.NoError(t, os.Remove(b.path("x.log")))
+				b.write("x.log", banner)
+				b.open()
+				for range 5 {
+					b.step(scanEvery)
+				}
+				b.step(searching)
+				b.want(append(want, strings.Split(strings.TrimSuffix(banner, "\n"), "\n")...)...)
+				require.EqualValues(t, 1, b.f.Stats().Lost)
+				require.EqualValues(t, len(more), b.f.Stats().LostBytes)
+			})
+		}
+	}
+}
+
+// Of two files that begin as all that is known of a log, none is taken: it cannot
+// be told which.
+func TestTwoFilesThatMayBeIt(t *testing.T) {
+	b := newBench(t, Options{FromStart: true, Paths: []string{"x.log"}, Checkpoint: t.TempDir() + "/c"})
+	banner := "==== the service has been started ====\n"
+	b.write("x.log", banner)
+	b.open()
+	b.step(time.Second)
+	require.NoError(t, b.f.Close())
+	for i, name := range []string{"a", "b"} {
+		text, _ := lines(1000*i, 1000*i+3)
+		b.write(name, banner+text)
+	}
+	require.NoError(t, os.Remove(b.path("x.log")))
+	b.open()
+	for range 5 {
+		b.step(scanEvery)
+	}
+	b.want(strings.TrimSuffix(banner, "\n"))
+}
+
+// Beside a log lie ten thousand files. They are opened only while something of the
+// log is missing, and each once.
+func TestManyFilesBesideALog(t *testing.T) {
+	b := newBench(t, Options{FromStart: true, Paths: []string{"x.log"}})
+	const many = 10_000
+	for i := range many {
+		require.NoError(t, os.WriteFile(filepath.Join(b.dir, fmt.Sprintf("%05d", i)), fmt.Appendf(nil, "%d is another file\n", i), 0o644))
+	}
+	opened := map[string]int{}
+	b.openPath = func(path string) (*os.File, error) {
+		opened[filepath.Base(path)]++
+		return openReadable(path)
+	}
+	text, want := lines(0, 100)
+	b.write("x.log", text)
+	b.open()
+	for i := range 5 {
+		b.write(fmt.Sprint("new", i), "the directory changes\n")
+		b.step(scanEvery)
+	}
+	require.Equal(t, map[string]int{"x.log": 1}, opened)
+	more, list := lines(100, 200)
+	b.write("x.log", more)
+	b.f.look(b.at.Add(quietPoll))
+	b.copytruncate("x.log", "copy")
+	b.write("x.log", "the next\n")
+	for i := range 5 {
+		b.write(fmt.Sprint("newer", i), "the directory changes\n")
+		b.step(scanEvery)
+	}
+	require.ElementsMatch(t, append(append(want, list...), "the next"), b.out.all())
+	for name, n := range opened {
+		require.LessOrEqual(t, n, 2, name)
+	}
+	require.Contains(t, opened, "00007")
+	clear(opened)
+	b.write("x.log", "and the next\n")
+	b.step(scanEvery)
+	require.Empty(t, opened)
+}
+
+// What is found in a file that nobody asked for is what was missing, and nothing
+// else of it is read, whatever is done to it.
+func TestAStrayIsNoLog(t *testing.T) {
+	b := newBench(t, Options{FromStart: true, Paths: []string{"x.log"}, Checkpoint: t.TempDir() + "/c"})
+	b.write("other.log", "not asked for\n")
+	text, want := lines(0, 100)
+	b.write("x.log", text)
+	b.open()
+	b.step(time.Second)
+	require.NoError(t, b.f.Close())
+	b.write("x.log", "the last\n")
+	b.rename("x.log", "x.1.log")
+	b.open()
+	b.step(time.Second)
+	want = append(want, "the last")
+	b.want(want...)
+	b.write("x.1.log", "late\n")
+	b.step(time.Second)
+	want = append(want, "late")
+	b.want(want...)
+	require.NoError(t, b.f.Close())
+	b.rename("x.1.log", "x.2.log")
+	b.write("x.2.log", "very late\n")
+	b.open()
+	b.step(time.Second)
+	want = append(want, "very late")
+	b.want(want...)
+	require.Equal(t, "x.2.log", filepath.Base(b.f.families[b.path("x.log")].generations[0].Name()))
+	require.NoError(t, os.Truncate(b.path("x.2.log"), 0))
+	b.write("x.2.log", "something else\n")
+	b.write("other.log", "and never read\n")
+	for range 5 {
+		b.step(scanEvery)
+	}
+	b.want(want...)
+}
+
+// A copy of a log that is followed is none of its own, in a directory, either, even
+// if it was empty when it was found.
+func TestACopyBesideIsNoLogOfItsOwn(t *testing.T) {
+	b := newBench(t, Options{FromStart: true})
+	text, want := lines(0, 1000)
+	b.write("x.log", text)
+	b.open()
+	b.step(time.Second)
+	b.write("copy of x", "")
+	b.step(scanEvery)
+	b.write("copy of x", text[:100])
+	b.step(scanEvery)
+	b.write("copy of x", text[100:20_000])
+	b.step(scanEvery)
+	b.write("copy of x", text[20_000:])
+	b.step(scanEvery)
+	b.want(want...)
+	require.NoError(t, os.Truncate(b.path("x.log"), 0))
+	b.write("x.log", "the next\n")
+	b.step(scanEvery)
+	b.step(searching)
+	b.want(append(want, "the next")...)
+	require.Zero(t, b.f.Stats().Lost)
+	b.write("copy of x", "somebody writes to the copy\n")
+	b.step(scanEvery)
+	b.want(append(want, "the next", "somebody writes to the copy")...)
+}
+
+// Two logs may begin with the same lines: both are followed.
+func TestTwoLogsWithTheSameBanner(t *testing.T) {
+	b := newBench(t, Options{FromStart: true})
+	banner := strings.Repeat("=", 2000) + "\n"
+	b.write("a.log", banner+"one\n")
+	b.open()
+	b.step(time.Second)
+	b.write("b.log", banner)
+	b.step(scanEvery)
+	b.write("b.log", "two\n")
+	b.step(scanEvery)
+	b.write("a.log", "three\n")
+	b.step(scanEvery)
+	b.want(banner[:2000], "one", banner[:2000], "two", "three")
+}
