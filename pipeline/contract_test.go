@@ -449,7 +449,7 @@ func (r *row) tailed(t *testing.T, w want, live bool) (got want) {
 		r.lay(d)
 	}
 	tail, err := NewJSONTail(TailOptions{Logger: slog.New(said), Parser: parser.Options{MaxRecord: r.maxLine},
-		Follow: follow.Options{Paths: r.absolute(d), Checkpoint: filepath.Join(t.TempDir(), "checkpoint"), FromStart: true,
+		Follow: follow.Options{Paths: r.absolute(d), Checkpoint: filepath.Join(t.TempDir(), "checkpoint"), FromStart: true, Idle: time.Second,
 			Stdin: bytes.NewReader(r.text)}},
 		appender, LiveOptions{Settle: time.Millisecond, Idle: time.Millisecond}, assemble.Options{})
 	require.NoError(t, err)
