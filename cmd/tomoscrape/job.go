@@ -138,7 +138,7 @@ func (j *job) run(ctx context.Context, t task) {
 		defer debug.SetGCPercent(debug.SetGCPercent(garbagePercent))
 	}
 	result, err := pipeline.Replay(ctx, opt)
-	j.bar.clear()
+	j.bar.end()
 	if ctx.Err() != nil {
 		return
 	}

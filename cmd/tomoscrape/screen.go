@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -42,24 +43,34 @@ func (p *program) view() export.View {
 	return export.View{Width: width, Color: is && p.lookup("NO_COLOR") == "" && p.lookup("TERM") != "dumb"}
 }
 
-// progress draws a bar on standard error while a terminal is there to see it.
-type progress struct{ bar *progressbar.ProgressBar }
+// progress draws a bar on standard error while a terminal is there to see it, until
+// its end. The zero value draws nothing.
+type progress struct {
+	screen *gate
+	mu     sync.Mutex
+	bar    *progressbar.ProgressBar // nil until it is known how much there is to read
+}
 
 func (p *program) progress(o *options) *progress {
 	if _, is := terminal(p.err); !is || o.noProgress || p.lookup("TERM") == "dumb" {
 		return &progress{}
 	}
-	return &progress{progressbar.NewOptions64(-1,
-		progressbar.OptionSetWriter(p.err), progressbar.OptionSetDescription("reading"),
-		progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true),
-		progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionEnableColorCodes(false))}
+	return &progress{screen: &gate{to: p.err}}
 }
 
 // step tells how many bytes are read, of how many.
 func (b *progress) step(done, total int64) {
-	if b.bar == nil || total <= 0 {
+	if b.screen == nil || total <= 0 {
 		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.bar == nil {
+		b.bar = progressbar.NewOptions64(total,
+			progressbar.OptionSetWriter(b.screen), progressbar.OptionSetDescription("reading"),
+			progressbar.OptionShowBytes(true), progressbar.OptionUseIECUnits(true),
+			progressbar.OptionSetWidth(30), progressbar.OptionThrottle(100*time.Millisecond),
+			progressbar.OptionEnableColorCodes(false))
 	}
 	if b.bar.GetMax64() != total {
 		b.bar.ChangeMax64(total)
@@ -67,11 +78,44 @@ func (b *progress) step(done, total int64) {
 	_ = b.bar.Set64(min(done, total-1)) // at its end it would stay on the screen; its errors concern drawing only
 }
 
-// clear takes the bar off the screen, for a message or for good.
+// clear takes the bar off the screen, for a message.
 func (b *progress) clear() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if b.bar != nil {
 		_ = b.bar.Clear() // as above
 	}
+}
+
+// end takes the bar off the screen for good: whatever it still draws, or is told,
+// goes nowhere.
+func (b *progress) end() {
+	b.clear()
+	if b.screen != nil {
+		b.screen.close()
+	}
+}
+
+// gate passes on what is written until it is closed.
+type gate struct {
+	mu     sync.Mutex
+	to     io.Writer
+	closed bool
+}
+
+func (g *gate) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return len(p), nil
+	}
+	return g.to.Write(p)
+}
+
+func (g *gate) close() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.closed = true
 }
 
 // besideBar writes where a bar may stand.
