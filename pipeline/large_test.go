@@ -69,10 +69,12 @@ func TestLargeTraceIsWrittenInParts(t *testing.T) {
 		require.Zero(t, got.larger)
 		require.True(t, bytes.Equal(want.Bytes(), got.all.Bytes()))
 	}
-	problems := int64(0)
-	for _, p := range all(t, whole)[0].Problems {
-		problems += int64(unsafe.Sizeof(p)) + int64(len(p.Text))
+	told, exact := all(t, whole)[0].Problems, int64(0)
+	for _, p := range told {
+		exact += int64(unsafe.Sizeof(p)) + int64(len(p.Text))
 	}
+	problems := int64(len(told)) * sentenceCost
+	require.InEpsilon(t, exact, problems, 0.5)
 	spill := ledger(t, large).Spill
 	require.EqualValues(t, 1, spill.OversizedTraces)
 	require.Greater(t, problems, int64(len(list)*100), "each is open")

@@ -64,15 +64,17 @@ func (c *tally) add(t *trace.Trace, duplicates int) {
 	}
 }
 
-// sentences is what the problems of a large trace take, in bytes.
-func sentences(t *trace.Trace) (size int64) {
+// sentenceCost is about what a problem takes in memory, in bytes, with its text: that
+// may be worded otherwise when the traces are first looked through than when they are
+// written.
+const sentenceCost = int64(unsafe.Sizeof(trace.Problem{})) + 128
+
+// sentences is about what the problems of a large trace take, in bytes.
+func sentences(t *trace.Trace) int64 {
 	if t.Large == nil {
 		return 0
 	}
-	for i := range t.Problems {
-		size += int64(unsafe.Sizeof(t.Problems[i])) + int64(len(t.Problems[i].Text))
-	}
-	return size
+	return int64(len(t.Problems)) * sentenceCost
 }
 
 func (c *tally) merge(d tally) {
