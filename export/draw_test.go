@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -204,9 +203,7 @@ func TestBigTraces(t *testing.T) {
 		plantTimes(&tr)
 		for _, v := range []View{{Width: 80}, {}} {
 			var size counter
-			begin := time.Now()
 			require.NoError(t, Tree(&size, &tr, v))
-			require.Less(t, time.Since(begin), 5*time.Second, name)
 			require.Less(t, int(size), 20000*600, name)
 		}
 	}

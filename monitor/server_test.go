@@ -191,9 +191,7 @@ func TestServeEndsThoughRequestsHang(t *testing.T) {
 	_, err = io.WriteString(hanging, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
 	require.NoError(t, err)
 	<-asked
-	begin := time.Now()
-	require.NoError(t, end())
-	require.Less(t, time.Since(begin), answerTimeout)
+	require.NoError(t, end()) // before the answer is let go
 	for _, c := range []net.Conn{silent, hanging} {
 		answer, _ := io.ReadAll(c) // ends, since the server has closed it
 		require.Empty(t, answer)

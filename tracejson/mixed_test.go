@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -127,15 +126,14 @@ func TestOtherEndsTheReading(t *testing.T) {
 	require.Equal(t, 2, calls, "what came before is handed on")
 }
 
-// Lines that look like the beginning of a document cost no more than others.
+// Lines that look like the beginning of a document cost no more than others: if each
+// were looked for in all that follows, this would take hours.
 func TestManyObjectsInALog(t *testing.T) {
 	for _, line := range []string{"{\n", "[\n", "[[[[\n", `{"x":[` + "\n", ` {"x":[` + "\n", `{"problems":[` + "\n", "{" + strings.Repeat("\n", 5000), `{"a":"` + strings.Repeat("b", 60) + "\n"} {
 		input := strings.Repeat(line, (1<<20)/len(line))
-		begin := time.Now()
 		lines := 0
 		require.NoError(t, tracejson.ReadMixed(strings.NewReader(input), "f",
 			nil, func(*tracejson.DocumentError) error { lines++; return nil }, func([]byte, int64, int64) error { lines++; return nil }))
 		require.InDelta(t, strings.Count(input, "\n"), lines, 1)
-		require.Less(t, time.Since(begin), 2*time.Second, line)
 	}
 }
