@@ -57,6 +57,7 @@ type want struct {
 // exception is what tail gives where it cannot be what replay gives.
 type exception struct {
 	because string
+	refused string // the sentence with which tail does not start, DIR in it for the row's directory
 	want
 }
 
@@ -108,6 +109,20 @@ func (d dir) hardLink(name, to string) { require.NoError(d.t, os.Link(d.of(to), 
 
 func (d dir) fifo(name string) { require.NoError(d.t, syscall.Mkfifo(d.of(name), 0o644)) }
 
+// feed writes text into a named pipe once somebody reads there.
+func (d dir) feed(name, text string) {
+	go func() {
+		for d.t.Context().Err() == nil {
+			if pipe, err := os.OpenFile(d.of(name), os.O_WRONLY|syscall.O_NONBLOCK, 0); err == nil {
+				_, _ = pipe.WriteString(text)
+				pipe.Close()
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+}
+
 func (d dir) socket(name string) {
 	l, err := net.Listen("unix", d.of(name))
 	require.NoError(d.t, err)
@@ -139,6 +154,30 @@ var rows = []row{
 		paths: []string{""}, want: want{spans: []string{"1 a.log:1", "2 d/e/b.log:1", "3 d/no-extension:1"}}},
 	{name: "directory with a slash", lay: func(d dir) { d.file("d/a.log", line(1)) },
 		paths: []string{"d/"}, want: want{spans: []string{"1 d/a.log:1"}}},
+	{name: "named pipe", lay: func(d dir) { d.fifo("p"); d.feed("p", line(1)) }, paths: []string{"p"}, want: want{spans: []string{"1 p:1"}},
+		noStdin: "it is no file",
+		tail: &exception{because: "a pipe cannot be read again from a checkpoint, and its writers must not wait for tail",
+			refused: "DIR/p is a named pipe and cannot be followed; name a file, a directory or a pattern, or - for standard input"},
+		live: &exception{because: "a name that is not there yet is waited for", want: want{
+			said: []string{"unreadable p: it is a named pipe, not a file"}}}},
+	{name: "device", lay: func(d dir) { d.link("null", "/dev/null") }, paths: []string{"null"},
+		noStdin: "it is no file",
+		tail: &exception{because: "nobody writes a log there",
+			refused: "DIR/null is a device and cannot be followed; name a file, a directory or a pattern, or - for standard input"},
+		live: &exception{because: "a name that is not there yet is waited for", want: want{
+			said: []string{"unreadable null: it is a device, not a file"}}}},
+	{name: "what is not there", lay: oneByOne, paths: []string{"a.log", "b.log", "d/c.log"},
+		want: want{spans: one.spans, said: []string{"unreadable b.log: no such file or directory", "unreadable d/c.log: no such file or directory"}},
+		tail: &exception{because: "it is waited for", want: one}},
+	{name: "pattern that matches nothing", lay: oneByOne, paths: []string{"a.log", "*.txt"},
+		want: want{spans: one.spans, said: []string{"unreadable *.txt: no file matches this pattern"}},
+		tail: &exception{because: "it is waited for", want: one}},
+	{name: "member of an archive", lay: func(d dir) { d.file("a.tar", string(tarOf(d.t, file{"c.log", []byte(line(1))}))) },
+		paths: []string{"a.tar!c.log"}, want: want{spans: []string{"1 a.tar!c.log:1"}},
+		tail: &exception{because: "nobody writes on in an archive",
+			refused: "DIR/a.tar!c.log cannot be followed: it is a part of the archive DIR/a.tar, to which nothing is added; read it with tomoscrape replay"},
+		live: &exception{because: "a name that is not there yet is waited for; that it is no file's is seen by its archive alone", want: want{
+			said: []string{"unreadable a.tar!c.log: it is a part of the archive a.tar, to which nothing is added; read it with tomoscrape replay"}}}},
 	{name: "empty directory", lay: func(d dir) { require.NoError(d.t, os.Mkdir(d.of("d"), 0o755)) }, paths: []string{"d"}},
 	{name: "glob", lay: func(d dir) { d.file("a.log", line(1)); d.file("b.txt", line(2)); d.file("d/c.log", line(3)) },
 		paths: []string{"*.log"}, want: one},
@@ -326,7 +365,13 @@ func TestReplayAndTailGiveOneAnswer(t *testing.T) {
 				r.lay(d)
 				r.want.check(t, r.replayed(t, d))
 			})
-			t.Run("tail", func(t *testing.T) { tail.check(t, r.tailed(t, tail, false)) })
+			t.Run("tail", func(t *testing.T) {
+				if r.tail != nil && r.tail.refused != "" {
+					r.refused(t, r.tail.refused)
+					return
+				}
+				tail.check(t, r.tailed(t, tail, false))
+			})
 			t.Run("tail that is there before", func(t *testing.T) { live.check(t, r.tailed(t, live, true)) })
 			if text, w, ok := r.stdin(t); ok {
 				t.Run("standard input, replay", func(t *testing.T) { w.check(t, r.piped(t, text).replayed(t, dir{t: t})) })
@@ -437,6 +482,17 @@ func (d dir) spansIn(t *testing.T, result *Result) (list []string) {
 	return list
 }
 
+// refused starts a tail that must not start.
+func (r *row) refused(t *testing.T, sentence string) {
+	d := dir{t, t.TempDir()}
+	r.lay(d)
+	appender, err := export.Append(filepath.Join(t.TempDir(), "traces.jsonl"), nil)
+	require.NoError(t, err)
+	defer appender.Close()
+	_, err = NewJSONTail(TailOptions{Follow: follow.Options{Paths: r.absolute(d)}}, appender, LiveOptions{}, assemble.Options{})
+	require.EqualError(t, err, strings.ReplaceAll(sentence, "DIR", d.path))
+}
+
 // tailed reads a row by tail until it has given what is expected, and everything
 // was read; live: the tail is there before the files are.
 func (r *row) tailed(t *testing.T, w want, live bool) (got want) {
@@ -514,7 +570,7 @@ func (s *sayings) Handle(_ context.Context, r slog.Record) error {
 
 // saying is an event as replay would tell it; "" if replay has nothing to say of it.
 func (d dir) saying(message string, attrs map[string]string) string {
-	path, reason := d.bare(attrs["path"]), attrs["reason"]
+	path, reason := d.bare(attrs["path"]), strings.ReplaceAll(attrs["reason"], d.path+"/", "")
 	switch {
 	case attrs["kind"] != "":
 		return fmt.Sprintf("%s %s:%s:%s: %s", attrs["kind"], d.bare(attrs["file"]), attrs["line"], attrs["column"],
