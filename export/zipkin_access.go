@@ -1,6 +1,7 @@
 package export
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -61,6 +62,12 @@ func (a ZipkinAccess) transport(connections int) (http.RoundTripper, error) {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = connections
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	t.OnProxyConnectResponse = func(_ context.Context, proxy *url.URL, _ *http.Request, answer *http.Response) error {
+		if answer.StatusCode != http.StatusOK {
+			return &proxyError{proxy.Host, answer.StatusCode}
+		}
+		return nil
+	}
 	if a.CA != "" {
 		pem, err := smallfile.Read(a.CA, zipkinPEMSize)
 		if err != nil {

@@ -31,10 +31,12 @@ type zipkinAnswer struct {
 	status     int    // 0 if err is set
 	words      string // the beginning of the body, or the title of a web page; not escaped
 	html       bool
-	location   string // not escaped
+	location   string // absolute, not escaped; of a redirection
+	proxy      string // that answered in its place, escaped
 	retryAfter time.Duration
 	login      string // that was shown, a secret
 	packed     bool   // the request's body was
+	spans      bool   // the request had some
 	speaks     string // http or https if it is that, and not what the address says
 	err        error  // of the network
 }
@@ -45,7 +47,7 @@ func (a *zipkinAnswer) verdict() zipkinVerdict {
 	switch {
 	case a.err != nil && tlsProblem(a.err) != "":
 		return zipkinStop
-	case a.err != nil:
+	case a.err != nil, a.proxy != "" && !a.locked():
 		return zipkinAgain
 	case a.status == http.StatusAccepted, a.status/100 == 2 && !a.html:
 		return zipkinAcknowledged
@@ -73,6 +75,15 @@ func (a *zipkinAnswer) locked() bool {
 	return false
 }
 
+// redirects says whether the answer is that it is elsewhere.
+func (a *zipkinAnswer) redirects() bool {
+	switch a.status {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+		return true
+	}
+	return false
+}
+
 // asksToWait says whether the answer is about how much is sent, not about what.
 func (a *zipkinAnswer) asksToWait() bool {
 	return a.status == http.StatusTooManyRequests || a.retryAfter > 0
@@ -83,13 +94,16 @@ func (a *zipkinAnswer) kind() string {
 	if a.err != nil {
 		return networkProblem(a.err)
 	}
-	return strconv.Itoa(a.status)
+	return a.proxy + strconv.Itoa(a.status)
 }
 
 // String is the answer in one line, escaped.
 func (a zipkinAnswer) String() string {
 	if a.err != nil {
 		return Escape(networkProblem(a.err))
+	}
+	if a.proxy != "" {
+		return "the proxy " + a.proxy + " answered " + a.refusal().String()
 	}
 	return "it answered " + a.refusal().String()
 }
@@ -103,7 +117,12 @@ func (a *zipkinAnswer) read(response *http.Response, text string) {
 	if a.status == http.StatusInternalServerError && strings.HasPrefix(text, "413 ") {
 		a.status = http.StatusRequestEntityTooLarge
 	}
-	a.location = response.Header.Get("Location")
+	if a.redirects() {
+		a.location = response.Header.Get("Location")
+		if to, err := response.Location(); err == nil && strings.HasPrefix(a.location, "/") {
+			a.location = to.String()
+		}
+	}
 	a.retryAfter = retryAfter(response.Header.Get("Retry-After"))
 	kind := strings.ToLower(response.Header.Get("Content-Type"))
 	a.html = strings.HasPrefix(kind, "text/html") || strings.HasPrefix(kind, "application/xhtml") ||

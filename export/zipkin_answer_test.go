@@ -277,10 +277,44 @@ func TestZipkinVerdicts(t *testing.T) {
 			}
 			return nil, nil
 		})
-		require.ErrorContains(t, d.err, "500 Internal Server Error, in its words: busy")
+		require.ErrorContains(t, d.err, " without progress (500 Internal Server Error, in its words: busy); run it again when it works")
 		require.Empty(t, d.outcomes)
 		require.Empty(t, d.records)
 		require.Empty(t, s.got)
+		require.Equal(t, []string{"zipkin http://zipkin: it answered 500 Internal Server Error, in its words: busy; trying again for up to 5 min"},
+			d.warnings, "it took no other span, and does not work again")
+	})
+	t.Run("it breaks at the first span and takes all others", func(t *testing.T) {
+		d, s := deliver(t, 100, func(_ int, spans []model.SpanModel) (*http.Response, error) {
+			if slices.ContainsFunc(spans, func(s model.SpanModel) bool { return s.ID == 1 }) {
+				return answer(500, ""), nil
+			}
+			return nil, nil
+		})
+		require.ErrorContains(t, d.err, "gave up on span 0000000000000001 of trace 00000000000015be after")
+		require.Len(t, s.got, 99)
+		require.Equal(t, 99, d.count(Delivered))
+		require.Empty(t, d.records)
+	})
+	t.Run("the first, alone in its request, breaks it for good", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := &scripted{t: t, answer: func(_ *http.Request, spans []model.SpanModel) (*http.Response, error) {
+				if slices.ContainsFunc(spans, func(s model.SpanModel) bool { return s.ID == 1 }) {
+					return answer(500, ""), nil
+				}
+				return nil, nil
+			}}
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			tail := startStream(ctx, t, ZipkinOptions{Transport: s, URL: "http://zipkin", FirstPause: time.Second, MaxPause: 30 * time.Second})
+			tail.feed(1, 1)
+			time.Sleep(10 * time.Minute)
+			tail.feed(2, 50)
+			tail.delivered(49)
+			require.NotContains(t, tail.outcomes, uint64(1))
+			cancel()
+			require.ErrorIs(t, <-tail.result, context.Canceled)
+		})
 	})
 	t.Run("a full queue that takes some now and then", func(t *testing.T) {
 		d, s := deliver(t, 100, func(request int, spans []model.SpanModel) (*http.Response, error) {

@@ -77,9 +77,13 @@ func (s *zipkinStream) endDoubts(final bool) error {
 
 // takesNone explains a server that refused so many spans and took none.
 func (s *zipkinStream) takesNone(n int, a zipkinAnswer) error {
+	hint := "check that the address is Zipkin's own"
+	if receiver := s.z.Receiver(); receiver != ReceiverZipkin && receiver != ReceiverAuto {
+		hint = receiver.place()
+	}
 	return &ZipkinError{
 		URL: s.z.endpoint.shown(), Status: a.status, Words: Escape(a.words),
 		Problem: fmt.Sprintf("it refused each of the %s that it was sent, though it takes an empty list", plural(int64(n), "span")),
-		Hint:    "check that the address is Zipkin's own, and what it says in its log",
+		Hint:    hint + ", and what it says in its log",
 	}
 }

@@ -3,10 +3,12 @@ package export
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"time"
+	"unicode/utf8"
 
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -23,9 +25,24 @@ func (r zipkinRefusal) String() string {
 		text += " " + name
 	}
 	if r.words != "" {
-		text += ", in its words: " + r.words
+		text += ", in its words: " + shortened(r.words)
 	}
 	return text
+}
+
+// shownWords is how much of what others say stands in a sentence, in bytes.
+const shownWords = 500
+
+// shortened is the beginning of an escaped text.
+func shortened(text string) string {
+	if len(text) <= shownWords {
+		return text
+	}
+	end := shownWords
+	for !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
 }
 
 // ZipkinError says why delivery stopped before everything was delivered.
@@ -61,47 +78,90 @@ func networkProblem(err error) string {
 	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	// Our own port in it differs from connection to connection.
-	if op := (*net.OpError)(nil); errors.As(err, &op) && (op.Op == "read" || op.Op == "write") {
+	op := (*net.OpError)(nil)
+	switch is := errors.As(err, &op); {
+	case is && op.Op == "proxyconnect":
+		return "the proxy on the way is not reached: " + op.Err.Error()
+	case is && (op.Op == "read" || op.Op == "write"): // our own port in it differs from connection to connection
 		return op.Err.Error()
+	case err == io.EOF:
+		return "it ended the connection without an answer"
 	}
 	return err.Error()
+}
+
+// proxyError is a proxy that does not connect us with the server.
+type proxyError struct {
+	host   string
+	status int
+}
+
+func (e *proxyError) Error() string {
+	return fmt.Sprintf("the proxy %s answered %s", e.host, zipkinRefusal{status: e.status})
+}
+
+// place is the answer to an address that is not the one of the receiver.
+func (r Receiver) place() string {
+	switch r {
+	case ReceiverZipkin, ReceiverAuto:
+		return "give the address of the Zipkin server itself, such as http://HOST:9411"
+	case ReceiverJaeger:
+		return "give the address where Jaeger takes Zipkin's spans, such as http://HOST:9411 (--collector.zipkin.host-port of Jaeger 1, the zipkin receiver of 2)"
+	}
+	return "give the address of its zipkin receiver, such as http://HOST:9411"
 }
 
 // stopped explains an answer after which nothing would be accepted.
 func (z *Zipkin) stopped(a zipkinAnswer) error {
 	e := &ZipkinError{URL: z.endpoint.shown(), Status: a.status, Words: Escape(a.words), Err: a.err}
+	receiver := z.Receiver()
+	check := "check that the address is Zipkin's"
+	if receiver != ReceiverZipkin && receiver != ReceiverAuto {
+		check = receiver.place()
+	}
 	switch {
 	case a.speaks != "":
 		e.Problem, e.Hint = "it speaks "+a.speaks+" there", "begin the address with "+a.speaks+"://"
 	case a.err != nil:
 		e.Problem, e.Hint = "it does not agree with us on TLS", tlsProblem(a.err)
+	case a.proxy != "", a.status == http.StatusProxyAuthRequired:
+		e.Problem = "the proxy on the way does not let us through"
+		e.Hint = "a name and password for it stand in its address in HTTP_PROXY or HTTPS_PROXY, NO_PROXY names hosts that are reached without it"
 	case a.verdict() == zipkinRefused:
 		e.Problem, e.Hint = "it refuses even an empty list of spans", "check that the address is Zipkin's own"
-	case a.status/100 == 2:
-		e.Problem, e.Words = "a web page answered, not Zipkin", ""
-		e.Hint = "give the address of the Zipkin server itself, such as http://HOST:9411"
-	case a.status/100 == 3:
-		e.Problem, e.Words = "it redirects to "+Escape(withoutUser(a.location)), ""
-		e.Hint = "if that is Zipkin, give its address"
-		if a.location == "" {
-			e.Problem, e.Hint = "it redirects without saying where to", "check that the address is Zipkin's"
+		if receiver != ReceiverZipkin && receiver != ReceiverAuto {
+			e.Hint = check
 		}
+	case a.status/100 == 2:
+		e.Problem, e.Words = "a web page answered, not "+receiver.String(), ""
+		e.Hint = receiver.place()
+	case a.location != "":
+		e.Problem, e.Words = "it redirects to "+shortened(Escape(withoutUser(a.location))), ""
+		e.Hint = fmt.Sprintf("if that is %s, give its address", receiver)
+	case a.redirects():
+		e.Problem, e.Hint, e.Words = "it redirects without saying where to", check, ""
 	case a.locked():
 		e.Problem = "it does not let us in"
 		e.Hint = "ask who runs it for access; NAME:PASSWORD or Bearer TOKEN can stand in a file (--zipkin-auth-file FILE) or in " + ZipkinAuthVariable
 		if z.login.any() {
 			e.Hint = "it was given a name and password, or a token: check these, or ask who runs it"
 		}
+		if a.spans && a.status == http.StatusForbidden && z.hasAnswered() {
+			e.Problem = "it does not let these spans in, though it answers other requests"
+			e.Hint = "ask who runs it: what guards it may take a text in them for an attack"
+		}
 	case a.status == http.StatusNotFound:
 		e.Problem = "it has no /api/v2/spans there"
 		e.Hint = "check the address, such as http://HOST:9411 (Zipkin itself answers so when COLLECTOR_HTTP_ENABLED=false)"
+		if receiver != ReceiverZipkin && receiver != ReceiverAuto {
+			e.Hint = check
+		}
 	case a.status == http.StatusMethodNotAllowed, a.status == http.StatusNotImplemented:
 		e.Problem = "it takes no spans there"
-		e.Hint = "give the address of the Zipkin server itself, such as http://HOST:9411"
+		e.Hint = receiver.place()
 	default:
-		e.Problem = "it gave an answer that Zipkin would not give"
-		e.Hint = "check that the address is Zipkin's"
+		e.Problem = fmt.Sprintf("it gave an answer that %s would not give", receiver)
+		e.Hint = check
 	}
 	return e
 }
@@ -111,7 +171,10 @@ func (z *Zipkin) stopped(a zipkinAnswer) error {
 // taken.
 func (z *Zipkin) gaveUp(a zipkinAnswer, tried time.Duration, asked bool, node *trace.Node) error {
 	e := &ZipkinError{URL: z.endpoint.shown(), Status: a.status, Words: Escape(a.words), Err: a.err}
-	e.Hint = "run it again when Zipkin works: what arrives twice is stored once"
+	e.Hint = "run it again when it works"
+	if z.Receiver() == ReceiverZipkin {
+		e.Hint += ": what arrives twice is stored once"
+	}
 	switch {
 	case node != nil:
 		e.Problem = fmt.Sprintf("gave up on span %s of trace %s after %s; it takes others", node.ID, node.TraceID, inWords(tried))
@@ -121,6 +184,9 @@ func (z *Zipkin) gaveUp(a zipkinAnswer, tried time.Duration, asked bool, node *t
 			inWords(a.retryAfter), inWords(z.opt.GiveUp))
 	default:
 		e.Problem = fmt.Sprintf("gave up after %s without progress", inWords(tried))
+	}
+	if a.proxy != "" {
+		e.Problem += "; the proxy " + a.proxy + " does not connect us with it"
 	}
 	return e
 }

@@ -208,18 +208,25 @@ func (w *zipkinWaiting) outage(ctx context.Context, begun time.Time, a zipkinAns
 	return nil
 }
 
-// aside waits after an answer that is given to this span alone.
+// aside waits after an answer that is given to this span alone, or to all, while
+// an empty list is taken. Others may be tried meanwhile.
 func (w *zipkinWaiting) aside(ctx context.Context, begun time.Time, a zipkinAnswer, node *trace.Node) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	w.z.health.works(begun)
+	others := w.z.hasTaken()
+	if others {
+		w.z.health.works(begun)
+	} else {
+		w.z.health.fails(begun, a)
+		node = nil
+	}
 	w.leave()
 	pause, err := w.pause(begun, a, node)
 	if err != nil {
 		return err
 	}
-	if !w.told {
+	if others && !w.told {
 		w.told = true
 		w.z.health.say(fmt.Sprintf("zipkin %s: span %s of trace %s alone is not taken, others are: %s; it is sent again until it is",
 			w.z.endpoint.shown(), node.ID, node.TraceID, a))

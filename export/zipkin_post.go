@@ -3,6 +3,7 @@ package export
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -49,6 +50,7 @@ func (z *Zipkin) post(ctx context.Context, r *zipkinRequest) (zipkinVerdict, zip
 			return 0, zipkinAnswer{}, err
 		}
 		answer := z.try(ctx, &r.zipkinBody)
+		answer.spans = len(r.pieces) > 0
 		switch verdict := z.judge(ctx, r, &answer); {
 		case verdict == zipkinAtOnce:
 		case verdict == zipkinStop:
@@ -59,6 +61,8 @@ func (z *Zipkin) post(ctx context.Context, r *zipkinRequest) (zipkinVerdict, zip
 			}
 		case verdict == zipkinAside && r.patient:
 			err = w.aside(ctx, begun, answer, r.pieces[0].item.Node)
+		case (verdict == zipkinAside || verdict == zipkinSplit) && !z.hasTaken():
+			return verdict, answer, nil // an empty list was taken, which ends no outage
 		default:
 			z.health.works(begun)
 			return verdict, answer, nil
@@ -271,6 +275,10 @@ func (z *Zipkin) send(ctx context.Context, wire zipkin.Wire, body []byte, packed
 		request.Header.Set("Content-Encoding", "gzip")
 	}
 	response, err := z.do(request, answer.login)
+	if refused := (*proxyError)(nil); errors.As(err, &refused) {
+		answer.proxy, answer.status = Escape(refused.host), refused.status
+		return answer
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)

@@ -71,6 +71,12 @@ func (z *Zipkin) Receiver() Receiver {
 	return ReceiverAuto
 }
 
+// hasAnswered says whether it has said what it is, or taken something.
+func (z *Zipkin) hasAnswered() bool {
+	form := z.current.Load()
+	return form != nil && !form.asked.IsZero() || z.isTrusted()
+}
+
 // receiverAge is how long an answer to the question who receives is relied on.
 const receiverAge = time.Minute
 

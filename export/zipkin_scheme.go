@@ -50,9 +50,9 @@ func (z *Zipkin) speaksOther(ctx context.Context, a *zipkinAnswer) bool {
 	return speaks
 }
 
-// breaksOff says whether the other side ended the connection or said what is not
-// HTTP, as it does when it expects TLS or knows none.
+// breaksOff says whether the other side ended the connection, said what is not
+// HTTP or nothing at all, as it does when it expects TLS or knows none.
 func breaksOff(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		strings.Contains(err.Error(), "malformed HTTP") // of net/http, which has no type for it
+		strings.Contains(err.Error(), "malformed HTTP") || strings.Contains(err.Error(), "TLS handshake timeout") // of net/http, which has no types for them
 }

@@ -69,12 +69,14 @@ func parseZipkinEndpoint(address string) (zipkinEndpoint, error) {
 		return bad("it names no host")
 	case !isPort(u.Port()):
 		return bad("its port is none: ports are 1 to 65535")
-	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return bad("nothing may follow a ? or # in it")
 	}
 	path := strings.TrimRight(u.Path, "/")
-	if problem, instead := elsewhere(u, path); problem != "" {
+	problem, instead := elsewhere(u, path)
+	switch {
+	case problem != "":
 		return zipkinEndpoint{}, &ZipkinURLError{URL: Escape(withoutUser(address)), Problem: problem, Instead: Escape(instead)}
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return bad("nothing may follow a ? or # in it")
 	}
 	base, whole := strings.CutSuffix(path, "/api/v2/spans")
 	if !whole {

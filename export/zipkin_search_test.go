@@ -70,6 +70,7 @@ func TestZipkinURLInstead(t *testing.T) {
 		"http://h:9411/zipkin/traces/15be":       "it is the page of a trace; write http://h:9411",
 		"http://h:9411/zipkin/dependency/":       "; write http://h:9411",
 		"http://h:14268/api/traces":              "Jaeger takes spans in its own form there, not in Zipkin's; write http://h:9411",
+		"http://h:14268/api/traces?format=x":     "Jaeger takes spans in its own form there, not in Zipkin's; write http://h:9411",
 		"http://h:4318/v1/traces":                "spans in OpenTelemetry's form are taken there, not in Zipkin's; write http://h:9411",
 		"http://me:secret@h/\u202e/api/v1/spans": "; write http://h/%E2%80%AE",
 	} {

@@ -330,6 +330,15 @@ func TestZipkinStops(t *testing.T) {
 		}, `it redirects to http://else\x9bwhere/ (302 Found); if that is Zipkin, give its address`},
 		"302 to nowhere": {func(w http.ResponseWriter) { w.WriteHeader(302) },
 			`it redirects without saying where to (302 Found); check that the address is Zipkin's`},
+		"302 to itself": {func(w http.ResponseWriter) {
+			w.Header().Set("Location", "/login")
+			w.WriteHeader(302)
+		}, `/login (302 Found); if that is Zipkin, give its address`},
+		"304": {func(w http.ResponseWriter) { w.WriteHeader(304) }, "it gave an answer that Zipkin would not give (304 Not Modified); check"},
+		"407": {func(w http.ResponseWriter) { w.WriteHeader(407) }, "the proxy on the way does not let us through (407 Proxy Authentication Required); " +
+			"a name and password for it stand in its address in HTTP_PROXY or HTTPS_PROXY"},
+		"many words": {func(w http.ResponseWriter) { http.Error(w, strings.Repeat("é", 1000), http.StatusTeapot) },
+			"(418 I'm a teapot, in its words: " + strings.Repeat("é", 250) + "…); check"},
 		"a web page": {func(w http.ResponseWriter) { io.WriteString(w, "<!doctype html><title>Welcome</title>") },
 			"a web page answered, not Zipkin (200 OK); give the address"},
 		"refuses everything": {func(w http.ResponseWriter) {
