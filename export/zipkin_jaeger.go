@@ -110,7 +110,7 @@ func (z *Zipkin) canReadBack(ctx context.Context) error {
 	case receiverUnknown:
 		e.Problem = "what was delivered cannot be read back, for it is not known what took it (--receiver says it)"
 	default:
-		e.Problem = fmt.Sprintf("what was delivered cannot be read back: Zipkin's own API is not there, and Jaeger's query service not at %s (%s)",
+		e.Problem = fmt.Sprintf("what was delivered cannot be read back: Jaeger's query service is not at %s (%s)",
 			z.jaeger.shown(), Escape(networkProblem(err)))
 	}
 	if z.jaeger.given {

@@ -115,8 +115,8 @@ func TestVerifyInJaeger(t *testing.T) {
 func TestVerifyWithoutJaeger(t *testing.T) {
 	for receiver, want := range map[Receiver]string{
 		ReceiverOTel:   "cannot be read back from an OpenTelemetry Collector, which passes spans on and keeps none; where the spans end up in Jaeger, --jaeger-query",
-		ReceiverAuto:   "cannot be read back: Zipkin's own API is not there, and Jaeger's query service not at http://127.0.0.1:16686",
-		ReceiverJaeger: "cannot be read back: Zipkin's own API is not there, and Jaeger's query service not at http://127.0.0.1:16686",
+		ReceiverAuto:   "cannot be read back: Jaeger's query service is not at http://127.0.0.1:16686",
+		ReceiverJaeger: "cannot be read back: Jaeger's query service is not at http://127.0.0.1:16686",
 	} {
 		_, spans, _ := startJaeger(t)
 		_, err := verify(t, spans, zipkinNodes(1), ZipkinOptions{Receiver: receiver, Transport: atHost{}}, 0)

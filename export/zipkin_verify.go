@@ -91,7 +91,7 @@ func (v *ZipkinVerification) Lines() []string {
 		lines = append(lines, "whether search finds them was not asked: it is switched off there (SEARCH_ENABLED=false); they open by trace ID")
 	}
 	if v.Unsure > 0 {
-		lines = append(lines, fmt.Sprintf("stored, but too many others at the same time to tell whether search finds it: %s", plural(int64(v.Unsure), "trace")))
+		lines = append(lines, fmt.Sprintf("stored, but too many others at the same time to tell whether search finds them: %s", plural(int64(v.Unsure), "trace")))
 	}
 	return lines
 }
@@ -505,10 +505,11 @@ func (z *Zipkin) getAt(ctx context.Context, at url.URL, login string, read func(
 	}
 	defer response.Body.Close()
 	if response.StatusCode == http.StatusOK {
-		return http.StatusOK, read(json.NewDecoder(io.LimitReader(response.Body, maxVerifyBody)))
+		return http.StatusOK, answerProblem(read(json.NewDecoder(io.LimitReader(response.Body, maxVerifyBody))))
 	}
 	words, _ := io.ReadAll(io.LimitReader(response.Body, zipkinWords))
-	answer := zipkinAnswer{status: response.StatusCode, login: login, words: z.login.hide(strings.TrimSpace(string(words)))}
+	answer := zipkinAnswer{login: login}
+	answer.read(response, z.login.hide(strings.TrimSpace(string(words))))
 	switch {
 	case answer.status == http.StatusNotFound:
 		return answer.status, nil
@@ -516,4 +517,18 @@ func (z *Zipkin) getAt(ctx context.Context, at url.URL, login string, read func(
 		return answer.status, z.stopped(answer)
 	}
 	return answer.status, errors.New(answer.String())
+}
+
+// answerProblem says what is wrong with an answer that cannot be decoded.
+func answerProblem(err error) error {
+	syntax, kind := (*json.SyntaxError)(nil), (*json.UnmarshalTypeError)(nil)
+	switch {
+	case errors.As(err, &syntax), errors.As(err, &kind):
+		return errors.New("it gave an answer of another kind than it was asked for")
+	case err == io.EOF:
+		return errors.New("its answer is empty")
+	case err == io.ErrUnexpectedEOF:
+		return errors.New("its answer broke off")
+	}
+	return err
 }

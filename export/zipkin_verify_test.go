@@ -3,6 +3,7 @@ package export
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -218,6 +219,28 @@ func TestZipkinVerify(t *testing.T) {
 			require.ErrorContains(t, err, want)
 			require.Zero(t, v)
 		}
+	})
+	t.Run("its answers are of no use", func(t *testing.T) {
+		for body, want := range map[string]string{
+			"<!doctype html><title>Hello</title>": "it gave an answer of another kind than it was asked for",
+			`{"error":"x"}`:                       "it gave an answer of another kind than it was asked for",
+			"":                                    "its answer is empty",
+			`["a"`:                                "its answer broke off",
+		} {
+			server, url := startStoring(t)
+			server.ask = func(w http.ResponseWriter) bool { io.WriteString(w, body); return true }
+			_, err := verify(t, url, manyTraces(1), ZipkinOptions{}, time.Millisecond)
+			require.ErrorContains(t, err, "so whether it is stored is not known: "+want+"; it is to be asked again")
+		}
+		server, url := startStoring(t)
+		server.ask = func(w http.ResponseWriter) bool {
+			w.Header().Set("Content-Type", "text/html")
+			w.WriteHeader(403)
+			io.WriteString(w, "<html><title>Keep out</title>and much more")
+			return true
+		}
+		_, err := verify(t, url, manyTraces(1), ZipkinOptions{}, time.Millisecond)
+		require.ErrorContains(t, err, "it does not let us in (403 Forbidden, in its words: Keep out); ask")
 	})
 	t.Run("it cannot be asked for a while", func(t *testing.T) {
 		server, url := startStoring(t)
