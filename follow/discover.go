@@ -54,6 +54,7 @@ func (f *Follower) list() *listing {
 			e.active, e.former = false, true
 		}
 	}
+	l.alike()
 	l.strays()
 	return l
 }

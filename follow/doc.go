@@ -55,13 +55,13 @@
 // acknowledged, or acknowledged since the last checkpoint, at most a second before.
 //
 // A rotation may call its files as it likes. While something of a log is missing, its
-// directory, those in it and where its file was last are listed (those beside its own,
-// too, for a file that was only moved), and files that no path leads to are read for
-// what is missing and for nothing else. Of a head alone, when less than 1,024 bytes of
-// a log were ever seen, only the one file that begins so is taken. Where names do not
-// tell what follows what, a record that straddles two files is not joined; and files
-// of such names of which nobody had seen the beginning, two rotations in one pause, are
-// not known to be the log's.
+// directory, those in it and beside it and where its file was last are listed, and files
+// that no path leads to are read for what is missing and for nothing else. Of a head
+// alone, when less than 1,024 bytes of a log were ever seen, only the one file that begins
+// so is taken. Where two rotations fell into one pause, nobody has seen the beginning of
+// the second file: it is the log's if it is called as one that was found, but for number
+// or date, and was written after it. Where names do not tell what follows what, a record
+// that straddles two files is not joined.
 //
 // Limits. Between the copy and the truncation of copytruncate lines can be lost
 // that nobody could read; each truncation is counted. Files of a family that begin

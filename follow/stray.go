@@ -5,7 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tomoscrape/tomoscrape/source"
@@ -16,27 +18,94 @@ import (
 // into another directory. They are known by device and inode, and by what is in
 // them: a generation's head and seams. The directories of a log are listed for that
 // only while something is missing, and a file that no path leads to is read for
-// what is missing alone, and never as a log of its own.
+// what is missing alone, and never as a log of its own. What one was called tells
+// the names of others of the same rotation (alike).
 
 // around are the directories in which a file of a log may lie: its own with those
-// in it, the one where the file was last, and those beside its own. Into the last
-// a file may have been moved; what is in their files is not looked at. contents is
-// true for those in which it is.
-func around(log, path string, yield func(dir string, contents bool)) {
+// in it, the one where the file was last, and those beside its own, as far as they
+// are on the same device: a rotation moves nothing to another.
+func around(log, path string, yield func(dir string)) {
 	home := filepath.Dir(log)
-	yield(home, true)
-	yield(filepath.Dir(path), true)
-	below := func(dir string, contents bool) {
+	yield(home)
+	yield(filepath.Dir(path))
+	own, err := statPath(home)
+	if err != nil {
+		return
+	}
+	for _, dir := range []string{home, filepath.Dir(home)} {
 		entries, _ := os.ReadDir(dir) // what cannot be listed has nothing to offer
 		for _, e := range entries {
 			if e.IsDir() {
-				yield(filepath.Join(dir, e.Name()), contents)
+				below := filepath.Join(dir, e.Name())
+				if st, err := statPath(below); err == nil && st.Device == own.Device {
+					yield(below)
+				}
 			}
 		}
 	}
-	below(home, true)
-	below(filepath.Dir(home), false)
 }
+
+// alike adds the files of a log that are called as one of its rotation was, but for
+// the digits, and were written after it: rotations that nobody saw, two in one pause.
+func (l *listing) alike() {
+	for _, fam := range l.f.families {
+		root := slices.Index(l.f.opt.Paths, fam.root)
+		if root < 0 {
+			continue
+		}
+		since := map[string]int64{} // by pattern: when the oldest that is known was written to
+		for _, g := range fam.generations {
+			if name := g.Name(); g.state != orphaned && name != "" && source.LogOf(name) != fam.log {
+				if st, err := statPath(name); err == nil && (st.file == g.where || g.file == nil) {
+					if pattern, ok := rotationOf(fam.log, name); ok && (since[pattern] == 0 || st.mtime < since[pattern]) {
+						since[pattern] = st.mtime
+					}
+				}
+			}
+		}
+		dirs := map[string]bool{}
+		for pattern := range since {
+			dirs[filepath.Dir(pattern)] = true
+		}
+		for dir := range dirs {
+			l.watch(dir)
+			entries, _ := os.ReadDir(dir)
+			for _, e := range entries {
+				path := filepath.Join(dir, e.Name())
+				if !e.Type().IsRegular() || l.found[path] || l.f.excluded[path] {
+					continue
+				}
+				pattern, ok := rotationOf(fam.log, path)
+				if !ok || since[pattern] == 0 {
+					continue
+				}
+				if st, err := statPath(path); err == nil && st.mtime >= since[pattern] {
+					l.found[path] = true
+					l.entries = append(l.entries, entry{path: path, log: fam.log, root: root, status: st})
+				}
+			}
+		}
+	}
+}
+
+// rotationOf is what files of a log's rotation that are called like this one have in
+// common: a number or date, and how it is packed, may be others. The log's own name
+// must be in it.
+func rotationOf(log, path string) (pattern string, ok bool) {
+	stem := strings.TrimSuffix(filepath.Base(log), filepath.Ext(log))
+	before, after, ok := strings.Cut(filepath.Base(source.LogOf(path)), stem)
+	if !ok || stem == "" {
+		return "", false
+	}
+	return filepath.Join(filepath.Dir(path), withoutDigits(before)+stem+withoutDigits(after)), true
+}
+
+// withoutDigits replaces numbers of the same length, or all short ones, by the same.
+func withoutDigits(name string) string {
+	return digits.ReplaceAllStringFunc(name, func(n string) string { return strings.Repeat("0", max(len(n), 3)) })
+}
+
+var digits = regexp.MustCompile("[0-9]+")
 
 // strays adds the files that may hold what is missing in the listing.
 func (l *listing) strays() {
@@ -66,11 +135,7 @@ func (l *listing) strays() {
 				}
 				moved[g.where] = g
 			}
-			around(fam.log, g.Name(), func(dir string, contents bool) {
-				if contents || !lost {
-					dirs[dir] = dirs[dir] || lost && contents
-				}
-			})
+			around(fam.log, g.Name(), func(dir string) { dirs[dir] = dirs[dir] || lost })
 		}
 	}
 	for dir, contents := range dirs {

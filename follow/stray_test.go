@@ -40,7 +40,7 @@ func (b *bench) packTo(from, to string) {
 // names are what rotations call a file: logrotate with extension, dateext,
 // dateformat and olddir, Python's namers, people.
 var names = []string{"x.1.log", "x-20260101.log", "x.log_20260101", "x.log.old", "x.log.bak", "x.log-1767225600", "x.log-2026w01",
-	"anything at all", "x.1.log.gz", "old/x.log", "old/x.1.log", "x.log.1"}
+	"anything at all", "x.1.log.gz", "old/x.log", "old/x.1.log", "../beside/x.log", "x.log.1"}
 
 // Wherever a rotation takes the content of a log, and whatever it calls it, all of
 // it comes, once, and nothing is said to be lost: while the log is followed, and
@@ -59,6 +59,7 @@ func TestRotatedToAnyName(t *testing.T) {
 							b := newBench(t, Options{FromStart: true, Paths: []string{paths},
 								Checkpoint: filepath.Join(checkpoints, strings.ReplaceAll(t.Name(), "/", "!"))})
 							require.NoError(t, os.Mkdir(b.path("old"), 0o755))
+							require.NoError(t, os.Mkdir(b.path("../beside"), 0o755))
 							text, want := lines(0, size)
 							b.write("x.log", text)
 							b.open()
@@ -104,6 +105,79 @@ func TestRotatedToAnyName(t *testing.T) {
 					}
 				}
 			}
+		}
+	}
+}
+
+// Rotated more than once while nothing follows the log: nobody has seen the beginning
+// of those between. They are called as the one that is found, but for number or date,
+// and are read, too; not what was there before, nor other logs.
+func TestRotatedTwiceInOnePause(t *testing.T) {
+	for _, list := range [][]string{
+		{"x.3.log", "x.2.log", "x.1.log", "x.4.log"},
+		{"x.10.log", "x.9.log", "x.8.log", "x.11.log"},
+		{"x-20251231.log", "x-20260101.log", "x-20260102.log", "x-20251230.log"},
+		{"x.log_20251231", "x.log_20260101.gz", "x.log_20260102", "x.log_20251230.gz"},
+		{"x.log-1767225600", "x.log-1767225700", "x.log-1767225800", "x.log-1767225500"},
+		{"2025-12-31 x.log", "2026-01-01 x.log", "2026-01-02 x.log", "2025-12-30 x.log"},
+		{"old/x.log.3", "old/x.log.2", "old/x.log.1", "old/x.log.4"},
+		{"old/x.log.3.gz", "old/x.log.2.gz", "old/x.log.1", "old/x.log.4.gz"},
+		{"../beside/x.log-20251231", "../beside/x.log-20260101", "../beside/x.log-20260102", "../beside/x.log-20251230"},
+	} {
+		for _, first := range []int{0, 1, 2} { // of those that were rotated in the pause
+			t.Run(fmt.Sprint(list, first), func(t *testing.T) {
+				b := newBench(t, Options{FromStart: true, Paths: []string{"x.log"}, Checkpoint: t.TempDir() + "/c"})
+				require.NoError(t, os.Mkdir(b.path("old"), 0o755))
+				require.NoError(t, os.Mkdir(b.path("../beside"), 0o755))
+				put := func(name, text string, age time.Duration) {
+					if strings.HasSuffix(name, ".gz") {
+						gzipFile(t, b.path(name), text)
+					} else {
+						b.write(name, text)
+					}
+					at := time.Now().Add(-age)
+					require.NoError(t, os.Chtimes(b.path(name), at, at))
+				}
+				put(list[3], "what was there before the first start\n", time.Hour)
+				text, want := lines(0, 100)
+				b.write("x.log", text)
+				b.open()
+				b.step(time.Second)
+				b.want(want...)
+				require.NoError(t, b.f.Close())
+				more, last := lines(100, 110)
+				want = append(want, last...)
+				require.NoError(t, os.Remove(b.path("x.log")))
+				put(list[first], text+more, 30*time.Minute)
+				for i := first + 1; i < 3; i++ {
+					text, last := lines(1000*i, 1000*i+20)
+					want = append(want, last...)
+					put(list[i], text, time.Duration(20-i)*time.Minute)
+				}
+				b.write("x.log", "the next\n")
+				want = append(want, "the next")
+				for _, other := range []string{"y.1.log", "x-2.log", "xx.2.log", "x.2.2.log", "old/xx.log.1", "old/y.log.1", "x1.log"} {
+					b.write(other, "another log\n")
+				}
+				b.open()
+				for range 5 {
+					b.step(scanEvery)
+				}
+				require.ElementsMatch(t, want, b.out.all(), "%s", b.logs.String())
+				for range 3 { // all of it is known from then on, also when it moves on
+					b.step(2 * searching)
+					b.step(scanEvery)
+					require.NoError(t, b.f.Close())
+					b.open()
+					b.step(scanEvery)
+					b.step(scanEvery)
+				}
+				require.NoError(t, os.Rename(b.path("x.log"), b.path(list[2])+".last"))
+				b.write("x.log", "and the next\n")
+				b.step(scanEvery)
+				require.ElementsMatch(t, append(want, "and the next"), b.out.all(), "%s", b.logs.String())
+				require.Zero(t, b.f.Stats().Lost)
+			})
 		}
 	}
 }
