@@ -19,7 +19,7 @@ import (
 const jaegerPort = "16686"
 
 // jaegerGuess is how long a Jaeger that nobody named is waited for.
-const jaegerGuess = 5 * time.Second
+var jaegerGuess = 5 * time.Second // tests have less
 
 // jaeger is Jaeger's query service, its page and the API behind that: it shows
 // what its collector took, and what OpenTelemetry Collectors passed on to it.
@@ -92,6 +92,36 @@ func (z *Zipkin) answersAsJaeger(ctx context.Context) error {
 	return nil
 }
 
+// guessesJaeger says whether the Jaeger that is asked is one that nobody named: it
+// may be one to which nothing of what is delivered goes.
+func (z *Zipkin) guessesJaeger() bool { return !z.jaeger.given && z.Receiver() != ReceiverJaeger }
+
+// isInJaeger says whether something of a trace is in Jaeger, or comes there soon.
+func (z *Zipkin) isInJaeger(ctx context.Context, id model.TraceID) bool {
+	ctx, cancel := context.WithTimeout(ctx, jaegerGuess)
+	defer cancel()
+	for ctx.Err() == nil {
+		stored, err := z.storedInJaeger(ctx, id)
+		if err != nil || len(stored) > 0 {
+			return err == nil
+		}
+		sleep(ctx, min(z.opt.FirstPause, zipkinVerifyPause))
+	}
+	return false
+}
+
+// notInGuess is the error where the Jaeger that nobody named has nothing of what
+// was delivered.
+func (z *Zipkin) notInGuess() error {
+	return &ZipkinError{URL: z.endpoint.shown(),
+		Problem: fmt.Sprintf("what was delivered is not in the Jaeger at %s; whether it is to end up there is not known", z.jaeger.shown()),
+		Hint:    jaegerHint}
+}
+
+// jaegerHint is what to do where it is not known what can be asked.
+const jaegerHint = "where the spans end up in Jaeger, --jaeger-query URL names its query service, such as http://HOST:" +
+	jaegerPort + "; elsewhere they cannot be read back"
+
 // canReadBack says whether what another receiver than Zipkin took can be read
 // back; the error is a [*ZipkinError].
 func (z *Zipkin) canReadBack(ctx context.Context) error {
@@ -102,8 +132,7 @@ func (z *Zipkin) canReadBack(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	e := &ZipkinError{URL: z.endpoint.shown(), Hint: "where the spans end up in Jaeger, --jaeger-query URL names its query service, such as http://HOST:" +
-		jaegerPort + "; elsewhere they cannot be read back"}
+	e := &ZipkinError{URL: z.endpoint.shown(), Hint: jaegerHint}
 	switch z.Receiver() {
 	case ReceiverOTel:
 		e.Problem = "what was delivered cannot be read back from an OpenTelemetry Collector, which passes spans on and keeps none"
@@ -120,11 +149,10 @@ func (z *Zipkin) canReadBack(ctx context.Context) error {
 	return e
 }
 
-// byJaeger asks Jaeger for a trace and counts which of its spans are missing; it
-// knows no shared spans.
-func (r *zipkinReader) byJaeger(ctx context.Context, t *zipkinFinding) error {
+// storedInJaeger are the spans of a trace that Jaeger has; it knows no shared ones.
+func (z *Zipkin) storedInJaeger(ctx context.Context, id model.TraceID) (map[zipkinKey]bool, error) {
 	stored := map[zipkinKey]bool{}
-	_, err := r.z.askJaeger(ctx, "/api/traces/"+t.id.String(), func(d *json.Decoder) error {
+	_, err := z.askJaeger(ctx, "/api/traces/"+id.String(), func(d *json.Decoder) error {
 		var answer struct {
 			Data []struct {
 				Spans []struct {
@@ -145,6 +173,12 @@ func (r *zipkinReader) byJaeger(ctx context.Context, t *zipkinFinding) error {
 		}
 		return nil
 	})
+	return stored, err
+}
+
+// byJaeger asks Jaeger for a trace and counts which of its spans are missing.
+func (r *zipkinReader) byJaeger(ctx context.Context, t *zipkinFinding) error {
+	stored, err := r.z.storedInJaeger(ctx, t.id)
 	if err != nil {
 		return err
 	}

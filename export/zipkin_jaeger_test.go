@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -147,6 +148,37 @@ func TestJaegerThatNobodyNamed(t *testing.T) {
 	_, err = verify(t, spans, zipkinNodes(2), opt, 0)
 	require.NoError(t, err)
 	require.Equal(t, map[string]bool{"Basic bmFtZTpzZWNyZXQ=": true}, j.logins)
+}
+
+// A Jaeger that nobody named may be another one than that to which the spans go: it
+// is not said that it lost them, or that they are there.
+func TestAnotherJaegerThatNobodyNamed(t *testing.T) {
+	before := jaegerGuess
+	jaegerGuess = 10 * time.Millisecond
+	defer func() { jaegerGuess = before }()
+	empty := &jaegerStorage{}
+	for _, receiver := range []Receiver{ReceiverAuto, ReceiverOTel} {
+		_, spans, _ := startJaeger(t)
+		opt := ZipkinOptions{Receiver: receiver, Transport: atHost{func(w http.ResponseWriter, r *http.Request) {
+			r.URL.Path = "/below" + r.URL.Path
+			empty.query(w, r)
+		}}}
+		v, err := verify(t, spans, zipkinNodes(2), opt, 0)
+		require.Error(t, err)
+		require.Zero(t, v)
+		require.NotContains(t, err.Error(), "dropped")
+		if receiver == ReceiverAuto {
+			require.ErrorContains(t, err, "what was delivered is not in the Jaeger at http://127.0.0.1:16686; whether it is to end up there is not known; "+
+				"where the spans end up in Jaeger, --jaeger-query URL names its query service")
+		}
+		require.Equal(t, ZipkinSearch{}, deliverTo(t.Context(), t, spans, zipkinNodes(2), opt).search)
+	}
+	_, spans, _ := startJaeger(t) // of one that was named it is
+	other := httptest.NewServer(http.HandlerFunc(empty.query))
+	defer other.Close()
+	v, err := verify(t, spans, zipkinNodes(2), ZipkinOptions{Receiver: ReceiverAuto, JaegerQuery: other.URL + "/below"}, 0)
+	require.NoError(t, err)
+	require.Contains(t, v.Lines()[1], "missing: 2 spans of 1 trace")
 }
 
 func TestSearchInJaeger(t *testing.T) {

@@ -250,7 +250,8 @@ const (
 // to endTs, in whole milliseconds and both ends included. The window here covers
 // the starts of all spans, so also that of the root, unless that was delivered
 // before: see [Zipkin.Cover]. Of another receiver it is
-// Jaeger's page, if that answers.
+// Jaeger's page, if that answers; where nobody named it, if it has what was
+// delivered.
 func (z *Zipkin) Search(ctx context.Context) (ZipkinSearch, bool) {
 	z.mu.Lock()
 	w := z.found
@@ -259,7 +260,7 @@ func (z *Zipkin) Search(ctx context.Context) (ZipkinSearch, bool) {
 		return ZipkinSearch{}, false
 	}
 	if z.Receiver() != ReceiverZipkin {
-		if z.answersAsJaeger(ctx) != nil {
+		if z.answersAsJaeger(ctx) != nil || z.guessesJaeger() && !z.isInJaeger(ctx, w.trace) {
 			return ZipkinSearch{}, true
 		}
 		return ZipkinSearch{Page: z.jaegerSearch(w)}, true

@@ -49,6 +49,14 @@ type ZipkinMissing struct {
 // OK says that nothing is missing.
 func (v *ZipkinVerification) OK() bool { return len(v.Missing) == 0 }
 
+// missing counts the spans that are.
+func (v *ZipkinVerification) missing() (spans int) {
+	for _, m := range v.Missing {
+		spans += m.Spans
+	}
+	return spans
+}
+
 // Lines are the sentences for the user, without line breaks.
 func (v *ZipkinVerification) Lines() []string {
 	if v.Traces == 0 {
@@ -65,17 +73,15 @@ func (v *ZipkinVerification) Lines() []string {
 	lines := []string{head}
 	if len(v.Missing) > 0 {
 		list := make([]string, len(v.Missing))
-		spans := 0
 		for i, m := range v.Missing {
 			list[i] = fmt.Sprintf("%s (%d of %d)", m.TraceID, m.Spans, m.Of)
-			spans += m.Spans
 		}
 		reason := "Zipkin acknowledged them and does not have them: its storage refused them (see its log), or made room for others (MEM_MAX_SPANS of its storage in memory)"
 		if v.Jaeger {
 			reason = "They were acknowledged, and Jaeger does not have them: what passes them on or its storage dropped them (see their logs), " +
 				"or it made room for others (max_traces of its storage in memory)"
 		}
-		lines = append(lines, fmt.Sprintf("missing: %s of %s: %s. %s", plural(int64(spans), "span"), plural(int64(len(list)), "trace"), someOf(list), reason))
+		lines = append(lines, fmt.Sprintf("missing: %s of %s: %s. %s", plural(int64(v.missing()), "span"), plural(int64(len(list)), "trace"), someOf(list), reason))
 	}
 	stored := func(how string, traces []string, what string) {
 		if len(traces) > 0 {
@@ -163,7 +169,11 @@ func (z *Zipkin) Verify(ctx context.Context, patience time.Duration) (ZipkinVeri
 					Problem: "what was delivered could not be read back, so whether it is stored is not known",
 					Hint:    "it is to be asked again when it works: tail does so while it runs, replay when it is run again (spans that come twice are shown once)"}
 			}
-			return r.result(memory), nil
+			v := r.result(memory)
+			if r.jaeger && z.guessesJaeger() && v.missing() == v.Spans {
+				return ZipkinVerification{}, z.notInGuess()
+			}
+			return v, nil
 		}
 		select {
 		case <-time.After(pauses.NextBackOff()):
