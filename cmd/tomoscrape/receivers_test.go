@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -113,6 +114,9 @@ func until(t *testing.T, what string, done func() bool) {
 	}
 }
 
+// noJaeger is where nothing listens: there may be a Jaeger at its usual port.
+const noJaeger = "http://127.0.0.1:1"
+
 // What docs/receivers.md says of the OpenTelemetry Collector.
 func TestReceiverIsOpenTelemetry(t *testing.T) {
 	collector := zipkintest.StartCollector(t)
@@ -123,10 +127,18 @@ func TestReceiverIsOpenTelemetry(t *testing.T) {
 	require.NotContains(t, said, "Cassandra")
 	requireWhole(t, collector.Spans(t, 3))
 
-	said = replayTo(t, exitFailed, log, "--zipkin", collector.URL, "--receiver", "otel", "--verify")
-	require.Contains(t, said, "passes spans on and keeps none")
+	said = replayTo(t, exitFailed, log, "--zipkin", collector.URL, "--receiver", "otel", "--verify", "--jaeger-query", noJaeger)
+	require.Contains(t, said, "cannot be read back: Jaeger's query service")
+	sent := 6
+	if usual, err := net.Dial("tcp", "127.0.0.1:16686"); err == nil {
+		usual.Close() // a Jaeger of somebody else, which would be asked
+	} else {
+		said = replayTo(t, exitFailed, log, "--zipkin", collector.URL, "--receiver", "otel", "--verify")
+		require.Contains(t, said, "passes spans on and keeps none")
+		sent += 3
+	}
 
-	before := len(collector.Spans(t, 6))
+	before := len(collector.Spans(t, sent))
 	said = replayTo(t, exitWhole, log, "--zipkin", collector.URL, "--max-value", "10", "--split-services", "on")
 	require.NotContains(t, said, "one span for all services")
 	spans := collector.Spans(t, before+6)[before:]
@@ -213,7 +225,7 @@ func TestTailToOpenTelemetry(t *testing.T) {
 	text, err := os.ReadFile(log)
 	require.NoError(t, err)
 	var said bytes.Buffer
-	code := run([]string{"tail", "-", "--zipkin", collector.URL, "--checkpoint", filepath.Join(t.TempDir(), "c"), "--verify"}, bytes.NewReader(text), os.Stdout, &said, nil)
+	code := run([]string{"tail", "-", "--zipkin", collector.URL, "--checkpoint", filepath.Join(t.TempDir(), "c"), "--verify", "--jaeger-query", noJaeger}, bytes.NewReader(text), os.Stdout, &said, nil)
 	require.Equal(t, exitWhole, code, "%s", &said)
 	require.Equal(t, 1, strings.Count(said.String(), "could not be read back"), "%s", &said)
 	requireWhole(t, collector.Spans(t, 3))
