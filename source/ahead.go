@@ -105,6 +105,9 @@ func (a *ahead) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// ended tells whether the goroutine has come to an end by itself, which was read.
+func (a *ahead) ended() bool { return a.err != nil }
+
 func (a *ahead) release() {
 	if b := a.last[:cap(a.last)]; len(b) > 0 {
 		poison.Bytes(b)
@@ -133,6 +136,7 @@ type opened struct {
 	disk   *disk
 	raw    *stream // the file as it is
 	layer  *stream // what it unpacks to, or nil
+	ahead  *ahead  // what reads the file for layer
 	finish func()  // ends the unpacking, or nil
 }
 
@@ -169,6 +173,7 @@ func (w *walker) begin(p planned) *opened {
 	// The lower stream is the goroutine's, and so is the file; what comes out of
 	// it is a cause already. The upper one counts what was taken.
 	a := newAhead(&stream{w: w, r: r, below: o.raw, what: k.data(), of: p.name}, aheadBlocks, w.tell)
+	o.ahead = a
 	o.layer = &stream{w: w, r: a, what: k.data(), of: p.name, counted: true}
 	o.finish = func() {
 		a.close()

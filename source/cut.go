@@ -172,7 +172,7 @@ func (w *walker) planAgain() (list []planned) {
 // changed notes what became of a file that was read as far as there was anything.
 // named says that what is wrong with it was named already.
 func (w *walker) changed(p planned, o *opened, named bool) {
-	if o.layer != nil && o.layer.err == nil {
+	if o.ahead != nil && !o.ahead.ended() {
 		return // it is still being read
 	}
 	v := &o.disk.verified
