@@ -520,7 +520,11 @@ func (r *row) tailed(t *testing.T, w want, live bool) (got want) {
 		s := tail.Stats()
 		return r.text == nil && int(s.Delivered) >= len(w.spans) && said.count() >= len(w.said)
 	}
+	delivered := int64(0)
 	for deadline := time.Now().Add(patienceOfTests); !done() && len(ended) == 0 && time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		if now := tail.Stats().Delivered; now > delivered {
+			delivered, deadline = now, time.Now().Add(patienceOfTests)
+		}
 	}
 	stop()
 	require.NoError(t, <-ended)
@@ -531,7 +535,7 @@ func (r *row) tailed(t *testing.T, w want, live bool) (got want) {
 	return want{d.spansIn(t, result), said.list()}
 }
 
-// patienceOfTests is for what should come; only a failure takes so long.
+// patienceOfTests is for what should come next; only a failure takes so long.
 const patienceOfTests = 2 * time.Minute
 
 // sayings is what a tail says of its input, as replay would.
