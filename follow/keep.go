@@ -56,6 +56,9 @@ func (f *Follower) save() error {
 	f.mu.Lock()
 	if f.failed != nil {
 		f.counts.CheckpointErrors++
+		if f.overfull(f.failed) {
+			f.makeRoom(f.now()) // for the next attempt
+		}
 	} else {
 		f.counts.Checkpoints++
 		f.counts.LastCheckpoint = f.now()

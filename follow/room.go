@@ -18,7 +18,7 @@ const reserved = 64
 // allows this process.
 func MostOpen() int {
 	limit := descriptors()
-	return max(1, limit-min(reserved, limit/2))
+	return max(1, limit-min(reserved, max(limit/2, 16)))
 }
 
 // makeRoom makes room for one more open file; if there is none, it is to be tried again.
@@ -31,17 +31,19 @@ func (f *Follower) makeRoom(now time.Time) bool {
 		f.log.Warn("more logs than files that may be open: they are followed in turns, and what is written to a log that is deleted "+
 			"before its turn is lost; allow more open files (ulimit -n, LimitNOFILE=)", "open", f.opt.Open)
 	}
-	var longest *Generation
-	for _, g := range f.open {
-		if g.canRest() && (longest == nil || g.grew.Before(longest.grew)) {
-			longest = g
+	for len(f.open)+f.copies >= f.opt.Open {
+		var longest *Generation
+		for _, g := range f.open {
+			if g.canRest() && (longest == nil || g.grew.Before(longest.grew)) {
+				longest = g
+			}
 		}
+		if longest == nil {
+			f.rescan = true
+			return false
+		}
+		f.rest(longest, now)
 	}
-	if longest == nil {
-		f.rescan = true
-		return false
-	}
-	f.rest(longest, now)
 	return true
 }
 

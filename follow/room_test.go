@@ -194,6 +194,32 @@ func TestDescriptorsThatOthersHave(t *testing.T) {
 	require.Equal(t, 1, strings.Count(b.logs.String(), "followed in turns"))
 }
 
+// So they do where the checkpoint cannot be written.
+func TestDescriptorsForTheCheckpoint(t *testing.T) {
+	b, want, write := crowd(t, Options{FromStart: true, Checkpoint: filepath.Join(t.TempDir(), "c")}, 12)
+	b.open()
+	b.f.check.fault = func(string) error {
+		if len(b.f.open) > 7 {
+			return &os.PathError{Op: "open", Path: "c.tmp", Err: syscall.EMFILE}
+		}
+		return nil
+	}
+	for i := range 20 {
+		write(0, fmt.Sprintf("%02d.log", i))
+	}
+	failed := 0
+	for range 30 {
+		b.step(time.Second)
+		if b.f.save() != nil {
+			failed++
+		}
+	}
+	b.wantAll(want)
+	require.NoError(t, b.f.save())
+	require.Less(t, failed, 6)
+	require.Positive(t, failed)
+}
+
 // A new log may get the inode of one that rested and is gone.
 func TestInodeOfALogThatWaitsIsUsedAgain(t *testing.T) {
 	b, want, write := crowd(t, Options{FromStart: true}, 2)
