@@ -36,6 +36,8 @@ type Elsewhere struct {
 	In      trace.ID // a trace that has it, valid if Found
 	Found   bool
 	Nowhere bool // it is in no trace of all that was read
+	// Rejected says that span lines were read of which not even the id is known.
+	Rejected bool
 }
 
 // Order compares two traces by start, then id; those without a start come last.

@@ -121,6 +121,8 @@ func where(parent trace.ID, elsewhere func(trace.ID) Elsewhere) string {
 	switch {
 	case e.Found:
 		return "not in this trace but in the trace " + number(e.In)
+	case e.Nowhere && e.Rejected:
+		return "in no span that was read, but perhaps in a line that was rejected"
 	case e.Nowhere:
 		return "nowhere in what was read"
 	}

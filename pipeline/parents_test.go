@@ -58,6 +58,18 @@ func TestWhereAMissingParentIs(t *testing.T) {
 		list := shown(t, result)
 		require.Contains(t, list, "but in the trace 00000000000000c8")
 		require.NoError(t, result.Close())
+
+		broken := filepath.Join(t.TempDir(), "b.log")
+		require.NoError(t, os.WriteFile(broken, []byte("2013-03-12 10:00:00,000 INFO tomograph.backends.log Span(trace_id=5, parent_id=None, id=99\n"), 0o600))
+		less := map[string]string{}
+		for span, words := range told {
+			less[span] = strings.Replace(words, "which is nowhere in what was read", "which is in no span that was read, but perhaps in a line that was rejected", 1)
+		}
+		result, err = Replay(t.Context(), Options{Paths: []string{path, broken}, Memory: memory, Temp: t.TempDir()})
+		require.NoError(t, err)
+		require.EqualValues(t, 1, result.ledger.Rejected)
+		requireTold(t, less, documentsOf(t, result))
+		require.NoError(t, result.Close())
 	}
 	requireSame(t, t.Context(), Options{Paths: []string{path}}, read, 1, t.TempDir())
 }

@@ -175,6 +175,14 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 		result.ledger.Spill = &Spill{Bytes: c.disk.written.Load(), Partitions: counted.partitions, OversizedTraces: counted.oversized,
 			OversizedBytes: counted.oversizedBytes}
 	}
+	if ledger.Rejected > 0 {
+		known := m.elsewhere
+		m.elsewhere = func(parent trace.ID) assemble.Elsewhere {
+			e := known(parent)
+			e.Rejected = true
+			return e
+		}
+	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
