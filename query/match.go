@@ -192,8 +192,15 @@ func (m *matcher) requested(s *trace.Span) bool {
 	return false
 }
 
-// bareRequest is a request id without its "req-".
-func bareRequest(id string) string { return strings.TrimPrefix(id, "req-") }
+// bareRequest is a request id without its "req-". As all of it does, that counts in
+// any case.
+func bareRequest(id string) string {
+	const prefix = "req-"
+	if len(id) >= len(prefix) && strings.EqualFold(id[:len(prefix)], prefix) {
+		return id[len(prefix):]
+	}
+	return id
+}
 
 // met says whether a span fulfils the term.
 func (t term) met(s *trace.Span) bool {
