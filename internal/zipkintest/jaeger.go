@@ -90,6 +90,89 @@ func startJaeger2(t testing.TB, program string) (*Jaeger, error) {
 	return launchJaeger(t, []string{program, "--config", config}, ports)
 }
 
+// Between is what is configured between tomoscrape and a Jaeger behind a Collector.
+// The zero value is the plain way.
+type Between struct {
+	Zipkin   string                      // the Collector's Zipkin receiver, beside its address, such as "parse_string_tags: true"
+	Exporter string                      // its configuration beside the address, such as "timeout: 1s"
+	Receiver string                      // the same of Jaeger's gRPC receiver, such as "max_recv_msg_size_mib: 16"
+	Through  func(address string) string // the address to which to send what is for Jaeger's; nil for that itself
+}
+
+// StartJaegerBehindCollector starts a Jaeger 2 to which an OpenTelemetry Collector
+// passes spans on by gRPC, and returns when it is ready: URL is the Collector's
+// Zipkin receiver.
+func StartJaegerBehindCollector(t testing.TB, between Between) *Jaeger {
+	t.Helper()
+	program := builtModule(t, "jaeger-"+JaegerVersion, jaegerModule, "./cmd/jaeger") // it is a Collector, too
+	var err error
+	for range attempts {
+		var j *Jaeger
+		if j, err = startJaegerBehind(t, program, between); err == nil {
+			return j
+		}
+	}
+	t.Fatalf("Jaeger behind a Collector does not start: %v", err)
+	return nil
+}
+
+// collectorOfJaeger is the configuration of the Collector, behindCollector that of
+// Jaeger.
+const (
+	collectorOfJaeger = `service:
+  pipelines: {traces: {receivers: [zipkin], exporters: [otlp]}}
+  telemetry: {metrics: {level: none}}
+receivers: {zipkin: {endpoint: "127.0.0.1:%d", %s}}
+exporters: {otlp: {endpoint: %q, tls: {insecure: true}, %s}}
+`
+	behindCollector = `service:
+  extensions: [jaeger_storage, jaeger_query]
+  pipelines: {traces: {receivers: [otlp], exporters: [jaeger_storage_exporter]}}
+  telemetry: {metrics: {level: none}}
+extensions:
+  jaeger_storage: {backends: {memory: {memory: {max_traces: 100000}}}}
+  jaeger_query:
+    storage: {traces: memory}
+    http: {endpoint: "127.0.0.1:%[2]d"}
+    grpc: {endpoint: "127.0.0.1:%[3]d"}
+receivers: {otlp: {protocols: {grpc: {endpoint: "127.0.0.1:%[1]d", %[4]s}}}}
+exporters: {jaeger_storage_exporter: {trace_storage: memory}}
+`
+)
+
+func startJaegerBehind(t testing.TB, program string, between Between) (*Jaeger, error) {
+	t.Helper()
+	ports, err := freePorts(4)
+	if err != nil {
+		return nil, err
+	}
+	dir := t.TempDir()
+	to := net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))
+	if between.Through != nil {
+		to = between.Through(to)
+	}
+	configs := map[string][]byte{
+		"jaeger.yaml":    fmt.Appendf(nil, behindCollector, ports[0], ports[1], ports[2], between.Receiver),
+		"collector.yaml": fmt.Appendf(nil, collectorOfJaeger, ports[3], between.Zipkin, to, between.Exporter),
+	}
+	for name, text := range configs {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o644); err != nil {
+			return nil, err
+		}
+	}
+	j, err := launchJaeger(t, []string{program, "--config", filepath.Join(dir, "jaeger.yaml")}, ports)
+	if err != nil {
+		return nil, err
+	}
+	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[3]))
+	j.URL = "http://" + address
+	if _, err = launch(t, "collector", []string{program, "--config", filepath.Join(dir, "collector.yaml")}, nil, func() bool { return listens(address) }); err != nil {
+		j.stop()
+		return nil, err
+	}
+	return j, nil
+}
+
 // launchJaeger runs a Jaeger that takes spans at the first port and shows them at
 // the second.
 func launchJaeger(t testing.TB, command []string, ports []int) (*Jaeger, error) {
