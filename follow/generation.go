@@ -55,6 +55,7 @@ type Generation struct {
 	end      int64 // what is known to have been written, at least
 	blank    int64 // where NULs begin behind what was read, that may be written in place; else -1
 	searched int64 // behind blank there is no newline up to here
+	gaps     int64 // NULs before it, between lines, were waited for to be written over
 	half     int64 // where its last line begins, if that was handed out without an end; else -1
 
 	grew     time.Time // last growth, or when it was opened
@@ -129,7 +130,7 @@ func (f *Follower) attach(g *Generation, file *os.File, st status, packed bool, 
 	}
 	g.state, g.grew, g.seen = following, now, now
 	g.final, g.grows, g.untailed, g.unseen, g.retry, g.scanned = false, false, false, false, time.Time{}, g.offset
-	g.blank, g.searched = -1, 0
+	g.blank, g.searched, g.gaps = -1, 0, 0
 	f.open[st.file] = g
 	if !packed {
 		g.end = max(g.end, st.size)

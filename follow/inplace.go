@@ -10,7 +10,8 @@ import (
 // This file follows services that do not append: they make their log larger with
 // NULs, or map it into memory, and write lines in their place. Its size says nothing
 // then, and its time not always. Where NULs come behind what was read, it is looked
-// whether they are still there; and neither a head nor a seam is made of them.
+// whether they are still there; and neither a head nor a seam is made of them. What is
+// written behind some of them waits a second for others to write over those.
 
 // withoutBlank gives b without the NULs at its end, unless it is nothing else.
 func withoutBlank(b []byte) []byte {
@@ -46,6 +47,30 @@ func (g *Generation) noteBlank(at int64) {
 	g.searched = g.scanned
 }
 
+// upToGap is the end of the whole lines in front of NULs that may be written over,
+// too: several writers may each take a place first, and write there in any order.
+func (j *job) upToGap(data []byte) (end int, ok bool) {
+	from := min(max(0, j.gaps-j.offset), int64(len(data)))
+	if j.blank < 0 {
+		return 0, false // nobody writes there in place
+	}
+	i := bytes.IndexByte(data[from:], 0)
+	if i < 0 {
+		return 0, false
+	}
+	return bytes.LastIndexByte(data[:from+int64(i)], '\n') + 1, true
+}
+
+// waitForGap gives those who write in place time to write over NULs in front of
+// what they have written.
+func (f *Follower) waitForGap(j *job) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if g := j.g; g.offset == j.offset && g.file == j.file {
+		g.gaps, g.scanned, g.retry = j.blank, g.offset, f.now().Add(retryWait)
+	}
+}
+
 // filled tells whether something was written where NULs were. The time is that of a
 // file whose size is the same.
 func (g *Generation) filled(touched bool) bool {
@@ -58,7 +83,24 @@ func (g *Generation) filled(touched bool) bool {
 	}
 	var b [1]byte
 	_, err := g.file.ReadAt(b[:], at)
-	return err == nil && (b[0] != 0) == (g.blank >= 0)
+	return err == nil && ((b[0] != 0) == (g.blank >= 0) || touched && g.blank >= 0 && g.writtenBehind())
+}
+
+// writtenBehind tells whether there is something not far behind the beginning of the
+// NULs.
+func (g *Generation) writtenBehind() bool {
+	buf := make([]byte, 64<<10)
+	for at := g.blank; at < g.blank+blockSize; {
+		n, err := g.file.ReadAt(buf, at)
+		if leadingZeros(buf[:n]) < n {
+			g.searched = 0
+			return true
+		}
+		if at += int64(n); err != nil {
+			break
+		}
+	}
+	return false
 }
 
 // refill reads on where NULs were.

@@ -126,6 +126,43 @@ func TestWrittenInPlace(t *testing.T) {
 	}
 }
 
+// Several writers take their places one after the other and write in any order: what
+// was written first is not handed out before what stands in front of it, unless
+// that does not come.
+func TestWrittenInPlaceByTwo(t *testing.T) {
+	b := newBench(t, Options{FromStart: true})
+	w := newInPlace(b, "x.log", 64<<10, 0, false)
+	b.open()
+	text, want := lines(0, 100)
+	size := int64(len(text) / 100)
+	put := func(i int) {
+		w.at = int64(i) * size
+		w.put(text[w.at : w.at+size])
+	}
+	for i := 0; i < 100; i += 2 {
+		put(i + 1)
+		b.step(100 * time.Millisecond)
+		b.want(want[:i]...)
+		if i%10 == 0 { // in two parts
+			w.at = int64(i) * size
+			w.put(text[w.at : w.at+5])
+			b.step(100 * time.Millisecond)
+			b.want(want[:i]...)
+		}
+		put(i)
+		b.step(retryWait)
+		b.want(want[:i+2]...)
+	}
+	w.at = 102 * size
+	w.put("behind one that does not come\n")
+	b.step(100 * time.Millisecond)
+	b.want(want...)
+	b.step(retryWait)
+	b.step(retryWait)
+	require.Equal(t, "behind one that does not come", strings.TrimLeft(b.out.all()[100], "\x00"))
+	require.Len(t, b.out.all(), 101)
+}
+
 // Rotated with the NULs that were not needed, and still written to.
 func TestWrittenInPlaceAfterARename(t *testing.T) {
 	b := newBench(t, Options{FromStart: true})

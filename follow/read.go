@@ -132,6 +132,7 @@ type job struct {
 	packed, final   bool
 	batch           []byte // from nxadm/tail
 	blank           int64  // where the NULs begin that end what was read; -1 if none do
+	gaps            int64
 }
 
 // pick chooses the oldest generation of a family that has something to read.
@@ -143,7 +144,7 @@ func (f *Follower) pick(fam *Family) (job, bool) {
 		if g.file == nil || g.state != following || now.Before(g.retry) {
 			continue
 		}
-		j := job{g: g, file: g.file, offset: g.offset, scanned: max(g.scanned, g.offset), size: g.last.size, packed: g.packed, final: g.final, blank: -1}
+		j := job{g: g, file: g.file, offset: g.offset, scanned: max(g.scanned, g.offset), size: g.last.size, packed: g.packed, final: g.final, blank: -1, gaps: g.gaps}
 		switch {
 		case g.packed:
 			return j, true
@@ -254,6 +255,13 @@ func (f *Follower) servePlain(j *job) error {
 		return nil
 	}
 	rest := int64(len(data) - end)
+	if whole, ok := j.upToGap(data[:end]); ok {
+		if whole == 0 {
+			f.waitForGap(j)
+			return nil
+		}
+		end, rest, j.blank = whole, 0, -1
+	}
 	if start, stop, ok := longLine(data[:end], f.opt.MaxLine); ok {
 		if start == 0 {
 			return f.serveLong(j, j.offset+int64(stop), false)
