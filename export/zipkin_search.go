@@ -3,6 +3,7 @@ package export
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"net"
@@ -215,18 +216,27 @@ func (z *Zipkin) Cover(ctx context.Context, r *Rootless) {
 	})
 }
 
-// searchOff says whether Zipkin says that its search is switched off.
-func (z *Zipkin) searchOff(ctx context.Context) bool {
+// page says what Zipkin's page says of itself: whether its search is switched off,
+// and whether it is not there at all.
+func (z *Zipkin) page(ctx context.Context) (searchOff, missing bool) {
 	ctx, cancel := context.WithTimeout(ctx, zipkinWordsWait)
 	defer cancel()
 	var config struct{ SearchEnabled *bool }
 	status, err := z.get(ctx, "/zipkin/config.json", nil, func(d *json.Decoder) error { return d.Decode(&config) })
-	return err == nil && status == http.StatusOK && config.SearchEnabled != nil && !*config.SearchEnabled
+	return err == nil && config.SearchEnabled != nil && !*config.SearchEnabled, err == nil && status == http.StatusNotFound
+}
+
+// hasNoAPI says whether Zipkin's API for reading is not at the address.
+func (z *Zipkin) hasNoAPI(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, zipkinWordsWait)
+	defer cancel()
+	none := (*ZipkinError)(nil)
+	return errors.As(z.hasAPI(ctx), &none) && none.Status == http.StatusNotFound
 }
 
 // ZipkinSearch tells where delivered traces are found.
 type ZipkinSearch struct {
-	Page string // address of Zipkin's or Jaeger's page with the search filled in, "" if there is none
+	Page string // address of Zipkin's or Jaeger's page with the search filled in, "" if it is not there
 	API  string // the same search in Zipkin's API, "" for other receivers
 	// Old is a sentence for the user if traces are older than Zipkin looks for
 	// by itself, or it looks for none, else "".
@@ -265,7 +275,11 @@ func (z *Zipkin) Search(ctx context.Context) (ZipkinSearch, bool) {
 		}
 		return ZipkinSearch{Page: z.jaegerSearch(w)}, true
 	}
-	if z.searchOff(ctx) {
+	searchOff, missing := z.page(ctx)
+	if missing && z.hasNoAPI(ctx) {
+		return ZipkinSearch{}, true
+	}
+	if searchOff {
 		search := ZipkinSearch{Page: z.endpoint.shown() + "/zipkin/traces/" + w.trace.String()}
 		if !w.oneTrace {
 			search.Old = "Search is switched off there (SEARCH_ENABLED=false): a trace opens by its ID alone, this is one of them; tomoscrape list shows all IDs."
@@ -280,6 +294,9 @@ func (z *Zipkin) Search(ctx context.Context) (ZipkinSearch, bool) {
 	search := ZipkinSearch{
 		Page: fmt.Sprintf("%s/zipkin/?lookback=range&startTs=%d&endTs=%d&limit=%d", base, from, to, limit),
 		API:  fmt.Sprintf("%s/api/v2/traces?endTs=%d&lookback=%d&limit=%d", base, to, to-from, limit),
+	}
+	if missing {
+		search.Page = ""
 	}
 	if time.Since(time.UnixMicro(w.first)) > zipkinIndexAge {
 		search.Old = "Some of these traces are older than three days: Zipkin's own search does not look that far back without this address, " +

@@ -87,7 +87,8 @@ func TestZipkinURLInstead(t *testing.T) {
 }
 
 func TestZipkinSearch(t *testing.T) {
-	web := httptest.NewServer(&faultyZipkin{t: t})
+	server := &faultyZipkin{t: t, shows: []string{"/zipkin/config.json", "/api/v2/services"}}
+	web := httptest.NewServer(server)
 	defer web.Close()
 	address := web.URL + "/zipkin/"
 
@@ -99,6 +100,15 @@ func TestZipkinSearch(t *testing.T) {
 	require.Equal(t, web.URL+"/zipkin/?lookback=range&startTs=1363046391123&endTs=1363046391124&limit=10", d.search.Page)
 	require.Equal(t, web.URL+"/api/v2/traces?endTs=1363046391124&lookback=1&limit=10", d.search.API)
 	require.Contains(t, d.search.Old, "older than three days")
+
+	// A Zipkin without its page has the API, and what is only posted through has none.
+	server.shows = server.shows[1:]
+	d = deliverTo(t.Context(), t, address, nodes, ZipkinOptions{})
+	require.Empty(t, d.search.Page)
+	require.Equal(t, web.URL+"/api/v2/traces?endTs=1363046391124&lookback=1&limit=10", d.search.API)
+	server.shows = nil
+	require.Zero(t, deliverTo(t.Context(), t, address, nodes, ZipkinOptions{}).search)
+	server.shows = []string{"/zipkin/config.json", "/api/v2/services"}
 
 	// A window of no width is refused by Zipkin; both of its ends are included.
 	for i := range nodes {

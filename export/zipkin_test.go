@@ -51,6 +51,7 @@ func zipkinNodes(n int) []trace.Node {
 type faultyZipkin struct {
 	t     *testing.T
 	fault func(w http.ResponseWriter, r *http.Request, request int, spans []model.SpanModel, size int) bool
+	shows []string // paths that answer; it has nothing to show
 	// tolerant of requests that break off
 	tolerant bool
 
@@ -61,8 +62,14 @@ type faultyZipkin struct {
 }
 
 func (f *faultyZipkin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodGet { // it shows nothing
-		http.NotFound(w, r)
+	if r.Method == http.MethodGet {
+		if !slices.Contains(f.shows, r.URL.Path) {
+			http.NotFound(w, r)
+		} else if r.URL.Path == "/zipkin/config.json" {
+			io.WriteString(w, "{}")
+		} else {
+			io.WriteString(w, "[]")
+		}
 		return
 	}
 	f.mu.Lock()

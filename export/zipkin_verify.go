@@ -280,7 +280,7 @@ func (r *zipkinReader) round(ctx context.Context) error {
 		if err := r.z.hasAPI(ctx); err != nil {
 			return err
 		}
-		r.searchOff = r.z.searchOff(ctx)
+		r.searchOff, _ = r.z.page(ctx)
 	}
 	var missing []*zipkinFinding
 	for _, t := range r.traces {

@@ -5,8 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -116,5 +121,33 @@ func TestSearchSwitchedOff(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Where Zipkin has no page at the address, none is named.
+func TestPageThatIsNotThere(t *testing.T) {
+	for want, shows := range map[string]string{
+		"to be found where that Zipkin shows them: at this address are neither its page nor its API for reading\n":                "/no/where",
+		"/api/v2/traces?endTs=1384168296101&lookback=1&limit=10 (Zipkin's page is not at this address)\nSome of these traces are": "/api/v2/services",
+		"/zipkin/?lookback=range&startTs=1384168296100&endTs=1384168296101&limit=10\nSome of these traces are":                    "/zipkin/config.json",
+	} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.Method == http.MethodPost:
+				w.WriteHeader(http.StatusAccepted)
+			case r.URL.Path != shows:
+				w.WriteHeader(http.StatusNotFound)
+			case strings.HasSuffix(shows, ".json"):
+				io.WriteString(w, "{}")
+			default:
+				io.WriteString(w, "[]")
+			}
+		}))
+		path := filepath.Join(t.TempDir(), "a.log")
+		line := fmt.Sprintf("2013-07-10 09:00:00,123 INFO tomograph.backends.log Span(trace_id=77, parent_id=None, id=1, name='x', notes=[%s, %s], dimensions=[])\n",
+			noteOf("1", "start", "a"), noteOf("2", "stop", "a"))
+		require.NoError(t, os.WriteFile(path, []byte(line), 0o600))
+		require.Contains(t, replayTo(t, exitWhole, path, "--zipkin", server.URL), want)
+		server.Close()
 	}
 }

@@ -200,10 +200,19 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 	if stored.Traces == 0 || stored.Sample { // else the search covers them
 		z.Cover(ctx, rootless)
 	}
-	if search, ok := z.Search(ctx); ok && search.Page == "" {
+	search, ok := z.Search(ctx)
+	switch {
+	case !ok:
+	case search.Page == "" && search.API == "" && receiver == export.ReceiverZipkin:
+		fmt.Fprintln(j.err, "to be found where that Zipkin shows them: at this address are neither its page nor its API for reading")
+	case search.Page == "" && search.API == "":
 		fmt.Fprintln(j.err, "to be found wherever that shows them or passes them on to (--jaeger-query names a Jaeger)")
-	} else if ok {
-		fmt.Fprintf(j.err, "to be found at %s\n", export.Escape(search.Page))
+	default:
+		if search.Page == "" {
+			fmt.Fprintf(j.err, "to be found at %s (Zipkin's page is not at this address)\n", export.Escape(search.API))
+		} else {
+			fmt.Fprintf(j.err, "to be found at %s\n", export.Escape(search.Page))
+		}
 		if search.Old != "" && len(stored.Old) == 0 { // else it was said of those that are not found
 			fmt.Fprintln(j.err, search.Old)
 		}
