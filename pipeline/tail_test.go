@@ -7,6 +7,8 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,14 +52,21 @@ func (l *tailed) start() {
 	require.NoError(l.t, err)
 	l.tail, err = NewJSONTail(l.opt, out, l.live, assemble.Options{})
 	require.NoError(l.t, err)
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- l.tail.Run(ctx) }()
+	ended := l.run()
+	stop := l.stop
 	l.stop = func() {
-		cancel()
+		stop()
 		require.NoError(l.t, <-ended)
 		require.NoError(l.t, out.Close())
 	}
+}
+
+// run runs the Tail until it is stopped, or ends.
+func (l *tailed) run() (ended chan error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	l.stop, ended = cancel, make(chan error, 1)
+	go func() { ended <- l.tail.Run(ctx) }()
+	return ended
 }
 
 func (l *tailed) write(name string, text []byte) {
@@ -350,4 +359,69 @@ func TestTailWritesItsFileAgain(t *testing.T) {
 	l.stop()
 	require.Equal(t, 4, strings.Count(said.String(), "go to a file of that name"))
 	require.Equal(t, 3, strings.Count(said.String(), "was deleted or renamed"))
+}
+
+// So it is with the quarantine file of spans that Zipkin cannot take: each is in the
+// file of that name, or not acknowledged.
+func TestTailWritesItsQuarantineAgain(t *testing.T) {
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusAccepted) }))
+	defer web.Close()
+	l := newTailed(t, t.TempDir())
+	dir := filepath.Join(t.TempDir(), "out")
+	path := filepath.Join(dir, "quarantine.jsonl")
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	var mu sync.Mutex
+	var said []string
+	var zipkin *export.Zipkin
+	start := func() chan error {
+		var err error
+		zipkin, err = export.NewZipkin(export.ZipkinOptions{URL: web.URL, Quarantine: path, Warn: func(text string) {
+			mu.Lock()
+			defer mu.Unlock()
+			said = append(said, text)
+		}})
+		require.NoError(t, err)
+		l.tail, err = NewZipkinTail(l.opt, zipkin)
+		require.NoError(t, err)
+		return l.run()
+	}
+	n, bytes := 0, int64(0)
+	write := func() {
+		n++
+		line := fmt.Sprintf("2013-04-18 02:02:08.797 1234 INFO tomograph.backends.log [-] Span(trace_id=%d, parent_id=None, id=0, name='x', notes=[])\n", n)
+		l.write("x.log", []byte(line))
+		bytes += int64(len(line))
+	}
+	kept := func() int {
+		text, _ := os.ReadFile(path)
+		return strings.Count(string(text), "\n")
+	}
+	acknowledged := func() bool { return l.tail.Stats().Families[0].Mark == bytes }
+	write()
+	ended := start()
+	l.wait("the first", acknowledged)
+	for _, vanish := range []func() error{
+		func() error { return os.Remove(path) },
+		func() error { return os.Rename(path, path+".1") },
+		func() error { return os.Truncate(path, 0) },
+		func() error { return os.Rename(path+".1", path) },
+	} {
+		require.NoError(t, vanish())
+		left := kept()
+		write()
+		l.wait("what came", acknowledged)
+		require.Equal(t, left+1, kept())
+	}
+	require.NoError(t, os.RemoveAll(dir))
+	write()
+	require.ErrorContains(t, <-ended, "choose another file with --quarantine FILE")
+	require.NoError(t, zipkin.Close())
+	require.NoError(t, os.Mkdir(dir, 0o755))
+	ended = start()
+	l.wait("what came", acknowledged)
+	require.Equal(t, 1, kept(), "only what was not acknowledged")
+	l.stop()
+	require.NoError(t, <-ended)
+	require.NoError(t, zipkin.Close())
+	require.Equal(t, 4, strings.Count(strings.Join(said, "\n"), "go to a file of that name"), "%q", said)
 }
