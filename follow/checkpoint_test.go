@@ -293,6 +293,9 @@ func TestTheCheckpointIsNotFollowed(t *testing.T) {
 	b := newBench(t, Options{FromStart: true})
 	b.opt.Checkpoint = b.path("c")
 	b.opt.Exclude = []string{b.path("out.json")}
+	for _, rotated := range []string{"out.json.1", "out.json-20260101", "out.json.2.gz"} {
+		b.write(rotated, "it was written before\n")
+	}
 	b.write("out.json", "{}\n")
 	b.write("x.log", "one\n")
 	b.open()

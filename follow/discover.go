@@ -147,7 +147,7 @@ func (l *listing) watch(dir string) {
 // add adds a file; alone if the rotated files beside it may not come by themselves.
 func (l *listing) add(path string, st status, root int, alone bool) {
 	real := l.resolve(path)
-	if l.f.excluded[real] {
+	if l.f.own(real) {
 		return
 	}
 	if l.found[real] {
@@ -172,6 +172,9 @@ func (l *listing) add(path string, st status, root int, alone bool) {
 		l.want(real, root)
 	}
 }
+
+// own tells whether this process writes a file, or did before it was rotated.
+func (f *Follower) own(path string) bool { return f.excluded[path] || f.excluded[source.LogOf(path)] }
 
 // want asks for the rotated files of a log.
 func (l *listing) want(log string, root int) {

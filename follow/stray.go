@@ -72,7 +72,7 @@ func (l *listing) alike() {
 			entries, _ := os.ReadDir(dir)
 			for _, e := range entries {
 				path := filepath.Join(dir, e.Name())
-				if !e.Type().IsRegular() || l.found[path] || l.f.excluded[path] {
+				if !e.Type().IsRegular() || l.found[path] || l.f.own(path) {
 					continue
 				}
 				pattern, ok := rotationOf(fam.log, path)
@@ -145,7 +145,7 @@ func (l *listing) strays() {
 		entries, _ := os.ReadDir(dir)
 		for _, e := range entries {
 			path := filepath.Join(dir, e.Name())
-			if !e.Type().IsRegular() || l.found[path] || l.f.excluded[path] {
+			if !e.Type().IsRegular() || l.found[path] || l.f.own(path) {
 				continue
 			}
 			st, err := statPath(path)
