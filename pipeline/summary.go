@@ -121,6 +121,9 @@ func thousands(n int64) string {
 
 func binarySize(n int64) string {
 	const units = "KMGTPE"
+	if n == 1 {
+		return "1 byte"
+	}
 	if n < 1024 {
 		return strconv.FormatInt(n, 10) + " bytes"
 	}

@@ -314,7 +314,7 @@ func (j *tailJob) runAll(ctx context.Context, listener net.Listener, hangup <-ch
 	}
 	ended := make(chan struct{})
 	go func() { group.Wait(); close(ended) }()
-	following := fmt.Sprintf("following %d logs", len(j.tails[0].Stats().Families))
+	following := followed(len(j.tails[0].Stats().Families))
 	j.tell(monitor.NotifyReady(following))
 	for _, t := range j.tails {
 		j.logger.Info("following", "output", t.name, "logs", len(t.Stats().Families))
@@ -345,6 +345,14 @@ func (j *tailJob) runAll(ctx context.Context, listener net.Listener, hangup <-ch
 			return errors.Join(errs...)
 		}
 	}
+}
+
+// followed is what systemd shows of a tail.
+func followed(logs int) string {
+	if logs == 1 {
+		return "following 1 log"
+	}
+	return fmt.Sprintf("following %d logs", logs)
 }
 
 // every does something again and again until ctx ends.

@@ -101,3 +101,9 @@ func TestSignalSentTwiceEndsTailInOrder(t *testing.T) {
 		zipkin.Close()
 	}
 }
+
+func TestWhatSystemdShows(t *testing.T) {
+	require.Equal(t, "following 0 logs", followed(0))
+	require.Equal(t, "following 1 log", followed(1))
+	require.Equal(t, "following 2 logs", followed(2))
+}
