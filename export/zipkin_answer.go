@@ -37,7 +37,7 @@ type zipkinAnswer struct {
 	login      string // that was shown, a secret
 	packed     bool   // the request's body was
 	spans      bool   // the request had some
-	speaks     string // http or https if it is that, and not what the address says
+	speaks     string // http or https if it is that, and not what the address says; HTTP/2 if that alone
 	err        error  // of the network
 }
 

@@ -120,6 +120,8 @@ func (z *Zipkin) stopped(a zipkinAnswer) error {
 		check = receiver.place()
 	}
 	switch {
+	case a.speaks == "HTTP/2":
+		e.Problem, e.Hint, e.Err = "it speaks HTTP/2 alone there, as gRPC does", "spans in Zipkin's form go to another port, such as http://HOST:9411", nil
 	case a.speaks != "":
 		e.Problem, e.Hint = "it speaks "+a.speaks+" there", "begin the address with "+a.speaks+"://"
 	case a.err != nil:

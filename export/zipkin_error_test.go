@@ -101,6 +101,26 @@ func TestSpansThatAreForbidden(t *testing.T) {
 	}
 }
 
+// A port for gRPC answers in HTTP/2 whatever it is asked.
+func TestPortForGRPC(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(conn, "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00@\x00")
+			io.ReadFull(conn, make([]byte, 100))
+			conn.Close()
+		}
+	}()
+	d := deliverTo(t.Context(), t, "http://"+listener.Addr().String(), zipkinNodes(2), ZipkinOptions{})
+	require.ErrorContains(t, d.err, "it speaks HTTP/2 alone there, as gRPC does; spans in Zipkin's form go to another port, such as http://HOST:9411")
+}
+
 // A server without TLS may wait for the rest of what it takes for a request.
 func TestNoTLSInSilence(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

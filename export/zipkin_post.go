@@ -100,7 +100,7 @@ func (z *Zipkin) judge(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) z
 // judgeFailure tells a server that fails from a request that makes it fail. That
 // is no verdict on a span: it is sent until it is taken.
 func (z *Zipkin) judgeFailure(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) zipkinVerdict {
-	if a.err != nil && z.speaksOther(ctx, a) {
+	if a.err != nil && (z.speaksHTTP2(a) || z.speaksOther(ctx, a)) {
 		return zipkinStop
 	}
 	r.tries++

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"syscall"
 )
@@ -49,6 +50,19 @@ func (z *Zipkin) speaksOther(ctx context.Context, a *zipkinAnswer) bool {
 	}
 	return speaks
 }
+
+// speaksHTTP2 says whether a server that never took anything answers in HTTP/2
+// without being asked to, as those for gRPC do: with a frame of settings (RFC 9113
+// section 6.5), which net/http quotes.
+func (z *Zipkin) speaksHTTP2(a *zipkinAnswer) bool {
+	if z.isTrusted() || !settingsFrame.MatchString(a.err.Error()) {
+		return false
+	}
+	a.speaks = "HTTP/2"
+	return true
+}
+
+var settingsFrame = regexp.MustCompile(`malformed HTTP response "\\x00\\x00(\\x..|\\.|.)\\x04\\x00`)
 
 // breaksOff says whether the other side ended the connection, said what is not
 // HTTP or nothing at all, as it does when it expects TLS or knows none.
