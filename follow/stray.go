@@ -53,12 +53,17 @@ func (l *listing) alike() {
 		if root < 0 {
 			continue
 		}
-		since := map[string]int64{} // by pattern: when the oldest that is known was written to
+		since := map[string]time.Time{} // by pattern: the second in which the oldest that is known was written to
 		for _, g := range fam.generations {
-			if name := g.Name(); g.state != orphaned && name != "" && source.LogOf(name) != fam.log {
+			name := g.Name()
+			if g.state == orphaned || name == "" || name == fam.log || source.LogOf(name) == fam.log {
+				continue
+			}
+			if name = l.resolve(name); source.LogOf(name) != fam.log {
 				if st, err := statPath(name); err == nil && (st.file == g.where || g.file == nil) {
-					if pattern, ok := rotationOf(fam.log, name); ok && (since[pattern] == 0 || st.mtime < since[pattern]) {
-						since[pattern] = st.mtime
+					at := time.Unix(0, st.mtime).Truncate(time.Second) // packers keep no more of it
+					if pattern, ok := rotationOf(fam.log, name); ok && (since[pattern].IsZero() || at.Before(since[pattern])) {
+						since[pattern] = at
 					}
 				}
 			}
@@ -76,10 +81,10 @@ func (l *listing) alike() {
 					continue
 				}
 				pattern, ok := rotationOf(fam.log, path)
-				if !ok || since[pattern] == 0 {
+				if !ok || since[pattern].IsZero() {
 					continue
 				}
-				if st, err := statPath(path); err == nil && st.mtime >= since[pattern] {
+				if st, err := statPath(path); err == nil && !time.Unix(0, st.mtime).Before(since[pattern]) {
 					l.found[path] = true
 					l.entries = append(l.entries, entry{path: path, log: fam.log, root: root, status: st})
 				}

@@ -129,16 +129,18 @@ func TestRotatedTwiceInOnePause(t *testing.T) {
 				b := newBench(t, Options{FromStart: true, Paths: []string{"x.log"}, Checkpoint: t.TempDir() + "/c"})
 				require.NoError(t, os.Mkdir(b.path("old"), 0o755))
 				require.NoError(t, os.Mkdir(b.path("../beside"), 0o755))
-				put := func(name, text string, age time.Duration) {
+				begin := time.Now().Add(-time.Hour).Truncate(time.Second).Add(500 * time.Millisecond)
+				put := func(name, text string, after time.Duration) {
+					at := begin.Add(after)
 					if strings.HasSuffix(name, ".gz") {
 						gzipFile(t, b.path(name), text)
+						at = at.Truncate(time.Second)
 					} else {
 						b.write(name, text)
 					}
-					at := time.Now().Add(-age)
 					require.NoError(t, os.Chtimes(b.path(name), at, at))
 				}
-				put(list[3], "what was there before the first start\n", time.Hour)
+				put(list[3], "what was there before the first start\n", -time.Hour)
 				text, want := lines(0, 100)
 				b.write("x.log", text)
 				b.open()
@@ -148,11 +150,11 @@ func TestRotatedTwiceInOnePause(t *testing.T) {
 				more, last := lines(100, 110)
 				want = append(want, last...)
 				require.NoError(t, os.Remove(b.path("x.log")))
-				put(list[first], text+more, 30*time.Minute)
+				put(list[first], text+more, 0)
 				for i := first + 1; i < 3; i++ {
 					text, last := lines(1000*i, 1000*i+20)
 					want = append(want, last...)
-					put(list[i], text, time.Duration(20-i)*time.Minute)
+					put(list[i], text, time.Duration(i)*100*time.Millisecond)
 				}
 				b.write("x.log", "the next\n")
 				want = append(want, "the next")
@@ -362,4 +364,46 @@ func TestTwoLogsWithTheSameBanner(t *testing.T) {
 	b.write("a.log", "three\n")
 	b.step(scanEvery)
 	b.want(banner[:2000], "one", banner[:2000], "two", "three")
+}
+
+// Through a link to its directory a log has another name, and is no file of its own
+// rotation.
+func TestRotatedTwiceBehindALink(t *testing.T) {
+	for _, names := range [][]string{{"x.3.log", "x.2.log", "x.1.log"}, {"x.log.3", "x.log.2", "x.log.1"}} {
+		b := newBench(t, Options{FromStart: true, Paths: []string{"link/x.log"}, Checkpoint: t.TempDir() + "/c"})
+		require.NoError(t, os.Symlink(".", b.path("link")))
+		text, want := lines(0, 100)
+		b.write("x.log", text)
+		b.open()
+		b.step(time.Second)
+		require.NoError(t, b.f.Close())
+		for i, name := range names {
+			text, list := lines(1000*i, 1000*i+100)
+			if i == 0 {
+				text, list = lines(100, 110)
+			}
+			want = append(want, list...)
+			b.write("x.log", text)
+			b.rename("x.log", name)
+		}
+		b.write("x.log", "the next\n")
+		for range 3 {
+			b.open()
+			for range 5 {
+				b.step(scanEvery)
+				b.step(searching)
+			}
+			require.ElementsMatch(t, append(want, "the next"), b.out.all(), "%s", b.logs.String())
+			for _, fam := range b.f.families {
+				active := 0
+				for _, g := range fam.generations {
+					if g.active {
+						active++
+					}
+				}
+				require.Equal(t, 1, active)
+			}
+			require.NoError(t, b.f.Close())
+		}
+	}
 }
