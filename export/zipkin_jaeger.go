@@ -38,10 +38,16 @@ func parseJaeger(address string, spans zipkinEndpoint) (jaeger, error) {
 	checked, err := parseZipkinEndpoint(address)
 	if bad := (*ZipkinURLError)(nil); errors.As(err, &bad) {
 		bad.Jaeger = true
+		if bad.Instead != "" {
+			bad.Problem = "it is not that of its page"
+		}
 		return jaeger{}, bad
 	}
 	at := checked.base
 	at.Path = strings.TrimSuffix(at.Path, "/search") // of the page
+	if i := strings.LastIndex(at.Path, "/trace/"); i >= 0 {
+		at.Path = at.Path[:i]
+	}
 	return jaeger{base: at, given: true}, nil
 }
 

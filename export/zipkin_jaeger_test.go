@@ -194,11 +194,17 @@ func TestSearchInJaeger(t *testing.T) {
 }
 
 func TestJaegerAddress(t *testing.T) {
-	for address, problem := range map[string]string{"jaeger:16686": "does not begin with http", "http://h:99999": "port", "http://": "host"} {
+	for address, problem := range map[string]string{"jaeger:16686": "does not begin with http", "http://h:99999": "port", "http://": "host",
+		"http://h:16686/api/traces": "it is not that of its page;"} {
 		_, err := NewZipkin(ZipkinOptions{URL: "http://h", JaegerQuery: address})
 		bad := (*ZipkinURLError)(nil)
 		require.ErrorAs(t, err, &bad)
 		require.ErrorContains(t, err, problem)
 		require.ErrorContains(t, err, "expected something like http://HOST:16686")
+	}
+	for address, base := range map[string]string{"http://h:16686/": "http://h:16686", "http://h/j/search/": "http://h/j", "http://h/j/trace/4d": "http://h/j"} {
+		j, err := parseJaeger(address, zipkinEndpoint{})
+		require.NoError(t, err)
+		require.Equal(t, base, j.shown())
 	}
 }
