@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"time"
 	"unicode/utf8"
 
@@ -78,17 +79,23 @@ func networkProblem(err error) string {
 	if wrapped := (*url.Error)(nil); errors.As(err, &wrapped) {
 		err = wrapped.Err
 	}
-	op := (*net.OpError)(nil)
-	switch is := errors.As(err, &op); {
-	case is && op.Op == "proxyconnect":
-		return "the proxy on the way is not reached: " + op.Err.Error()
-	case is && (op.Op == "read" || op.Op == "write"): // our own port in it differs from connection to connection
-		return op.Err.Error()
-	case err == io.EOF:
+	for op := (*net.OpError)(nil); errors.As(err, &op); {
+		switch op.Op {
+		case "proxyconnect":
+			return "the proxy on the way is not reached: " + op.Err.Error()
+		case "read", "write", "readfrom": // our own port in it differs from connection to connection
+			err = op.Err
+			continue
+		}
+		break
+	}
+	if err == io.EOF {
 		return "it ended the connection without an answer"
 	}
-	return err.Error()
+	return ownPort.ReplaceAllString(err.Error(), "") // of a question for a name
 }
+
+var ownPort = regexp.MustCompile(`\S+:[0-9]+->`)
 
 // proxyError is a proxy that does not connect us with the server.
 type proxyError struct {

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"slices"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,6 +101,24 @@ func TestSpansThatAreForbidden(t *testing.T) {
 		require.NotContains(t, d.outcomes, uint64(7))
 		require.Empty(t, d.records)
 	}
+}
+
+// What differs from connection to connection is not told, so that one cause is
+// known again.
+func TestNetworkProblem(t *testing.T) {
+	reset := os.NewSyscallError("write", syscall.ECONNRESET)
+	at := func(port int) net.Addr { return &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port} }
+	for _, err := range []error{
+		&net.OpError{Op: "write", Net: "tcp", Source: at(50001), Addr: at(9411), Err: reset},
+		&net.OpError{Op: "readfrom", Net: "tcp", Source: at(50002), Addr: at(9411), Err: &net.OpError{Op: "write", Net: "tcp", Source: at(50002), Addr: at(9411), Err: reset}},
+	} {
+		require.Equal(t, "write: connection reset by peer", networkProblem(&url.Error{Op: "Post", URL: "http://me:secret@h", Err: err}))
+	}
+	require.Equal(t, "dial tcp 127.0.0.1:9411: connect: connection refused",
+		networkProblem(&net.OpError{Op: "dial", Net: "tcp", Addr: at(9411), Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}))
+	require.Equal(t, "dial tcp: lookup zipkin on 10.0.0.2:53: read udp 10.0.0.2:53: i/o timeout", networkProblem(&net.OpError{Op: "dial", Net: "tcp",
+		Err: &net.DNSError{Err: "read udp 10.0.0.1:40123->10.0.0.2:53: i/o timeout", Name: "zipkin", Server: "10.0.0.2:53", IsTimeout: true}}))
+	require.Equal(t, "it ended the connection without an answer", networkProblem(&url.Error{Op: "Post", URL: "http://h", Err: io.EOF}))
 }
 
 // A port for gRPC answers in HTTP/2 whatever it is asked.
