@@ -28,6 +28,8 @@ type saved struct {
 	Paths       []string          `json:"paths"`
 	Next        uint64            `json:"next_generation"`
 	Generations []savedGeneration `json:"generations"`
+
+	written time.Time // when it was
 }
 
 // savedGeneration is what is kept of one generation.
@@ -178,6 +180,9 @@ func (c *checkpoint) read() (*saved, error) {
 		return nil, fmt.Errorf("the checkpoint cannot be read: %w", &fs.PathError{Op: "read", Path: c.path, Err: smallfile.TooLongError(maxCheckpoint)})
 	}
 	s := &saved{}
+	if info, err := f.Stat(); err == nil {
+		s.written = info.ModTime()
+	}
 	if err = json.Unmarshal(data, s); err == nil {
 		err = s.check()
 	}

@@ -79,6 +79,7 @@ type Follower struct {
 	excluded map[string]bool
 	first    []bool // by path: it was never followed before
 	opened   time.Time
+	stopped  time.Time // when the checkpoint was written with which this run began, if there was one
 	patience time.Duration
 	grace    time.Duration
 	lingers  time.Duration

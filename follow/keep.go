@@ -147,5 +147,5 @@ func (f *Follower) restore(s *saved) {
 			g.lostAt = now
 		}
 	}
-	f.next = s.Next
+	f.next, f.stopped = s.Next, s.written
 }

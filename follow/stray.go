@@ -46,7 +46,8 @@ func around(log, path string, yield func(dir string)) {
 }
 
 // alike adds the files of a log that are called as one of its rotation was, but for
-// the digits, and were written after it: rotations that nobody saw, two in one pause.
+// the digits, and were written after it, or, if it is gone, since the run before:
+// rotations that nobody saw, two in one pause.
 func (l *listing) alike() {
 	for _, fam := range l.f.families {
 		root := slices.Index(l.f.opt.Paths, fam.root)
@@ -60,11 +61,15 @@ func (l *listing) alike() {
 				continue
 			}
 			if name = l.resolve(name); source.LogOf(name) != fam.log {
-				if st, err := statPath(name); err == nil && (st.file == g.where || g.file == nil) {
-					at := time.Unix(0, st.mtime).Truncate(time.Second) // packers keep no more of it
-					if pattern, ok := rotationOf(fam.log, name); ok && (since[pattern].IsZero() || at.Before(since[pattern])) {
-						since[pattern] = at
-					}
+				at := l.f.stopped
+				if st, err := statPath(name); err == nil && st.file == g.where {
+					at = time.Unix(0, st.mtime)
+				} else if g.file != nil || at.IsZero() {
+					continue
+				}
+				at = at.Truncate(time.Second) // packers keep no more of it
+				if pattern, ok := rotationOf(fam.log, name); ok && (since[pattern].IsZero() || at.Before(since[pattern])) {
+					since[pattern] = at
 				}
 			}
 		}

@@ -366,6 +366,43 @@ func TestTwoLogsWithTheSameBanner(t *testing.T) {
 	b.want(banner[:2000], "one", banner[:2000], "two", "three")
 }
 
+// So many rotations in one pause that all that was known is gone.
+func TestRotatedAwayInOnePause(t *testing.T) {
+	for _, name := range []string{"x.%d.log", "old/x.log.%d", "x-2026010%d.log"} {
+		b := newBench(t, Options{FromStart: true, Paths: []string{"x.log"}, Checkpoint: t.TempDir() + "/c"})
+		require.NoError(t, os.Mkdir(b.path("old"), 0o755))
+		text, want := lines(0, 100)
+		b.write("x.log", text)
+		b.open()
+		b.step(time.Second)
+		numbered := func(number int) string { return fmt.Sprintf(name, number) }
+		b.rename("x.log", numbered(7))
+		b.write(numbered(9), "what was there before\n")
+		old := time.Now().Add(-time.Hour)
+		require.NoError(t, os.Chtimes(b.path(numbered(9)), old, old))
+		text, list := lines(100, 200)
+		want = append(want, list...)
+		b.write("x.log", text)
+		b.step(scanEvery)
+		b.step(scanEvery)
+		require.ElementsMatch(t, want, b.out.all())
+		require.NoError(t, b.f.Close())
+		require.NoError(t, os.Remove(b.path("x.log")))
+		require.NoError(t, os.Remove(b.path(numbered(7))))
+		for i := range 3 {
+			text, list := lines(1000*(i+1), 1000*(i+1)+100)
+			want = append(want, list...)
+			b.write(numbered(3-i), text)
+		}
+		b.write("x.log", "the next\n")
+		b.open()
+		for range 5 {
+			b.step(scanEvery)
+		}
+		require.ElementsMatch(t, append(want, "the next"), b.out.all(), "%s", b.logs.String())
+	}
+}
+
 // Through a link to its directory a log has another name, and is no file of its own
 // rotation.
 func TestRotatedTwiceBehindALink(t *testing.T) {
