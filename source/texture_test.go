@@ -54,10 +54,26 @@ func lastlog(seconds int32) string {
 	return record(seconds, [32]byte(padded("pts/0", 32)), [256]byte(padded("ctl-1", 256)))
 }
 
-func record(fields ...any) string {
+// utmpOf and lastlogOf have times of 32 bits or 64, in either order of bytes.
+func utmpOf[T int32 | int64](order binary.ByteOrder, seconds T) string {
+	unused := 36
+	if binary.Size(seconds) == 8 {
+		unused = 40
+	}
+	return recordOf(order, int16(7), int16(0), int32(77), [32]byte(padded("pts/0", 32)), [4]byte{}, [32]byte(padded("root", 32)),
+		[256]byte(padded("10.0.0.1", 256)), int32(0), T(0), seconds, T(5), make([]byte, unused))
+}
+
+func lastlogOf[T int32 | int64](order binary.ByteOrder, seconds T) string {
+	return recordOf(order, seconds, [32]byte(padded("pts/0", 32)), [256]byte(padded("ctl-1", 256)))
+}
+
+func record(fields ...any) string { return recordOf(binary.LittleEndian, fields...) }
+
+func recordOf(order binary.ByteOrder, fields ...any) string {
 	var b bytes.Buffer
 	for _, f := range fields {
-		if err := binary.Write(&b, binary.LittleEndian, f); err != nil {
+		if err := binary.Write(&b, order, f); err != nil {
 			panic(err)
 		}
 	}
@@ -243,4 +259,25 @@ func TestFilesOfThisMachine(t *testing.T) {
 	logs, report := findNothing(t, Options{}, ".")
 	require.Empty(t, logs)
 	require.Len(t, report.Skipped, 1)
+}
+
+// Records of logins are known whatever machine wrote them.
+func TestLoginsOfOtherMachines(t *testing.T) {
+	for _, order := range []binary.ByteOrder{binary.LittleEndian, binary.BigEndian} {
+		for _, seconds := range []int32{when, 0x60000000, 0x70717200} {
+			for _, c := range []struct{ content, skipped string }{
+				{utmpOf(order, seconds), "logins (utmp records)"},
+				{utmpOf(order, int64(seconds)), "logins (utmp records)"},
+				{lastlogOf(order, seconds|0x80), "last logins (lastlog records)"},
+				{lastlogOf(order, int64(seconds|0x80)), "last logins (lastlog records)"},
+			} {
+				for _, before := range []int{0, len(c.content), 40_000 * len(c.content)} {
+					inDir(t, map[string]string{"x": strings.Repeat(nul, before) + c.content + c.content})
+					_, report := findNothing(t, Options{}, ".")
+					require.Equal(t, []Skipped{{"x", c.skipped}}, report.Skipped, "%v %x %d %d", order, seconds, len(c.content), before)
+					require.Empty(t, report.Unreadable)
+				}
+			}
+		}
+	}
 }

@@ -50,6 +50,7 @@ var (
 	errFilter = errors.New("a filter other than LZMA2")
 	crc64ECMA = crc64.MakeTable(crc64.ECMA)
 	le        = binary.LittleEndian
+	be        = binary.BigEndian
 )
 
 func newXZReader(in *bufio.Reader) *xzReader {
