@@ -48,7 +48,7 @@ type choice struct {
 	archive string // its name on disk
 	wanted  []*wanted
 	links   map[string]link
-	inside  []string // links in what was chosen
+	inside  []link   // in what was chosen
 	looked  int      // at so many of them
 	outside bool     // there are members whose names lead out of the archive
 	pass    int
@@ -66,9 +66,9 @@ type wanted struct {
 
 func (w *wanted) met() bool { return w.found || w.to != nil && w.to.met() }
 
-// link is a link in an archive: its name, what it is called by as a member, the clean
-// name that it leads to, and what to say of it.
-type link struct{ name, as, to, what string }
+// link is a link in an archive: its name and its clean name, what it is called by as a
+// member, the clean name that it leads to, and what to say of it.
+type link struct{ name, at, as, to, what string }
 
 func newChoice(p planned) *choice {
 	if p.only == nil {
@@ -196,12 +196,16 @@ func (w *walker) link(archive, member, kind, target string) {
 		target = path.Join(path.Dir(path.Clean(member)), target)
 	}
 	clean, to := c.clean(name), c.clean(memberName(archive, target))
-	if len(c.links) == maxLinks || to == clean { // tar links what it packs twice to itself
+	if len(c.links) == maxLinks || kind != "symbolic" && to == clean { // tar links what it packs twice to itself
 		return
 	}
-	c.links[clean] = link{name, c.called(name), to, what}
-	if len(c.chosen(clean)) > 0 && !c.isOf(name) {
-		c.inside = append(c.inside, clean)
+	l := link{name, clean, c.called(name), to, what}
+	c.links[clean] = l
+	if with := c.chosen(clean); len(with) > 0 && !c.isOf(name) {
+		for _, w := range with {
+			w.found = true // what it lies in
+		}
+		c.inside = append(c.inside, l)
 	}
 }
 
@@ -252,8 +256,8 @@ func (c *choice) follow() (more bool) {
 			w.to = lead(w.name, w.as)
 		}
 	}
-	for _, name := range c.inside[c.looked:] {
-		lead(name, c.links[name].as)
+	for _, l := range c.inside[c.looked:] {
+		lead(l.at, l.as)
 	}
 	c.looked = len(c.inside)
 	return more
@@ -304,8 +308,8 @@ func (w *walker) openChosen(p planned, o *opened) error {
 	for _, w := range c.wanted {
 		followed[w.as] = w.met()
 	}
-	for _, name := range c.inside {
-		if l := c.links[name]; !followed[l.as] {
+	for _, l := range c.inside {
+		if !followed[l.as] {
 			w.skipped(l.name, l.what)
 		}
 	}

@@ -71,7 +71,7 @@ func TestLinksInArchives(t *testing.T) {
 	file := func(name, data string) string { return rawTar('0', name, data) }
 	inner := link("sym", "dir/b") + file("dir/b", "b") + tarTail
 	links := link("early", "./dir/a") + rawTar('5', "dir/", "") + file("dir/a", "a") + hard("hard", "dir/a") + link("dir/rel", "../top") +
-		link("dir/sub", "../other") + link("chain", "hard") + link("loop1", "loop2") + link("loop2", "loop1") + link("self", "self/x") +
+		link("dir/sub", "../other") + link("chain", "hard") + link("loop1", "loop2") + link("loop2", "loop1") + link("self", "self/x") + link("it", "it") +
 		link("gone", "nowhere") + link("abs", "/etc/passwd") + link("up", "dir/../../up") + link("d", "dir") + link("dir/up", "..") +
 		file("other/c", "c") + file("top", "t") + link("il.gz", "x/inner.gz") + file("x/inner.gz", gz(inner)) + hard("dir/a", "dir/a") +
 		rawTar('6', "pipe", "") + rawTar('5', "empty/", "") + link("x/e", "../empty")
@@ -91,15 +91,17 @@ func TestLinksInArchives(t *testing.T) {
 	inDir(t, map[string]string{
 		"l.tar.gz": gz(links + tarTail), "dot.tar": file("./a/b", "ab") + link("./s", "a/b") + link("./r", ".") + tarTail,
 		"abs.tar": file("/v/a", "va") + link("s", "/v/a") + tarTail, "l.zip": z.String(),
+		"in.tar": link("l", "d") + link("d/up", "../a") + link("d/gone", "x") + file("a", "a") + tarTail,
 	})
 	const (
 		none = "the archive has no such member"
 		loop = "symbolic link that leads to itself"
 	)
 	for _, tc := range []struct {
-		paths  string
-		want   string // name=content
-		unread []Unreadable
+		paths   string
+		want    string // name=content
+		unread  []Unreadable
+		skipped []Skipped // if not nil
 	}{
 		{paths: "l.tar.gz!early", want: "l.tar.gz!early=a"},
 		{paths: "l.tar.gz!hard", want: "l.tar.gz!hard=a"},
@@ -119,6 +121,7 @@ func TestLinksInArchives(t *testing.T) {
 		{paths: "l.tar.gz!x/e"},
 		{paths: "l.tar.gz!loop1", unread: []Unreadable{{"l.tar.gz!loop1", 0, loop}}},
 		{paths: "l.tar.gz!self", unread: []Unreadable{{"l.tar.gz!self", 0, loop}}},
+		{paths: "l.tar.gz!it", unread: []Unreadable{{"l.tar.gz!it", 0, loop}}},
 		{paths: "l.tar.gz!gone", unread: []Unreadable{{"l.tar.gz!gone", 0, "it is a symbolic link to nowhere, and " + none}}},
 		{paths: "l.tar.gz!abs", unread: []Unreadable{{"l.tar.gz!abs", 0, "it is a symbolic link to /etc/passwd, which leads out of the archive"}}},
 		{paths: "l.tar.gz!up", unread: []Unreadable{{"l.tar.gz!up", 0, "it is a symbolic link to dir/../../up, which leads out of the archive"}}},
@@ -132,6 +135,7 @@ func TestLinksInArchives(t *testing.T) {
 		{paths: "dot.tar!s", want: "dot.tar!s=ab"},
 		{paths: "dot.tar!r", want: "dot.tar!r/a/b=ab"},
 		{paths: "abs.tar!s", want: "abs.tar!s=va"},
+		{paths: "in.tar!l", want: "in.tar!l/up=a", skipped: []Skipped{{"in.tar!d/gone", "a symbolic link to x"}}},
 		{paths: "l.zip!l", want: "l.zip!l=za"},
 		{paths: "l.zip!l2", want: "l.zip!l2/a=za"},
 		{paths: "l.zip!l3", unread: []Unreadable{{"l.zip!l3", 0, "it is a symbolic link to ../.., which leads out of the archive"}}},
@@ -147,6 +151,9 @@ func TestLinksInArchives(t *testing.T) {
 			}
 			require.Equal(t, tc.want, strings.Join(told, " "))
 			require.Equal(t, tc.unread, report.Unreadable)
+			if tc.skipped != nil {
+				require.Equal(t, tc.skipped, report.Skipped)
+			}
 		})
 	}
 }
