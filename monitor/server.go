@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync/atomic"
@@ -65,7 +64,7 @@ func Serve(ctx context.Context, l net.Listener, t *Tail) error {
 		IdleTimeout:       time.Minute,
 		MaxHeaderBytes:    16 << 10,
 		ConnState:         limitConnections(maxConnections),
-		ErrorLog:          slog.NewLogLogger(t.Log.Handler(), slog.LevelWarn),
+		ErrorLog:          t.errorLog(),
 	}
 	closed := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
@@ -132,10 +131,10 @@ func handler(t *Tail) http.Handler {
 // scrape answers with the metrics of the Tail, the Go runtime and the process.
 func scrape(t *Tail) http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(newCollector(t.Outputs),
+	registry.MustRegister(newCollector(t.outputs),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{
-		ErrorLog:            slog.NewLogLogger(t.Log.Handler(), slog.LevelWarn),
+		ErrorLog:            t.errorLog(),
 		MaxRequestsInFlight: maxScrapes,
 		Timeout:             answerTimeout,
 	})

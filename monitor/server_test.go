@@ -234,3 +234,13 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 	require.NoError(t, end())
 }
+
+// What is left out of a Tail is not there, and nothing else.
+func TestZeroTail(t *testing.T) {
+	tail := &Tail{Checks: []Check{{Name: "zipkin"}}}
+	require.Equal(t, 200, get(tail, "GET", "/metrics").StatusCode)
+	require.Equal(t, 200, get(tail, "GET", "/healthz").StatusCode)
+	r := get(tail, "GET", "/readyz")
+	require.Equal(t, 503, r.StatusCode)
+	require.Equal(t, "no output has started yet\n", body(t, r))
+}

@@ -1,7 +1,9 @@
 package monitor
 
 import (
+	"cmp"
 	"fmt"
+	"log"
 	"log/slog"
 	"strings"
 	"time"
@@ -10,17 +12,29 @@ import (
 // Tail is a run as seen from outside. Its functions are called from several
 // goroutines at once, for as long as the run is watched.
 type Tail struct {
-	// Outputs gives the state of each output now. What it returns is only read,
-	// and not kept.
+	// Outputs gives the state of each output now; nil: there is none yet. What it
+	// returns is only read, and not kept.
 	Outputs func() []Output
 	Checks  []Check
-	Log     *slog.Logger // for what goes wrong in watching
+	Log     *slog.Logger // for what goes wrong in watching; nil: [slog.Default]
+}
+
+func (t *Tail) outputs() []Output {
+	if t.Outputs == nil {
+		return nil
+	}
+	return t.Outputs()
+}
+
+// errorLog is for what takes no slog.Logger.
+func (t *Tail) errorLog() *log.Logger {
+	return slog.NewLogLogger(cmp.Or(t.Log, slog.Default()).Handler(), slog.LevelWarn)
 }
 
 // Check asks one pipeline whether it turns.
 type Check struct {
 	Name    string       // of the output
-	Healthy func() error // nil, or what is stuck
+	Healthy func() error // gives nil, or what is stuck; nil: nothing ever is
 }
 
 // Output is what the pipeline of one output has counted since it started, and
@@ -77,6 +91,9 @@ type File struct {
 func (t *Tail) Healthy() error {
 	var stuck reasons
 	for _, c := range t.Checks {
+		if c.Healthy == nil {
+			continue
+		}
 		if err := c.Healthy(); err != nil {
 			stuck = append(stuck, printable(c.Name)+": "+printable(err.Error()))
 		}
@@ -87,7 +104,7 @@ func (t *Tail) Healthy() error {
 // Ready is nil when all outputs take spans, else it says which do not, since
 // when and why, one a line.
 func (t *Tail) Ready() error {
-	outputs := t.Outputs()
+	outputs := t.outputs()
 	if len(outputs) == 0 {
 		return reasons{"no output has started yet"}
 	}

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"hash/maphash"
@@ -39,7 +40,7 @@ const (
 type TailOptions struct {
 	Follow follow.Options
 	Parser parser.Options // MaxRecord bounds a line, too
-	Logger *slog.Logger
+	Logger *slog.Logger   // takes events (slog.Default())
 
 	blockTime time.Duration // tests only; a constant of the same name. Below 0: none
 }
@@ -112,6 +113,7 @@ func (l lineRange) hold() *follow.Hold { return l.generation.Hold(l.start, l.end
 func newTail(opt TailOptions, sink sink, n *names) (*Tail, error) {
 	setDefault(&opt.Parser.MaxRecord, DefaultMaxLine)
 	setDefault(&opt.blockTime, blockTime)
+	opt.Logger = cmp.Or(opt.Logger, slog.Default())
 	opt.Follow.MaxLine, opt.Follow.Logger = opt.Parser.MaxRecord, opt.Logger
 	t := &Tail{opt: opt, sink: sink, streams: map[*follow.Family]*stream{}, names: n, encoder: encoder{names: n}, known: newKnown(remembered)}
 	t.counts.Store(&parser.Counts{})

@@ -47,15 +47,16 @@ type jsonSink struct {
 // are those of [follow.Open].
 func NewJSONTail(opt TailOptions, out *export.Appender, how LiveOptions, a assemble.Options) (*Tail, error) {
 	n := &names{}
-	s := &jsonSink{out: out, logger: opt.Logger, synced: time.Now()}
-	out.Warn = func(text string) { opt.Logger.Warn(text) }
+	s := &jsonSink{out: out, synced: time.Now()}
+	out.Warn = func(text string) { s.logger.Warn(text) }
 	s.live = newLive(how, &making{opt: a, names: n}, s.write)
 	opt.Follow.Crowded = s.crowd.set
 	t, err := newTail(opt, s, n)
-	if err == nil {
-		s.turn = t.turn
+	if err != nil {
+		return nil, err
 	}
-	return t, err
+	s.turn, s.logger = t.turn, t.opt.Logger
+	return t, nil
 }
 
 // write takes a trace that is given out.

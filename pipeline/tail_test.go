@@ -425,3 +425,18 @@ func TestTailWritesItsQuarantineAgain(t *testing.T) {
 	require.NoError(t, zipkin.Close())
 	require.Equal(t, 4, strings.Count(strings.Join(said, "\n"), "go to a file of that name"), "%q", said)
 }
+
+// The zero value of the options but for the paths is safe.
+func TestTailWithoutLogger(t *testing.T) {
+	defer slog.SetDefault(slog.Default())
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	l := newTailed(t, t.TempDir())
+	l.opt.Logger = nil
+	l.start()
+	l.write("a.log", []byte("2013-07-09 23:30:02,790 1 INFO tomograph.backends.log [-] Span(trace_id=1, id=x)\n"))
+	l.wait("a complaint", func() bool { c := l.tail.Stats(); return c.Rejected+c.Salvaged > 0 })
+	require.NoError(t, os.Remove(l.out))
+	l.write("a.log", []byte("2013-07-09 23:30:02,790 1 INFO tomograph.backends.log [-] Span(trace_id=1, parent_id=None, id=2, name='x', notes=[], dimensions=[])\n"))
+	l.wait("the span", func() bool { return l.tail.Stats().Parsed > 0 })
+	l.stop()
+}
