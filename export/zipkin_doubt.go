@@ -78,7 +78,7 @@ func (s *zipkinStream) endDoubts(final bool) error {
 // takesNone explains a server that refused so many spans and took none.
 func (s *zipkinStream) takesNone(n int, a zipkinAnswer) error {
 	hint := "check that the address is Zipkin's own"
-	if receiver := s.z.Receiver(); receiver != ReceiverZipkin && receiver != ReceiverAuto {
+	if receiver, other := s.z.other(); other {
 		hint = receiver.place()
 	}
 	return &ZipkinError{

@@ -107,6 +107,18 @@ func (e *proxyError) Error() string {
 	return fmt.Sprintf("the proxy %s answered %s", e.host, zipkinRefusal{status: e.status})
 }
 
+// other is the receiver as far as it is known, and whether it is another one than
+// Zipkin.
+func (z *Zipkin) other() (r Receiver, other bool) {
+	switch r = z.Receiver(); r {
+	case ReceiverZipkin, ReceiverAuto:
+		return r, false
+	case receiverUnknown:
+		return ReceiverAuto, false
+	}
+	return r, true
+}
+
 // place is the answer to an address that is not the one of the receiver.
 func (r Receiver) place() string {
 	switch r {
@@ -121,9 +133,9 @@ func (r Receiver) place() string {
 // stopped explains an answer after which nothing would be accepted.
 func (z *Zipkin) stopped(a zipkinAnswer) error {
 	e := &ZipkinError{URL: z.endpoint.shown(), Status: a.status, Words: Escape(a.words), Err: a.err}
-	receiver := z.Receiver()
+	receiver, other := z.other()
 	check := "check that the address is Zipkin's"
-	if receiver != ReceiverZipkin && receiver != ReceiverAuto {
+	if other {
 		check = receiver.place()
 	}
 	switch {
@@ -138,7 +150,7 @@ func (z *Zipkin) stopped(a zipkinAnswer) error {
 		e.Hint = "a name and password for it stand in its address in HTTP_PROXY or HTTPS_PROXY, NO_PROXY names hosts that are reached without it"
 	case a.verdict() == zipkinRefused:
 		e.Problem, e.Hint = "it refuses even an empty list of spans", "check that the address is Zipkin's own"
-		if receiver != ReceiverZipkin && receiver != ReceiverAuto {
+		if other {
 			e.Hint = check
 		}
 	case a.status/100 == 2:
@@ -162,7 +174,7 @@ func (z *Zipkin) stopped(a zipkinAnswer) error {
 	case a.status == http.StatusNotFound:
 		e.Problem = "it has no /api/v2/spans there"
 		e.Hint = "check the address, such as http://HOST:9411 (Zipkin itself answers so when COLLECTOR_HTTP_ENABLED=false)"
-		if receiver != ReceiverZipkin && receiver != ReceiverAuto {
+		if other {
 			e.Hint = check
 		}
 	case a.status == http.StatusMethodNotAllowed, a.status == http.StatusNotImplemented:

@@ -106,11 +106,14 @@ func (z *Zipkin) settle(ctx context.Context) (*zipkinForm, error) {
 	receiver := z.ask(ctx)
 	if receiver == receiverUnknown {
 		// It is away or busy, or it is something else than expected: an empty list
-		// is taken when that is over, or tells what is wrong.
-		if _, _, err := z.post(ctx, &zipkinRequest{zipkinBody: emptyList()}); err != nil {
+		// is taken when that is over, or tells what is wrong. If it is refused for
+		// itself, spans may still be taken.
+		switch _, answer, err := z.post(ctx, &zipkinRequest{zipkinBody: emptyList()}); {
+		case err == nil:
+			receiver = z.ask(ctx)
+		case answer.verdict() != zipkinRefused || answer.speaks != "":
 			return nil, err
 		}
-		receiver = z.ask(ctx)
 	}
 	z.learn(receiver)
 	return z.current.Load(), nil

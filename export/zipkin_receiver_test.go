@@ -241,3 +241,34 @@ func TestRefusalAsksOnce(t *testing.T) {
 	require.EqualValues(t, 8, d.report.Quarantined)
 	require.Equal(t, 2, server.asked)
 }
+
+// What refuses everything that is empty may take spans; what takes none is told as
+// ever.
+func TestReceiverThatRefusesWhatIsEmpty(t *testing.T) {
+	for _, takes := range []bool{true, false} {
+		s := &scripted{t: t, answer: func(_ *http.Request, spans []model.SpanModel) (*http.Response, error) {
+			if len(spans) == 0 || !takes {
+				return answer(400, ""), nil
+			}
+			return nil, nil
+		}}
+		transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.Method == http.MethodPost && (r.Body == nil || r.Body == http.NoBody) { // who are you?
+				return answer(400, ""), nil
+			}
+			return s.RoundTrip(r)
+		})
+		d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(10), ZipkinOptions{Transport: transport, Receiver: ReceiverAuto})
+		require.NotEmpty(t, d.warnings, "%v", d.err)
+		require.Contains(t, d.warnings[0], "whether it is Zipkin that takes the spans there cannot be told")
+		require.Empty(t, d.records)
+		if takes {
+			require.NoError(t, d.err)
+			require.Len(t, s.got, 10)
+			require.Equal(t, 10, d.count(Delivered))
+		} else {
+			require.ErrorContains(t, d.err, "it refuses even an empty list of spans (400 Bad Request, in its words: busy); check that the address is Zipkin's own")
+			require.Empty(t, d.outcomes)
+		}
+	}
+}
