@@ -255,6 +255,8 @@ func (a *tarAbout) add(kind byte, text []byte) error {
 	case tarPax, tarPaxSun:
 		a.pax = make(map[string]string)
 		return a.addRecords(text)
+	case tarPaxGlobal:
+		return (&tarAbout{pax: make(map[string]string)}).addRecords(text)
 	}
 	return nil
 }

@@ -158,6 +158,7 @@ func TestTarHeadersThatLie(t *testing.T) {
 		"a size beyond all":          rawTar('0', "x", tarText, at(124, "\x80"+strings.Repeat("\xff", 11))),
 		"a negative size in pax":     rawTar('x', "h", "11 size=-1\n") + rawTar('0', "x", tarText),
 		"a record without end":       rawTar('x', "h", "99 path=x\n") + rawTar('0', "x", tarText),
+		"a record of all members":    rawTar('g', "h", "a log\n") + rawTar('0', "x", tarText),
 		"a record of no length":      rawTar('x', "h", "0 path=x\n") + rawTar('0', "x", tarText),
 		"a name of 100 MiB":          rawTar('L', "h", "", at(124, "00620000000\x00")) + rawTar('0', "x", tarText),
 		"a map that is not sorted":   rawTar('S', "x", tarText, at(257, tarGNU), at(386, "00000001000\x0000000000023\x0000000000000\x0000000000000\x00"), at(483, "00000002000\x00")),
