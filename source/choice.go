@@ -48,9 +48,9 @@ type choice struct {
 	archive string // its name on disk
 	wanted  []*wanted
 	links   map[string]link
-	inside  []link   // in what was chosen
-	looked  int      // at so many of them
-	outside bool     // there are members whose names lead out of the archive
+	inside  []link // in what was chosen
+	looked  int    // at so many of them
+	outside bool   // there are members whose names lead out of the archive
 	pass    int
 }
 
