@@ -3,6 +3,13 @@
 // pipeline for the way through.
 package main
 
-import "os"
+import (
+	"io"
+	"log"
+	"os"
+)
 
-func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ())) }
+func main() {
+	log.SetOutput(io.Discard) // net/http complains there of servers; what matters of them is an error, too
+	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr, os.Environ()))
+}

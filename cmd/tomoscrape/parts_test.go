@@ -1,11 +1,13 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -150,4 +152,35 @@ func TestPageThatIsNotThere(t *testing.T) {
 		require.Contains(t, replayTo(t, exitWhole, path, "--zipkin", server.URL), want)
 		server.Close()
 	}
+}
+
+// What net/http says of a server goes nowhere: a log in another form than ours, or
+// in the midst of a table.
+func TestOnlyTheProgramSpeaks(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				requests := bufio.NewReader(conn)
+				for {
+					r, err := http.ReadRequest(requests)
+					if err != nil {
+						return
+					}
+					io.Copy(io.Discard, r.Body)
+					io.WriteString(conn, "HTTP/1.1 204 No Content\r\n\r\nand more")
+				}
+			}()
+		}
+	}()
+	code, said := delivering(t, spanLine(5, 5, "None", 1373412602), "replay", "-", "--zipkin", "http://"+listener.Addr().String())
+	require.Equal(t, exitWhole, code, said)
+	require.NotContains(t, said, "nsolicited")
 }
