@@ -357,6 +357,9 @@ func (f *Follower) examine(e *entry, now time.Time, p pass) (news bool) {
 		f.verdicts[e.file] = v
 		if v.of != nil {
 			v.of.seenNow(now)
+			if v.of.file == nil && v.of.state == finished {
+				v.of.setPath(e.path)
+			}
 		}
 		return false
 	}

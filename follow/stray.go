@@ -54,7 +54,7 @@ func (l *listing) alike() {
 		if root < 0 {
 			continue
 		}
-		since := map[string]time.Time{} // by pattern: the second in which the oldest that is known was written to
+		since := map[string]time.Time{} // by pattern: when the oldest that is known was written to
 		for _, g := range fam.generations {
 			name := g.Name()
 			if g.state == orphaned || name == "" || name == fam.log || source.LogOf(name) == fam.log {
@@ -62,12 +62,13 @@ func (l *listing) alike() {
 			}
 			if name = l.resolve(name); source.LogOf(name) != fam.log {
 				at := l.f.stopped
-				if st, err := statPath(name); err == nil && st.file == g.where {
+				if g.file != nil {
+					at = time.Unix(0, g.last.mtime)
+				} else if st, err := statPath(name); err == nil && (st.file == g.where || l.f.verdicts[st.file].of == g) {
 					at = time.Unix(0, st.mtime)
-				} else if g.file != nil || at.IsZero() {
+				} else if at.IsZero() {
 					continue
 				}
-				at = at.Truncate(time.Second) // packers keep no more of it
 				if pattern, ok := rotationOf(fam.log, name); ok && (since[pattern].IsZero() || at.Before(since[pattern])) {
 					since[pattern] = at
 				}
@@ -89,13 +90,22 @@ func (l *listing) alike() {
 				if !ok || since[pattern].IsZero() {
 					continue
 				}
-				if st, err := statPath(path); err == nil && !time.Unix(0, st.mtime).Before(since[pattern]) {
+				if st, err := statPath(path); err == nil && !before(st.mtime, since[pattern]) {
 					l.found[path] = true
 					l.entries = append(l.entries, entry{path: path, log: fam.log, root: root, status: st})
 				}
 			}
 		}
 	}
+}
+
+// before tells whether a file was last written to before a time. Some packers keep
+// whole seconds only.
+func before(mtime int64, t time.Time) bool {
+	if mtime%int64(time.Second) == 0 {
+		t = t.Truncate(time.Second)
+	}
+	return time.Unix(0, mtime).Before(t)
 }
 
 // rotationOf is what files of a log's rotation that are called like this one have in
