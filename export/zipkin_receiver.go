@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -103,14 +104,19 @@ func (z *Zipkin) settle(ctx context.Context) (*zipkinForm, error) {
 		z.askAgain(ctx)
 		return z.current.Load(), nil
 	}
-	receiver := z.ask(ctx)
+	begun := time.Now()
+	receiver, err := z.ask(ctx)
+	if silent := net.Error(nil); errors.As(err, &silent) && silent.Timeout() && !breaksOff(err) && ctx.Err() == nil {
+		z.health.sticks(begun)
+		z.health.fails(begun, zipkinAnswer{err: err}) // nobody is to wait as long again for a word
+	}
 	if receiver == receiverUnknown {
 		// It is away or busy, or it is something else than expected: an empty list
 		// is taken when that is over, or tells what is wrong. If it is refused for
 		// itself, spans may still be taken.
 		switch _, answer, err := z.post(ctx, &zipkinRequest{zipkinBody: emptyList()}); {
 		case err == nil:
-			receiver = z.ask(ctx)
+			receiver, _ = z.ask(ctx)
 		case answer.verdict() != zipkinRefused || answer.speaks != "":
 			return nil, err
 		}
@@ -146,7 +152,7 @@ func (z *Zipkin) learn(r Receiver) {
 // askAgain asks what was Zipkin before; the caller has the turn to ask. Without
 // an answer nothing changes.
 func (z *Zipkin) askAgain(ctx context.Context) (changed bool) {
-	receiver := z.ask(ctx)
+	receiver, _ := z.ask(ctx)
 	if receiver == receiverUnknown {
 		return false
 	}
@@ -183,22 +189,32 @@ func (z *Zipkin) changedSince(ctx context.Context, form *zipkinForm) bool {
 // receiver than the one that came back from an outage.
 var errReceiverChanged = errors.New("another receiver takes the spans now")
 
+// noAnswer is the error of a server that says nothing for so long, a [net.Error].
+type noAnswer time.Duration
+
+func (d noAnswer) Error() string { return fmt.Sprintf("no answer within %v", time.Duration(d)) }
+func (noAnswer) Timeout() bool   { return true }
+func (noAnswer) Temporary() bool { return true }
+
 // ask finds out what takes the spans by its answer to a body without anything in
 // it: Zipkin accepts that, what reads JSON with Go's libraries as the
 // OpenTelemetry Collector and Jaeger do refuses it, and neither stores a thing.
 // No other path needs to be there, no storage to work, and whatever stands
 // between passes it on as it passes spans on.
-func (z *Zipkin) ask(ctx context.Context) Receiver {
-	ctx, cancel := context.WithTimeout(ctx, z.opt.Timeout)
+func (z *Zipkin) ask(ctx context.Context) (Receiver, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, z.opt.Timeout, noAnswer(z.opt.Timeout))
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, z.endpoint.post.String(), http.NoBody)
 	if err != nil {
-		return receiverUnknown
+		return receiverUnknown, nil
 	}
 	request.Header.Set("Content-Type", zipkin.JSON.ContentType())
 	response, err := z.do(request, z.login.current())
 	if err != nil {
-		return receiverUnknown
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return receiverUnknown, err
 	}
 	defer response.Body.Close()
 	words, _ := io.ReadAll(io.LimitReader(response.Body, zipkinWords))
@@ -206,12 +222,12 @@ func (z *Zipkin) ask(ctx context.Context) Receiver {
 	answer.read(response, strings.TrimSpace(string(words)))
 	switch answer.verdict() {
 	case zipkinAcknowledged:
-		return ReceiverZipkin
+		return ReceiverZipkin, nil
 	case zipkinRefused:
 		list := emptyList()
 		if answer := z.try(ctx, &list); answer.verdict() == zipkinAcknowledged {
-			return receiverForeign
+			return receiverForeign, nil
 		} // else it refuses everything
 	}
-	return receiverUnknown
+	return receiverUnknown, nil
 }

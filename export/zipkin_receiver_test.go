@@ -6,9 +6,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/openzipkin/zipkin-go/model"
@@ -271,4 +273,30 @@ func TestReceiverThatRefusesWhatIsEmpty(t *testing.T) {
 			require.Empty(t, d.outcomes)
 		}
 	}
+}
+
+// A server that says nothing is told of when it is asked first, not only when it
+// got spans.
+func TestReceiverThatIsSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		told := time.Duration(0)
+		z, err := NewZipkin(ZipkinOptions{URL: "http://zipkin", Receiver: ReceiverAuto, Quarantine: filepath.Join(t.TempDir(), "q"),
+			Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			}),
+			Warn: func(text string) {
+				require.Zero(t, told, text)
+				told = time.Since(began)
+				require.Equal(t, "zipkin http://zipkin: no answer within 1m0s; trying again for up to 5 min", text)
+			}})
+		require.NoError(t, err)
+		nodes := zipkinNodes(2)
+		require.ErrorContains(t, z.Send(t.Context(), Nodes(each(trace.Trace{Spans: nodes})), nil), "without progress: no answer within 1m0s")
+		require.Equal(t, time.Minute, told)
+		require.LessOrEqual(t, time.Since(began), 6*time.Minute)
+		require.LessOrEqual(t, z.Report().Retried, int64(4), "the first question counts, too")
+		require.NoError(t, z.Close())
+	})
 }
