@@ -357,9 +357,7 @@ func (f *Follower) examine(e *entry, now time.Time, p pass) (news bool) {
 		f.verdicts[e.file] = v
 		if v.of != nil {
 			v.of.seenNow(now)
-			if v.of.file == nil && v.of.state == finished {
-				v.of.setPath(e.path)
-			}
+			f.standsIn(v.of, e)
 		}
 		return false
 	}
@@ -481,6 +479,21 @@ func (f *Follower) examine(e *entry, now time.Time, p pass) (news bool) {
 	}
 	f.unknown(e, file, st, b, packed, now)
 	return true
+}
+
+// standsIn notes in what file the content of a generation is whose own is gone.
+func (f *Follower) standsIn(g *Generation, e *entry) {
+	open := g.file != nil
+	if open && g.last.links > 0 || !open && (g.state != finished || !g.sealed) {
+		return
+	}
+	if g.Name() != e.path || !open && g.where != e.file {
+		f.markDirty()
+	}
+	g.setPath(e.path)
+	if !open {
+		g.where = e.file
+	}
 }
 
 // accepted says that it is known what a file is.

@@ -90,7 +90,12 @@ func (l *listing) alike() {
 				if !ok || since[pattern].IsZero() {
 					continue
 				}
-				if st, err := statPath(path); err == nil && !before(st.mtime, since[pattern]) {
+				st, err := statPath(path)
+				if err != nil {
+					continue
+				}
+				known := l.f.verdicts[st.file].of
+				if known != nil && known.family == fam || fam.resting(st.file) != nil || !before(st.mtime, since[pattern]) {
 					l.found[path] = true
 					l.entries = append(l.entries, entry{path: path, log: fam.log, root: root, status: st})
 				}

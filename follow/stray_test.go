@@ -444,3 +444,45 @@ func TestRotatedTwiceBehindALink(t *testing.T) {
 		}
 	}
 }
+
+// What was packed while the log was followed is known as long as it is there, whatever
+// time the packed file has.
+func TestPackedUnderAnyNameIsRemembered(t *testing.T) {
+	for _, pattern := range []string{"x.%d.log", "old/x.%d", "x.log.%d"} {
+		b := newBench(t, Options{FromStart: true, Paths: []string{"x.log"}, Checkpoint: t.TempDir() + "/c"})
+		require.NoError(t, os.Mkdir(b.path("old"), 0o755))
+		name := func(number int) string { return fmt.Sprintf(pattern, number) }
+		var want []string
+		b.open()
+		for round := range 4 {
+			text, list := lines(100*round, 100*round+3+50*(round%2))
+			want = append(want, list...)
+			b.write("x.log", text)
+			b.step(time.Second)
+			for i := round; i > 0; i-- {
+				b.rename(name(i)+".gz", name(i+1)+".gz")
+			}
+			b.rename("x.log", name(1))
+			b.write("x.log", "")
+			b.step(time.Second)
+			b.pack(name(1))
+			for range 3 {
+				b.step(scanEvery)
+				b.step(5 * time.Minute)
+			}
+			now := time.Now()
+			for i := range round + 1 {
+				require.NoError(t, os.Chtimes(b.path(name(i+1)+".gz"), now, now))
+			}
+			for range 3 {
+				b.step(scanEvery)
+				b.step(5 * time.Minute)
+			}
+			if round%2 == 1 {
+				require.NoError(t, b.f.Close())
+				b.open()
+			}
+		}
+		require.ElementsMatch(t, want, b.out.all(), pattern)
+	}
+}
