@@ -1,6 +1,7 @@
 package export
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math"
@@ -249,4 +250,19 @@ func TestDrawingTellsWriteErrors(t *testing.T) {
 	require.NoError(t, w.Close())
 	require.ErrorIs(t, List(w, each(tr...), View{}), io.ErrClosedPipe)
 	require.ErrorIs(t, Tree(w, &tr[0], View{}), io.ErrClosedPipe)
+}
+
+// A tree that is as large as a log ends between two spans.
+func TestTreeEnds(t *testing.T) {
+	for _, at := range []int{1, 500, 1500, 2500, 3500} {
+		made, done := 0, make(chan struct{})
+		large := &trace.Trace{Large: &trace.Large{Count: 1000, Roots: 1000, Make: func(int) *trace.Node {
+			if made++; made == at {
+				close(done)
+			}
+			return &trace.Node{Parent: -1}
+		}}}
+		require.ErrorIs(t, Tree(io.Discard, large, View{Done: done}), context.Canceled)
+		require.LessOrEqual(t, made, at)
+	}
 }

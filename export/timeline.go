@@ -38,7 +38,7 @@ const apart = 10
 func (d *drawing) settleAxes() {
 	axes := map[int]axis{}
 	top, longest := -1, uint64(0)
-	for i := range d.t.Len() {
+	for i := range d.spans() {
 		n := d.t.Node(i)
 		d.axis.include(&n.Span)
 		if n.Parent < 0 {

@@ -2,7 +2,9 @@ package export
 
 import (
 	"bufio"
+	"context"
 	"io"
+	"iter"
 	"strconv"
 	"strings"
 
@@ -17,11 +19,28 @@ import (
 func Tree(w io.Writer, t *trace.Trace, v View) error {
 	out := bufio.NewWriterSize(w, 64<<10)
 	d := newDrawing(out, t, v)
+	if d.ended() {
+		return context.Canceled
+	}
 	d.head()
-	for i := range t.Len() {
+	for i := range d.spans() {
 		d.span(i)
 	}
+	if d.ended() {
+		return context.Canceled
+	}
 	return out.Flush()
+}
+
+// spans are the indexes of all spans, until nothing more is to be drawn.
+func (d *drawing) spans() iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := range d.t.Len() {
+			if d.ended() || !yield(i) {
+				return
+			}
+		}
+	}
 }
 
 // drawing is a trace on its way to paper.
@@ -64,7 +83,7 @@ func newDrawing(out *bufio.Writer, t *trace.Trace, v View) *drawing {
 	}
 	seen := map[string]bool{}
 	lastChild := make(map[int]int)
-	for i := range t.Len() {
+	for i := range d.spans() {
 		n := t.Node(i)
 		if before, ok := lastChild[n.Parent]; ok {
 			d.more[before] = true
@@ -91,7 +110,7 @@ func (d *drawing) settleColumns() {
 	if d.Width > 0 {
 		limit = d.Width
 	}
-	for i := range d.t.Len() {
+	for i := range d.spans() {
 		n := d.t.Node(i)
 		_, cols := clip(label(&n.Span), limit)
 		d.labelTo = max(d.labelTo, min(cols+step*min(n.Depth, d.levels), limit))

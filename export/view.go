@@ -12,6 +12,18 @@ import (
 type View struct {
 	Width int  // columns of the terminal; 0 is for a pipe or a file: nothing is cut
 	Color bool // SGR colours; the caller decides, by the terminal and NO_COLOR
+	// Done, when it is closed, ends the drawing of a tree, which may be as large as a
+	// log: with [context.Canceled].
+	Done <-chan struct{}
+}
+
+func (v View) ended() bool {
+	select {
+	case <-v.Done:
+		return true
+	default:
+		return false
+	}
 }
 
 // The SGR codes of what is drawn.

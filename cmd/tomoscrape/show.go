@@ -28,10 +28,12 @@ traces, then the largest one.`,
 	}
 	o.readFlags(c)
 	o.assembleFlags(c)
-	c.RunE = p.runs(o, task{outputs: shown, present: func(_ context.Context, j *job, r *pipeline.Result) {
+	c.RunE = p.runs(o, task{outputs: shown, present: func(ctx context.Context, j *job, r *pipeline.Result) {
+		view := j.view()
+		view.Done = ctx.Done()
 		j.fail(j.write("-", func(w io.Writer) error {
 			if filtered(j.cmd) {
-				return trees(w, r.Traces(), j.view())
+				return trees(w, r.Traces(), view)
 			}
 			var most *trace.Trace
 			if err := export.List(w, largest(r.Traces(), &most), j.view()); err != nil || most == nil {
@@ -40,7 +42,7 @@ traces, then the largest one.`,
 			if _, err := io.WriteString(w, "\n"); err != nil {
 				return err
 			}
-			return export.Tree(w, most, j.view())
+			return export.Tree(w, most, view)
 		}))
 	}})
 	return c
