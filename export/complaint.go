@@ -8,19 +8,9 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
-)
 
-// Complaint is a word about one record of a log that did not parse whole.
-type Complaint struct {
-	Kind     string // "rejected" or "salvaged"
-	File     string // members of archives after "!"
-	Line     int64  // from 1
-	Column   int    // from 1, in bytes
-	Offset   int64  // in bytes of the unpacked file
-	Reason   string
-	Expected string // "" if nothing can be said
-	Text     []byte // the damaged line, or its beginning
-}
+	"github.com/tomoscrape/tomoscrape/trace"
+)
 
 // complaintText is how much of the damaged line is told, in bytes.
 const complaintText = 4096
@@ -31,7 +21,7 @@ const complaintText = 4096
 //	nova/nova-api.log:12:34: rejected: a note without an end
 //	  … notes=[Note(time=1366250528.495435, val
 //	                                           ^ expected a value
-func WriteComplaint(w io.Writer, c *Complaint, v View) error {
+func WriteComplaint(w io.Writer, c *trace.Complaint, v View) error {
 	width := v.Width
 	if width <= 0 {
 		width = 160
@@ -39,12 +29,12 @@ func WriteComplaint(w io.Writer, c *Complaint, v View) error {
 	var b strings.Builder
 	place := fmt.Sprintf("%s:%d:%d:", Escape(c.File), c.Line, c.Column)
 	sgr := red
-	if c.Kind == "salvaged" {
+	if c.Kind == trace.Salvaged {
 		sgr = yellow
 	}
 	b.WriteString(v.paint(bold, place))
 	_, used := fitAll(place)
-	reason := c.Kind + ": " + c.Reason
+	reason := string(c.Kind) + ": " + c.Reason
 	if lines := wrap(reason, width-used-1); len(lines) == 1 && width-used > widestEscape {
 		b.WriteString(" " + v.paint(sgr, lines[0]) + "\n")
 	} else {
@@ -57,19 +47,19 @@ func WriteComplaint(w io.Writer, c *Complaint, v View) error {
 	if _, cols := fitAll(c.Expected); c.Expected != "" && cols < width/2 {
 		reserve += len(" expected ") + cols
 	}
-	window, caret := c.window(width-2, reserve)
+	window, caret := windowOf(c, width-2, reserve)
 	if window != "" {
 		b.WriteString("  " + window + "\n")
 	}
-	c.pointer(&b, v, window != "", caret, width-2)
+	pointer(&b, c.Expected, v, window != "", caret, width-2)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// window is the part of the text around the column, escaped, in at most width
+// windowOf is the part of the text around the column, escaped, in at most width
 // columns, and how far from its left the column is (-1 if the text ends before):
 // so far that reserve columns are right of it.
-func (c *Complaint) window(width, reserve int) (string, int) {
+func windowOf(c *trace.Complaint, width, reserve int) (string, int) {
 	whole := string(c.Text[:min(len(c.Text), complaintText)])
 	text := strings.TrimRight(whole, "\r\n")
 	at := c.Column - 1
@@ -97,10 +87,10 @@ func (c *Complaint) window(width, reserve int) (string, int) {
 }
 
 // pointer writes the caret and what was expected there.
-func (c *Complaint) pointer(b *strings.Builder, v View, shown bool, caret, width int) {
+func pointer(b *strings.Builder, what string, v View, shown bool, caret, width int) {
 	expected := ""
-	if c.Expected != "" {
-		expected = "expected " + c.Expected
+	if what != "" {
+		expected = "expected " + what
 	}
 	if !shown || caret < 0 {
 		caret = -1
@@ -124,11 +114,11 @@ func (c *Complaint) pointer(b *strings.Builder, v View, shown bool, caret, width
 	}
 }
 
-// AppendJSON appends the complaint as one line of JSON, newline included: kind,
+// AppendComplaint appends a complaint as one line of JSON, newline included: kind,
 // file, line, column, offset, reason, expected, text. The text is the first
 // 4,096 bytes; a run of bytes that are no UTF-8 becomes U+FFFD, and what is no
 // printable character stands as an escape.
-func (c *Complaint) AppendJSON(dst []byte) []byte {
+func AppendComplaint(dst []byte, c *trace.Complaint) []byte {
 	text := c.Text[:min(len(c.Text), complaintText)]
 	dst = appendJSONString(append(dst, `{"kind":`...), []byte(c.Kind))
 	dst = appendJSONString(append(dst, `,"file":`...), []byte(c.File))

@@ -8,11 +8,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-func complaints() []Complaint {
+func complaints() []trace.Complaint {
 	line := `2013-04-18 02:02:08.797 1234 INFO tomograph.backends.log [-] Span(trace_id=5731049070570866, parent_id=None, id=57310, name='WSGI', notes=[Note(time=1366250528.495435, val`
-	return []Complaint{
+	return []trace.Complaint{
 		{Kind: "salvaged", File: "nova/nova-api.log", Line: 12, Column: len(line) + 1, Offset: 90211,
 			Reason: "the line ends inside a note", Expected: `"value="`, Text: []byte(line + "\n")},
 		{Kind: "rejected", File: "sos.tar.xz!sos/nova/nova-api.log", Line: 1, Column: 71,
@@ -37,7 +39,7 @@ func TestWriteComplaint(t *testing.T) {
 // copied, and the caret stands below the damage.
 func TestComplaintFits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := Complaint{Kind: "rejected", File: "f", Line: 1,
+		c := trace.Complaint{Kind: "rejected", File: "f", Line: 1,
 			Column:   rapid.IntRange(0, 200).Draw(t, "column"),
 			Reason:   rapid.String().Draw(t, "reason"),
 			Expected: rapid.String().Draw(t, "expected"),
@@ -53,7 +55,7 @@ func TestComplaintFits(t *testing.T) {
 }
 
 func TestComplaintCaret(t *testing.T) {
-	c := Complaint{Kind: "rejected", File: "f", Line: 1, Column: 8, Reason: "r", Text: []byte("a\x1b東 X=1")}
+	c := trace.Complaint{Kind: "rejected", File: "f", Line: 1, Column: 8, Reason: "r", Text: []byte("a\x1b東 X=1")}
 	var out strings.Builder
 	require.NoError(t, WriteComplaint(&out, &c, View{Width: 80}))
 	require.Equal(t, "f:1:8: rejected: r\n  a\\x1b東 X=1\n           ^\n", out.String())
@@ -62,7 +64,7 @@ func TestComplaintCaret(t *testing.T) {
 func TestComplaintJSON(t *testing.T) {
 	var out []byte
 	for _, c := range complaints() {
-		out = c.AppendJSON(out)
+		out = AppendComplaint(out, &c)
 	}
 	golden(t, "complaints.jsonl", string(out))
 	lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
@@ -71,7 +73,7 @@ func TestComplaintJSON(t *testing.T) {
 		var got map[string]any
 		require.NoError(t, json.Unmarshal([]byte(lines[i]), &got))
 		text := c.Text[:min(len(c.Text), 4096)]
-		require.Equal(t, map[string]any{"kind": c.Kind, "file": c.File, "line": float64(c.Line),
+		require.Equal(t, map[string]any{"kind": string(c.Kind), "file": c.File, "line": float64(c.Line),
 			"column": float64(c.Column), "offset": float64(c.Offset), "reason": c.Reason, "expected": c.Expected,
 			"text": string(bytes.ToValidUTF8(text, []byte("\ufffd")))}, got)
 	}
@@ -79,11 +81,11 @@ func TestComplaintJSON(t *testing.T) {
 
 func TestComplaintJSONIsHarmless(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := Complaint{Kind: "rejected", File: string(rapid.SliceOf(rapid.Byte()).Draw(t, "file")),
+		c := trace.Complaint{Kind: "rejected", File: string(rapid.SliceOf(rapid.Byte()).Draw(t, "file")),
 			Text: []byte(string(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes")) + rapid.String().Draw(t, "text"))}
-		line := c.AppendJSON(nil)
+		line := AppendComplaint(nil, &c)
 		harmless(t, strings.TrimSuffix(string(line), "\n"))
-		var got Complaint
+		var got trace.Complaint
 		require.NoError(t, json.Unmarshal(line, &struct{ File *string }{&got.File}))
 		require.Equal(t, strings.ToValidUTF8(c.File, "\ufffd"), got.File)
 	})

@@ -41,11 +41,11 @@ func FuzzReader(f *testing.F) {
 					require.Zero(t, r.Span.Damage&trace.Truncated)
 				case r.HasSpan:
 					results.Salvaged++
-					require.Equal(t, Salvaged, r.Complaint.Kind)
+					require.Equal(t, trace.Salvaged, r.Complaint.Kind)
 					require.NotZero(t, r.Span.Damage&trace.Truncated)
 				default:
 					results.Rejected++
-					require.Equal(t, Rejected, r.Complaint.Kind)
+					require.Equal(t, trace.Rejected, r.Complaint.Kind)
 				}
 				require.NotEmpty(t, r.Places)
 				if c := r.Complaint; c != nil {

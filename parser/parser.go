@@ -20,27 +20,6 @@ func (o Options) done() bool {
 	}
 }
 
-// Outcome says what became of a record.
-type Outcome string
-
-// The two outcomes that are told, one by one, to the user.
-const (
-	Salvaged Outcome = "salvaged" // only part of the span stood whole
-	Rejected Outcome = "rejected" // no span could be had from it
-)
-
-// Complaint is a word about one record that did not parse whole.
-type Complaint struct {
-	Kind     Outcome
-	File     string
-	Line     int64  // from 1, of the place of the damage
-	Column   int    // from 1, in bytes, of the place of the damage
-	Offset   int64  // in bytes, of the place of the damage in the unpacked file
-	Reason   string // what is wrong
-	Expected string // what would have been right there, "" if nothing can be said
-	Text     []byte // the damaged line as read, borrowed
-}
-
 func (o Options) maxRecord() int {
 	if o.MaxRecord > 0 {
 		return o.MaxRecord

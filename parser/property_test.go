@@ -17,7 +17,7 @@ import (
 const plainHeader = "2013-04-18 02:02:08.797 1234 INFO tomograph.backends.log [-] "
 
 // read feeds lines to a Reader and gives all it finds, without origins.
-func read(t testing.TB, lines ...string) (spans []trace.Span, complaints []Complaint, counts Counts) {
+func read(t testing.TB, lines ...string) (spans []trace.Span, complaints []trace.Complaint, counts Counts) {
 	results, counts := readResults(t, lines...)
 	for _, r := range results {
 		if r.HasSpan {
@@ -50,7 +50,7 @@ func readResults(t testing.TB, lines ...string) (results []Result, counts Counts
 		},
 		Lost: func(at Place, reason string) {
 			t.Helper()
-			results = append(results, Result{Places: []Place{at}, Complaint: &Complaint{Kind: "lost", Line: at.Line, Reason: reason}})
+			results = append(results, Result{Places: []Place{at}, Complaint: &trace.Complaint{Kind: "lost", Line: at.Line, Reason: reason}})
 		},
 	})
 	offset := int64(0)
@@ -104,11 +104,11 @@ func checkCut(t testing.TB, whole *trace.Span, line string) {
 	idsWhole := idAt >= 0 && strings.Contains(text[idAt+5:], ",")
 	if !idsWhole {
 		require.Empty(t, spans, line)
-		require.Equal(t, Rejected, c.Kind)
+		require.Equal(t, trace.Rejected, c.Kind)
 		require.EqualValues(t, 1, counts.Rejected)
 		return
 	}
-	require.Equal(t, Salvaged, c.Kind)
+	require.Equal(t, trace.Salvaged, c.Kind)
 	require.EqualValues(t, 1, counts.Salvaged)
 	require.Len(t, spans, 1)
 	got := spans[0]

@@ -31,8 +31,8 @@ type Place struct {
 type Result struct {
 	Span      trace.Span // valid if HasSpan
 	HasSpan   bool
-	Complaint *Complaint // nil if the record parsed whole
-	Places    []Place    // of the lines that the record is made of
+	Complaint *trace.Complaint // nil if the record parsed whole
+	Places    []Place          // of the lines that the record is made of
 }
 
 // Output takes what a Reader finds. Its functions are called within Feed and
@@ -537,12 +537,12 @@ func (r *Reader) emit(m *message, start *spanStart, d *decoded) {
 	}
 }
 
-func (r *Reader) complaint(m *message, at int, d *decoded) *Complaint {
+func (r *Reader) complaint(m *message, at int, d *decoded) *trace.Complaint {
 	place, column, raw := m.locate(at)
-	c := &Complaint{Kind: Rejected, File: place.File, Line: place.Line, Column: column + 1, Offset: place.Offset + int64(column),
+	c := &trace.Complaint{Kind: trace.Rejected, File: place.File, Line: place.Line, Column: column + 1, Offset: place.Offset + int64(column),
 		Reason: d.damage.reason, Expected: d.damage.expected, Text: raw}
 	if d.has {
-		c.Kind = Salvaged
+		c.Kind = trace.Salvaged
 	}
 	return c
 }

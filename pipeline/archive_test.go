@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"fmt"
-	"github.com/tomoscrape/tomoscrape/parser"
-	"github.com/tomoscrape/tomoscrape/source"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/tomoscrape/tomoscrape/source"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
@@ -280,9 +280,9 @@ func TestMixedStream(t *testing.T) {
 	}
 	// A damaged document costs itself, and its place is that in the stream.
 	broken := slices.Concat(log, traces[:bytes.IndexByte(traces, '\n')-40], []byte("\n"), log)
-	var complaints []parser.Complaint
+	var complaints []trace.Complaint
 	result, err := Replay(t.Context(), Options{Paths: []string{"-"}, Source: source.Options{Stdin: bytes.NewReader(broken)},
-		Complain: func(c *parser.Complaint) error { complaints = append(complaints, *c); return nil }})
+		Complain: func(c *trace.Complaint) error { complaints = append(complaints, *c); return nil }})
 	require.NoError(t, err)
 	require.Len(t, complaints, 1)
 	require.EqualValues(t, bytes.Count(log, []byte("\n"))+1, complaints[0].Line)

@@ -11,6 +11,7 @@ import (
 	"github.com/tomoscrape/tomoscrape/internal/inorder"
 	"github.com/tomoscrape/tomoscrape/internal/poison"
 	"github.com/tomoscrape/tomoscrape/parser"
+	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 // This file reads a log in blocks, several at once:
@@ -49,7 +50,7 @@ type finding struct {
 // borrow from the block.
 type event struct {
 	from, to  int // the record's place among the records; there is none if they are equal
-	complaint *parser.Complaint
+	complaint *trace.Complaint
 	lost      string
 	document  []byte
 	at        parser.Place

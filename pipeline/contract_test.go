@@ -436,7 +436,7 @@ func (r *row) absolute(d dir) []string {
 func (r *row) replayed(t *testing.T, d dir) (got want) {
 	result, err := Replay(context.Background(), Options{Paths: r.absolute(d), Parser: parser.Options{MaxRecord: r.maxLine},
 		Source: source.Options{Stdin: bytes.NewReader(r.text)},
-		Complain: func(c *parser.Complaint) error {
+		Complain: func(c *trace.Complaint) error {
 			got.said = append(got.said, fmt.Sprintf("%s %s:%d:%d: %s", c.Kind, d.bare(c.File), c.Line, c.Column, c.Reason))
 			return nil
 		}})

@@ -101,7 +101,7 @@ func (r *reading) documents(at parser.Place, content io.Reader) {
 			return nil
 		}
 		r.ledger.Rejected++
-		r.complain(&parser.Complaint{Kind: parser.Rejected, File: at.File, Line: at.Line + e.Line, Column: int(e.Column), Offset: at.Offset + e.Offset,
+		r.complain(&trace.Complaint{Kind: trace.Rejected, File: at.File, Line: at.Line + e.Line, Column: int(e.Column), Offset: at.Offset + e.Offset,
 			Reason: e.Reason, Expected: e.Expected, Text: e.Text})
 		return r.err
 	}, func(line []byte, number, offset int64) error {
@@ -229,7 +229,7 @@ func (r *reading) take(f *finding) {
 	f.counts = now
 }
 
-func (r *reading) complain(c *parser.Complaint) {
+func (r *reading) complain(c *trace.Complaint) {
 	line := c.Offset - int64(c.Column-1)
 	offset := r.place(c.File, c.Offset)
 	c.Column += int(offset - c.Offset - r.place(c.File, line) + line)

@@ -42,7 +42,7 @@ type Options struct {
 	Temp string
 	// Complain, if not nil, is called for every record that was rejected or
 	// salvaged, in the order of the input. Its error ends the replay.
-	Complain func(*parser.Complaint) error
+	Complain func(*trace.Complaint) error
 
 	openTemp func(dir string) (*os.File, error) // tests only; openUnnamed
 	names    *names

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tomoscrape/tomoscrape/parser"
+	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 const (
@@ -40,11 +40,11 @@ func TestHolesAreAsZeros(t *testing.T) {
 	}
 	type result struct {
 		traces     []string
-		complaints []parser.Complaint
+		complaints []trace.Complaint
 		lines      int64
 	}
 	replay := func(name string) (got result, bytes int64) {
-		r, err := Replay(t.Context(), Options{Paths: []string{name}, Complain: func(c *parser.Complaint) error {
+		r, err := Replay(t.Context(), Options{Paths: []string{name}, Complain: func(c *trace.Complaint) error {
 			told := *c
 			told.File, told.Text = "", append([]byte(nil), c.Text[:min(len(c.Text), 4096)]...)
 			got.complaints = append(got.complaints, told)

@@ -93,7 +93,7 @@ func TestReplayEndsWithinABlock(t *testing.T) {
 		for _, longest := range []int{0, 900 << 10} { // in blocks, and line by line
 			ctx, stop := context.WithCancel(context.Background())
 			told := 0
-			_, err := Replay(ctx, Options{Paths: []string{path}, Parser: parser.Options{MaxRecord: longest}, Complain: func(*parser.Complaint) error {
+			_, err := Replay(ctx, Options{Paths: []string{path}, Parser: parser.Options{MaxRecord: longest}, Complain: func(*trace.Complaint) error {
 				told++
 				stop()
 				return nil

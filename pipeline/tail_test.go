@@ -22,7 +22,6 @@ import (
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/export"
 	"github.com/tomoscrape/tomoscrape/follow"
-	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/tracejson"
 )
@@ -259,7 +258,7 @@ func TestTailReadsHardLinesAsReplayDoes(t *testing.T) {
 				} else {
 					l.write("x.log", text)
 				}
-				result, err := Replay(context.Background(), Options{Paths: []string{l.dir}, Parser: l.opt.Parser, Complain: func(c *parser.Complaint) error {
+				result, err := Replay(context.Background(), Options{Paths: []string{l.dir}, Parser: l.opt.Parser, Complain: func(c *trace.Complaint) error {
 					complaints = append(complaints, fmt.Sprint(c.Kind, c.Line, c.Column, c.Reason))
 					return nil
 				}})

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 func (p *program) check() *cobra.Command {
@@ -27,10 +28,10 @@ damage, and what would have been right there.`,
 
 // showComplaint writes complaints as they come. When nobody reads them any more,
 // reading goes on only for the sake of other outputs.
-func (p *program) showComplaint() func(*job, *export.Complaint) error {
+func (p *program) showComplaint() func(*job, *trace.Complaint) error {
 	var out *export.File
 	gone := false
-	return func(j *job, told *export.Complaint) (err error) {
+	return func(j *job, told *trace.Complaint) (err error) {
 		if gone {
 			return nil
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/tomoscrape/tomoscrape/pipeline"
 	"github.com/tomoscrape/tomoscrape/query"
 	"github.com/tomoscrape/tomoscrape/source"
+	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 // job is one run of a command that reads: check the command line, read and
@@ -45,7 +46,7 @@ func inputs(c *cobra.Command, args []string) error {
 type task struct {
 	outputs  func() []output                               // besides --summary and --errors
 	prepare  func(*job) error                              // finds wrong usage before anything is read; may be nil
-	complain func(*job, *export.Complaint) error           // gets every complaint; its error ends the reading; may be nil
+	complain func(*job, *trace.Complaint) error            // gets every complaint; its error ends the reading; may be nil
 	present  func(context.Context, *job, *pipeline.Result) // delivers the result; may be nil
 }
 
@@ -115,16 +116,14 @@ func (j *job) run(ctx context.Context, t task) {
 		Filter:   j.filter,
 		Memory:   j.memory,
 		Temp:     j.temp,
-		Complain: func(c *parser.Complaint) error {
-			told := export.Complaint{Kind: string(c.Kind), File: c.File, Line: c.Line, Column: c.Column,
-				Offset: c.Offset, Reason: c.Reason, Expected: c.Expected, Text: c.Text}
+		Complain: func(c *trace.Complaint) error {
 			if t.complain != nil {
-				if err := t.complain(j, &told); err != nil {
+				if err := t.complain(j, c); err != nil {
 					return err
 				}
 			}
 			if j.errors != "" {
-				return file.add(&told)
+				return file.add(c)
 			}
 			return nil
 		},

@@ -14,6 +14,7 @@ import (
 	"github.com/tomoscrape/tomoscrape/export"
 	"github.com/tomoscrape/tomoscrape/internal/paths"
 	"github.com/tomoscrape/tomoscrape/pipeline"
+	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 // output is a file that a flag names.
@@ -151,11 +152,11 @@ func (c *complaints) open() (err error) {
 	return err
 }
 
-func (c *complaints) add(complaint *export.Complaint) error {
+func (c *complaints) add(complaint *trace.Complaint) error {
 	if err := c.open(); err != nil {
 		return err
 	}
-	c.line = complaint.AppendJSON(c.line[:0])
+	c.line = export.AppendComplaint(c.line[:0], complaint)
 	_, err := c.file.Write(c.line)
 	return err
 }
