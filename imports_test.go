@@ -17,7 +17,10 @@ const module = "github.com/tomoscrape/tomoscrape"
 // Imports go one way. Each package may use those of the layers before its own,
 // and none of its own layer: they never import each other.
 var layers = [][]string{
-	{"trace", "internal/inorder", "internal/early", "internal/paths", "internal/poison", "internal/smallfile"},
+	{"trace", "internal/codec", "internal/inorder", "internal/early", "internal/paths", "internal/poison", "internal/rotation", "internal/smallfile", "internal/sparse"},
+	{"internal/readahead", "internal/tarfile"},
+	{"internal/xz"},
+	{"internal/unpack"},
 	{"query", "tracejson", "zipkin", "monitor"},
 	{"source", "parser", "assemble", "export"},
 	{"follow"},
@@ -26,7 +29,7 @@ var layers = [][]string{
 }
 
 // Only tests and benchmarks use these.
-var testOnly = []string{"bench", "soak", "internal/faultproxy", "internal/zipkintest"}
+var testOnly = []string{"bench", "soak", "internal/faultproxy", "internal/packtest", "internal/zipkintest"}
 
 // allowed says whether a package may import another of the module.
 func allowed(from, to string) bool {

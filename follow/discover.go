@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"github.com/tomoscrape/tomoscrape/internal/paths"
-	"github.com/tomoscrape/tomoscrape/source"
+	"github.com/tomoscrape/tomoscrape/internal/rotation"
 )
 
 // This file finds files by the paths a user named. It only lists: what is in a
@@ -129,7 +129,7 @@ func (l *listing) expect(e *paths.Entry) {
 		return
 	}
 	l.watch(filepath.Dir(e.Path))
-	if log := l.resolve(e.Path); source.LogOf(log) == log {
+	if log := l.resolve(e.Path); rotation.Of(log).Log == log {
 		l.want(log, e.Root)
 	}
 }
@@ -159,10 +159,10 @@ func (l *listing) add(path string, st status, root int, alone bool) {
 		return
 	}
 	l.found[real] = true
-	log := source.LogOf(real)
+	log := rotation.Of(real).Log
 	e := entry{path: path, log: log, root: root, status: st}
 	if e.active = log == real; path != real {
-		e.active = source.LogOf(path) == path
+		e.active = rotation.Of(path).Log == path
 	}
 	if !e.active && alone && l.f.opt.Paths[root] == path {
 		e.log, e.active = real, true // the user named this one
@@ -174,7 +174,9 @@ func (l *listing) add(path string, st status, root int, alone bool) {
 }
 
 // own tells whether this process writes a file, or did before it was rotated.
-func (f *Follower) own(path string) bool { return f.excluded[path] || f.excluded[source.LogOf(path)] }
+func (f *Follower) own(path string) bool {
+	return f.excluded[path] || f.excluded[rotation.Of(path).Log]
+}
 
 // want asks for the rotated files of a log.
 func (l *listing) want(log string, root int) {
@@ -198,7 +200,7 @@ func (l *listing) rotations() {
 		}
 		for _, e := range entries {
 			path := filepath.Join(dir, e.Name())
-			log := source.LogOf(path)
+			log := rotation.Of(path).Log
 			root, ok := logs[log]
 			if !ok || log == path || l.found[path] {
 				continue

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tomoscrape/tomoscrape/source"
+	"github.com/tomoscrape/tomoscrape/internal/rotation"
 )
 
 // Family is a log with its rotated files: a stream of generations.
@@ -116,13 +116,13 @@ func (f *Follower) link(g *Generation, l *listing) {
 			members = append(members, e)
 		}
 	}
-	slices.SortStableFunc(members, func(a, b *entry) int { return source.CompareRotated(a.path, b.path) })
+	slices.SortStableFunc(members, func(a, b *entry) int { return rotation.Compare(rotation.Of(a.path), rotation.Of(b.path)) })
 	i := slices.IndexFunc(members, func(e *entry) bool { return e.file == g.where })
 	if i < 0 {
 		return
 	}
 	g.linked = true
-	if i == 0 || !source.Succeeds(members[i].path, members[i-1].path) {
+	if i == 0 || !rotation.Of(members[i].path).Continues(rotation.Of(members[i-1].path)) {
 		return
 	}
 	before := f.open[members[i-1].file]

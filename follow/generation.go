@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/tomoscrape/tomoscrape/internal/paths"
-	"github.com/tomoscrape/tomoscrape/source"
+	"github.com/tomoscrape/tomoscrape/internal/unpack"
 )
 
 // state is where a generation is in its life; the package comment draws it.
@@ -82,7 +82,7 @@ type Generation struct {
 	unpacked *stream // of packed content, while it is read
 
 	looked  bool            // at what is handed out
-	texture *source.Texture // of it, while it is not known what it is
+	texture *unpack.Texture // of it, while it is not known what it is
 }
 
 // Name is the path by which the user can open the generation now, or could last.
@@ -373,7 +373,7 @@ func (f *Follower) judge(g *Generation) {
 		return
 	}
 	g.sniff = g.head.length < sniffLen
-	packed, reason, holds := source.Sniff(g.head.bytes)
+	packed, reason, holds := sniff(g.head.bytes)
 	switch {
 	case packed && !g.packed:
 		// Only now it turns out that the file is compressed: it is looked at anew.

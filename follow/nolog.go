@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 
-	"github.com/tomoscrape/tomoscrape/source"
+	"github.com/tomoscrape/tomoscrape/internal/unpack"
 )
 
 // This file says what is no log where only more than the first bytes tells, by the
-// rules of replay (source.Texture). What looks so is followed all the same: replay
+// rules of replay (unpack.Texture). What looks so is followed all the same: replay
 // leaves out nothing that has a span in it, and here one may still come.
 
 var spanMark = []byte("Span(")
@@ -22,7 +22,7 @@ func (f *Follower) weigh(g *Generation, p piece, rest int64) {
 		if g.looked || g.line > 0 {
 			return
 		}
-		g.looked, g.texture = true, new(source.Texture)
+		g.looked, g.texture = true, new(unpack.Texture)
 	}
 	if g.texture = unlessLog(g.texture, p.data); g.texture != nil && p.end()+rest >= g.end {
 		if reason := g.texture.Verdict(g.Name()); reason != "" {
@@ -35,7 +35,7 @@ func (f *Follower) weigh(g *Generation, p piece, rest int64) {
 
 // unlessLog looks at what comes next, and forgets what was seen if it is a log's, or
 // may have a span in it.
-func unlessLog(t *source.Texture, data []byte) *source.Texture {
+func unlessLog(t *unpack.Texture, data []byte) *unpack.Texture {
 	if t == nil {
 		return nil
 	}
@@ -83,15 +83,31 @@ func (f *Follower) refuseStdin(err error) {
 // refusal tells what to do with standard input that begins so and is no log; nil
 // for all that may be one.
 func refusal(head []byte) error {
-	if what, command := source.Packed(head); what != "" {
+	if what, command := unpack.Packed(head); what != "" {
 		reason := what + "; tail reads lines as they are written, replay reads what is packed: tomoscrape replay -"
 		if command != "" {
 			reason = fmt.Sprintf("%s; unpack it: %s FILE | tomoscrape tail -, or read it once: tomoscrape replay -", what, command)
 		}
 		return &errNoLog{reason}
 	}
-	if _, reason, _ := source.Sniff(head); reason != "" {
+	if _, reason, _ := sniff(head); reason != "" {
 		return &errNoLog{reason}
 	}
 	return nil
+}
+
+// sniff says what begins with head, the first bytes or all there are: packed
+// if unpack.Open reads it, and else why it is no log, or "" if it may be one. A log may be
+// in it all the same if it holds some, so that whoever does not read it misses
+// something.
+func sniff(head []byte) (packed bool, reason string, holds bool) {
+	k := unpack.Sniff(head)
+	switch {
+	case k.Form.Compressed():
+		return true, "", false
+	case k.Form == unpack.Tar, k.Form == unpack.Zip:
+		return false, k.Form.Data() + ", to which nothing is added; read it with tomoscrape replay", true
+	default:
+		return false, k.Reason, k.Form == unpack.Refuse
+	}
 }

@@ -87,3 +87,25 @@ func TestStandardInputThatIsNoLog(t *testing.T) {
 	stop()
 	require.Contains(t, b.logs.String(), "standard input is no log: gzip data")
 }
+
+func TestSniffForFollowing(t *testing.T) {
+	packed, reason, _ := sniff([]byte("\x1f\x8b\x08\x00"))
+	require.True(t, packed)
+	require.Empty(t, reason)
+	packed, reason, _ = sniff([]byte("2026-01-01 a line"))
+	require.False(t, packed)
+	require.Empty(t, reason)
+	for head, want := range map[string]struct {
+		reason string
+		holds  bool
+	}{
+		"\x7fELF":      {"ELF file", false},
+		"PK\x03\x04":   {"zip archive, to which nothing is added; read it with tomoscrape replay", true},
+		"LZIP\x01 ...": {"lzip data; it cannot be read here, unpack it first (lzip -d)", true},
+	} {
+		packed, reason, holds := sniff([]byte(head))
+		require.False(t, packed)
+		require.Equal(t, want.reason, reason)
+		require.Equal(t, want.holds, holds, reason)
+	}
+}

@@ -12,7 +12,8 @@ import (
 	"time"
 
 	"github.com/tomoscrape/tomoscrape/internal/paths"
-	"github.com/tomoscrape/tomoscrape/source"
+	"github.com/tomoscrape/tomoscrape/internal/rotation"
+	"github.com/tomoscrape/tomoscrape/internal/unpack"
 )
 
 // This file finds out what the files are that discovery lists: by device and
@@ -79,7 +80,7 @@ func (f *Follower) settle(l *listing, now time.Time) (news bool) {
 		if a.log != b.log {
 			return strings.Compare(a.log, b.log)
 		}
-		return source.CompareRotated(a.path, b.path)
+		return rotation.Compare(rotation.Of(a.path), rotation.Of(b.path))
 	})
 	f.copies = 0
 	for _, fam := range f.families {
@@ -321,10 +322,10 @@ func (f *Follower) content(file *os.File) (b []byte, packed bool, err error) {
 	if b, err = readHead(file, f.headBuf[:]); err != nil || len(b) == 0 {
 		return b, false, err
 	}
-	if packed, _, _ = source.Sniff(b[:min(len(b), sniffLen)]); !packed {
+	if packed, _, _ = sniff(b[:min(len(b), sniffLen)]); !packed {
 		return b, false, nil
 	}
-	r, err := source.Unpack(io.NewSectionReader(file, 0, 1<<62))
+	r, err := unpack.Open(io.NewSectionReader(file, 0, 1<<62))
 	if err != nil {
 		return nil, true, errShort
 	}
@@ -405,7 +406,7 @@ func (f *Follower) examine(e *entry, now time.Time, p pass) (news bool) {
 		file.Close()
 		return false
 	}
-	if _, reason, holds := source.Sniff(b[:min(len(b), sniffLen)]); reason != "" || packed && isPacked(b) {
+	if _, reason, holds := sniff(b[:min(len(b), sniffLen)]); reason != "" || packed && isPacked(b) {
 		if reason == "" {
 			reason, holds = "packed twice; unpack it once", true
 		}
@@ -503,7 +504,7 @@ func (f *Follower) accepted(e *entry, st status) {
 }
 
 func isPacked(b []byte) bool {
-	packed, _, _ := source.Sniff(b[:min(len(b), sniffLen)])
+	packed, _, _ := sniff(b[:min(len(b), sniffLen)])
 	return packed
 }
 

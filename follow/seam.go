@@ -7,7 +7,7 @@ import (
 	"io"
 	"slices"
 
-	"github.com/tomoscrape/tomoscrape/source"
+	"github.com/tomoscrape/tomoscrape/internal/unpack"
 )
 
 // seam is headSize bytes in the middle of a generation: with the head they tell
@@ -202,7 +202,7 @@ func (c *candidate) packedBeside(g *Generation) (match, int64) {
 
 // unpack gives packed content to a function.
 func (c *candidate) unpack(read func(io.Reader) error) error {
-	r, err := source.Unpack(io.NewSectionReader(c.content, 0, 1<<62))
+	r, err := unpack.Open(io.NewSectionReader(c.content, 0, 1<<62))
 	if err != nil {
 		return err
 	}

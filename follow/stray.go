@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/tomoscrape/tomoscrape/source"
+	"github.com/tomoscrape/tomoscrape/internal/rotation"
 )
 
 // This file finds what is missing of a log in files of any name. A rotation may
@@ -57,10 +57,10 @@ func (l *listing) alike() {
 		since := map[string]time.Time{} // by pattern: when the oldest that is known was written to
 		for _, g := range fam.generations {
 			name := g.Name()
-			if g.state == orphaned || name == "" || name == fam.log || source.LogOf(name) == fam.log {
+			if g.state == orphaned || name == "" || name == fam.log || rotation.Of(name).Log == fam.log {
 				continue
 			}
-			if name = l.resolve(name); source.LogOf(name) != fam.log {
+			if name = l.resolve(name); rotation.Of(name).Log != fam.log {
 				at := l.f.stopped
 				if g.file != nil {
 					at = time.Unix(0, g.last.mtime)
@@ -118,7 +118,7 @@ func before(mtime int64, t time.Time) bool {
 // must be in it.
 func rotationOf(log, path string) (pattern string, ok bool) {
 	stem := strings.TrimSuffix(filepath.Base(log), filepath.Ext(log))
-	before, after, ok := strings.Cut(filepath.Base(source.LogOf(path)), stem)
+	before, after, ok := strings.Cut(filepath.Base(rotation.Of(path).Log), stem)
 	if !ok || stem == "" {
 		return "", false
 	}
@@ -375,5 +375,5 @@ func (f *Follower) copied(g *Generation) bool {
 // rotated tells whether a log has another file now than a generation's.
 func rotated(g *Generation) bool {
 	st, err := statPath(g.family.log)
-	return err == nil && st.file != g.where && source.LogOf(g.family.log) == g.family.log
+	return err == nil && st.file != g.where && rotation.Of(g.family.log).Log == g.family.log
 }

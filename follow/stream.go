@@ -7,7 +7,7 @@ import (
 	"io"
 
 	"github.com/tomoscrape/tomoscrape/internal/paths"
-	"github.com/tomoscrape/tomoscrape/source"
+	"github.com/tomoscrape/tomoscrape/internal/unpack"
 )
 
 // stream cuts what can only be read from its beginning into blocks of whole lines:
@@ -144,7 +144,7 @@ func (s *stream) fill() {
 func (f *Follower) servePacked(j *job) error {
 	g := j.g
 	if g.unpacked == nil {
-		r, err := source.Unpack(io.NewSectionReader(j.file, 0, 1<<62))
+		r, err := unpack.Open(io.NewSectionReader(j.file, 0, 1<<62))
 		if err != nil {
 			return f.damaged(g, 0, err)
 		}
@@ -289,7 +289,7 @@ func (f *Follower) readStdin(ctx context.Context) <-chan stdinBlock {
 		defer close(out)
 		s := newStream(&sniffed{r: f.opt.Stdin}, f.opt.MaxLine)
 		line, continues := int64(0), false
-		texture := new(source.Texture) // while it is not known to be a log
+		texture := new(unpack.Texture) // while it is not known to be a log
 		for {
 			p, ok, err := s.next()
 			switch {

@@ -1,7 +1,6 @@
 package source
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,92 +10,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tomoscrape/tomoscrape/internal/readahead"
 )
 
-// zeros is a reader without an end that counts what was read of it.
-type zeros struct{ n int }
-
-func (z *zeros) Read(p []byte) (int, error) {
-	z.n += len(p)
-	return len(p), nil
-}
-
-// However little is taken, no more than a few blocks are unpacked ahead.
-func TestAheadIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		z := &zeros{}
-		a := newAhead(z, 3, func() {})
-		synctest.Wait()
-		require.Equal(t, 4*aheadSize, z.n, "three in the queue, one before it")
-		_, err := io.CopyN(io.Discard, a, 2*aheadSize)
-		require.NoError(t, err)
-		synctest.Wait()
-		require.Equal(t, 6*aheadSize, z.n)
-		a.close()
-		_, err = a.Read(make([]byte, 1))
-		require.Error(t, err)
-	})
-}
-
-// script gives pieces, then an error behind them or with the last one.
-type script struct {
-	pieces []string
-	err    error
-	with   bool
-}
-
-func (s *script) Read(p []byte) (int, error) {
-	if len(s.pieces) == 0 {
-		if s.err == nil {
-			panic("a library's")
-		}
-		return 0, s.err
-	}
-	n := copy(p, s.pieces[0])
-	s.pieces = s.pieces[1:]
-	if len(s.pieces) == 0 && s.with {
-		return n, s.err
-	}
-	return n, nil
-}
-
-func TestAheadGivesTheError(t *testing.T) {
-	damaged := errors.New("damaged")
-	for name, tc := range map[string]struct {
-		from *script
-		want string
-		with bool
-	}{
-		"behind":        {&script{[]string{"a", "b"}, damaged, false}, "damaged", false},
-		"with the last": {&script{[]string{"a", "b"}, damaged, true}, "damaged", true},
-		"panic":         {&script{[]string{"a", "b"}, nil, false}, "a library's", false},
-		"nothing comes": {&script{append([]string{"a", "b"}, make([]string, 1000)...), damaged, false}, io.ErrNoProgress.Error(), false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a := newAhead(tc.from, 2, func() {})
-			defer a.close()
-			p := make([]byte, 10)
-			n, err := a.Read(p)
-			require.Equal(t, "ab", string(p[:n]))
-			if tc.with {
-				require.EqualError(t, err, tc.want)
-			} else {
-				require.NoError(t, err)
-			}
-			for range 2 {
-				n, err = a.Read(p)
-				require.Zero(t, n)
-				require.EqualError(t, err, tc.want)
-			}
-		})
-	}
-}
-
 // large is more than may be unpacked ahead of a reader.
-func large() string { return strings.Repeat("the same line\n", aheadBlocks*aheadSize/10) }
+func large() string { return strings.Repeat("the same line\n", aheadBlocks*readahead.BlockSize/10) }
 
 // Whoever stops reading leaves no goroutine behind: none of this file's, and none
 // of those after it.
@@ -119,7 +40,7 @@ func TestAbandoned(t *testing.T) {
 
 		ctx, cancel := context.WithCancel(context.Background())
 		_, err = Walk(ctx, []string{fmt.Sprintf("d/%d", i)}, Options{}, func(m *Member) error {
-			io.CopyN(io.Discard, m.Reader, 3*aheadSize)
+			io.CopyN(io.Discard, m.Reader, 3*readahead.BlockSize)
 			cancel()
 			n, err := io.Copy(io.Discard, m.Reader)
 			require.NoError(t, err)
@@ -222,21 +143,5 @@ func TestDecodersAreUsedAgain(t *testing.T) {
 			}
 		}
 		require.True(t, slices.Equal(want, whole))
-	}
-}
-
-// Nothing of one stream is seen by the next one: a stream that does not begin by
-// forgetting what was before it is refused.
-func TestXZForgets(t *testing.T) {
-	d := new(lzma2)
-	d.reset(strings.NewReader("\x01\x00\x02abc\x00"), 4096)
-	whole, err := io.ReadAll(d)
-	require.NoError(t, err)
-	require.Equal(t, "abc", string(whole))
-	for _, control := range []string{"\x02\x00\x02", "\x80\x00\x02\x00\x05", "\xa0\x00\x02\x00\x05", "\xc0\x00\x02\x00\x05\x5d"} {
-		d.reset(bytes.NewReader([]byte(control+"abcdefgh\x00")), 4096)
-		got, err := io.ReadAll(d)
-		require.ErrorIs(t, err, errLZMA)
-		require.Empty(t, got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/tomoscrape/tomoscrape/internal/paths"
+	"github.com/tomoscrape/tomoscrape/internal/unpack"
 )
 
 // This file is about files that change while a walk is under way:
@@ -29,7 +30,7 @@ type verified struct {
 	seam  []byte // the last of them
 	copy  io.ReadCloser
 	cut   bool // it ended before its size
-	check [sniffLen]byte
+	check [unpack.HeadLen]byte
 }
 
 // Read gives what stands in the file as long as that is no shorter than it was and
@@ -119,7 +120,7 @@ func (w *walker) restIn(name string, d *disk, own fs.FileInfo, whole bool) io.Re
 // restOf gives what a file has, packed or not, behind what was given, if it is the
 // same up to there as far as head and seam tell; else nil.
 func (v *verified) restOf(f *os.File) io.ReadCloser {
-	u, err := Unpack(f)
+	u, err := unpack.Open(f)
 	if err != nil {
 		return nil
 	}
@@ -172,7 +173,7 @@ func (w *walker) planAgain() (list []planned) {
 // changed notes what became of a file that was read as far as there was anything.
 // named says that what is wrong with it was named already.
 func (w *walker) changed(p planned, o *opened, named bool) {
-	if o.ahead != nil && !o.ahead.ended() {
+	if o.ahead != nil && !o.ahead.Ended() {
 		return // it is still being read
 	}
 	v := &o.disk.verified

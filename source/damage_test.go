@@ -3,26 +3,18 @@ package source
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"hash/crc32"
 	"io"
-	"math/rand/v2"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/ulikunitz/xz/lzma"
 	"pgregory.net/rapid"
-)
 
-// noise is text that does not pack too well.
-func noise(seed, lines int) string {
-	var b strings.Builder
-	r := rand.New(rand.NewPCG(uint64(seed), 0))
-	for i := range lines {
-		fmt.Fprintf(&b, "line %d of %x\n", i, r.Uint64())
-	}
-	return b.String()
-}
+	"github.com/tomoscrape/tomoscrape/internal/unpack"
+)
 
 var damageable = map[string]string{
 	"gzip":         gz(noise(1, 60)),
@@ -74,8 +66,8 @@ func TestCutAnywhere(t *testing.T) {
 						require.Equal(t, whole[i], g, "cut at %d", cut)
 					} else if !strings.HasPrefix(whole[i].body, g.body) || whole[i].name != g.name {
 						// Cut in the magic, packed data cannot be told from text.
-						require.Less(t, len(g.body), sniffLen, "cut at %d", cut)
-						require.NotEqual(t, text, sniff([]byte(packed[strings.TrimPrefix(g.name, "-!")])).form, "cut at %d", cut)
+						require.Less(t, len(g.body), unpack.HeadLen, "cut at %d", cut)
+						require.NotEqual(t, unpack.Text, unpack.Sniff([]byte(packed[strings.TrimPrefix(g.name, "-!")])).Form, "cut at %d", cut)
 					}
 				}
 				most = max(most, int(report.Bytes))
@@ -171,4 +163,12 @@ func TestDamageAnywhere(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestXZAsksForTooMuch(t *testing.T) {
+	data := []byte(xzed("text"))
+	data[12+4] = lzma.EncodeDictCap(192 << 20) // of the first block
+	le.PutUint32(data[12+8:], crc32.ChecksumIEEE(data[12:12+8]))
+	_, report := readBytes(t, Options{}, data)
+	require.Equal(t, []Unreadable{{Name: "-", Reason: "the xz data needs a window of more than 128 MiB; unpack it first"}}, report.Unreadable)
 }

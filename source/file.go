@@ -1,11 +1,11 @@
 package source
 
 import (
-	"context"
 	"io"
 	"os"
 
 	"github.com/tomoscrape/tomoscrape/internal/paths"
+	"github.com/tomoscrape/tomoscrape/internal/readahead"
 )
 
 // file reads one planned file. Its error is errStop, that of the context or of
@@ -75,8 +75,12 @@ func (w *walker) pipe(name string) error {
 // patient reads what may be silent for a long time.
 func (w *walker) patient(name string, r io.Reader) error {
 	w.report.Files++
-	p := newPatient(w.ctx, r)
-	defer p.close()
+	done := func() {}
+	if l, ok := r.(*lazyFile); ok {
+		done = func() { l.Close() }
+	}
+	p := readahead.NewInterruptible(w.ctx, r, done)
+	defer p.Close()
 	return w.open(name, &stream{w: w, r: p, of: name}, nil, 0, 0)
 }
 
@@ -134,61 +138,3 @@ func (l *lazyFile) Close() error {
 	}
 	return l.f.Close()
 }
-
-// patient reads ahead in a goroutine, so that a silent pipe does not outlast the
-// context. The goroutine ends with close, or when the Read it is in returns.
-type patient struct {
-	ctx  context.Context
-	ask  chan struct{}
-	got  chan block
-	rest []byte
-	err  error
-}
-
-type block struct {
-	data []byte
-	err  error
-}
-
-func newPatient(ctx context.Context, r io.Reader) *patient {
-	p := &patient{ctx: ctx, ask: make(chan struct{}, 1), got: make(chan block, 1)}
-	go func() {
-		buf := make([]byte, bufferSize)
-		for range p.ask {
-			var n int
-			err := guard(func() (err error) {
-				n, err = r.Read(buf)
-				return err
-			})
-			p.got <- block{buf[:n], err}
-		}
-		if l, ok := r.(*lazyFile); ok {
-			l.Close()
-		}
-	}()
-	return p
-}
-
-func (p *patient) Read(out []byte) (int, error) {
-	if len(p.rest) == 0 {
-		if p.err != nil {
-			return 0, p.err
-		}
-		p.ask <- struct{}{}
-		select {
-		case b := <-p.got:
-			p.rest, p.err = b.data, b.err
-		case <-p.ctx.Done():
-			p.err = p.ctx.Err()
-			return 0, p.err
-		}
-	}
-	n := copy(out, p.rest)
-	p.rest = p.rest[n:]
-	if len(p.rest) == 0 && n == 0 {
-		return 0, p.err
-	}
-	return n, nil
-}
-
-func (p *patient) close() { close(p.ask) }

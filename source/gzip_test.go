@@ -8,6 +8,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// The flags in a header of gzip (RFC 1952, 2.3.1).
+const (
+	gzipHeaderSum = 1 << 1
+	gzipExtra     = 1 << 2
+	gzipName      = 1 << 3
+	gzipComment   = 1 << 4
+)
+
 // gzWith is gzip data with a header of these flags and fields.
 func gzWith(flags byte, fields, body string) string {
 	return "\x1f\x8b\x08" + string(flags) + "\x00\x00\x00\x00\x00\x03" + fields + gz(body)[10:]

@@ -4,12 +4,12 @@ import (
 	"bytes"
 	"io"
 
+	"github.com/tomoscrape/tomoscrape/internal/codec"
 	"github.com/tomoscrape/tomoscrape/internal/poison"
 )
 
 const (
-	lineBlock     = 256 << 10
-	maxEmptyReads = 100
+	lineBlock = 256 << 10
 )
 
 // Line is one line of a member.
@@ -156,7 +156,7 @@ func (l *Lines) compact() {
 }
 
 func (l *Lines) read() {
-	for range maxEmptyReads {
+	for range codec.MaxEmptyReads {
 		var n int
 		n, l.err = l.r.Read(l.buf[l.end:])
 		l.end += n

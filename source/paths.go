@@ -4,6 +4,7 @@ import (
 	"io/fs"
 
 	"github.com/tomoscrape/tomoscrape/internal/paths"
+	"github.com/tomoscrape/tomoscrape/internal/rotation"
 )
 
 // planned is a file to be read.
@@ -44,7 +45,7 @@ func (w *walker) plan(list []string) ([]planned, error) {
 	var all []planned
 	choices := false
 	for _, entries := range found {
-		sortFamilies(entries, func(e paths.Entry) (string, bool) { return e.Path, e.Kind == paths.Directory })
+		rotation.Sort(entries, func(e paths.Entry) (string, bool) { return e.Path, e.Kind == paths.Directory })
 		for i := range entries {
 			all = w.planEntry(all, &entries[i])
 			choices = choices || entries[i].Kind == paths.Member

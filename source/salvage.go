@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/tomoscrape/tomoscrape/internal/codec"
+	"github.com/tomoscrape/tomoscrape/internal/unpack"
 )
 
 const (
@@ -35,15 +38,15 @@ func (w *walker) salvage(name string, in *stream, data io.Reader, depth int) err
 			return w.fault(name, src.n, &damage{of: name,
 				reason: "the directory at the end of the zip archive is missing or damaged; the members before it were read without it"})
 		}
-		err = skipZeros(br)
+		err = codec.SkipZeros(br)
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
 			return w.fault(name, src.n, src.cause(err))
 		}
-		if head, _ := br.Peek(sniffLen); sniff(head).form != zipped {
-			return w.fault(name, src.n-int64(br.Buffered()), &damage{of: name, reason: explain("zip archive", errTrailing)})
+		if head, _ := br.Peek(unpack.HeadLen); unpack.Sniff(head).Form != unpack.Zip {
+			return w.fault(name, src.n-int64(br.Buffered()), &damage{of: name, reason: unpack.Explain("zip archive", codec.ErrTrailing)})
 		}
 	}
 }
@@ -75,14 +78,14 @@ func (w *walker) localMembers(name string, src *stream, br *bufio.Reader, depth 
 			if err == nil {
 				err = errors.New("no member begins where one should, the rest was not read")
 			}
-			return members, false, w.fault(name, offset, src.cause(noEOF(err)))
+			return members, false, w.fault(name, offset, src.cause(codec.NoEOF(err)))
 		}
 		if err := w.entry(name, offset); err != nil {
 			return members, false, err
 		}
 		h, err := readLocalHeader(br)
 		if err != nil {
-			return members, false, w.fault(name, offset, src.cause(noEOF(err)))
+			return members, false, w.fault(name, offset, src.cause(codec.NoEOF(err)))
 		}
 		more, err := w.localMember(name, h, src, br, depth)
 		if err != nil || !more {
@@ -132,7 +135,7 @@ func (w *walker) localMember(archive string, h *localHeader, src *stream, br *bu
 		if failed(state) {
 			return false, nil // the same end, named with the member
 		}
-		return false, w.fault(e.name, 0, src.cause(noEOF(err)))
+		return false, w.fault(e.name, 0, src.cause(codec.NoEOF(err)))
 	}
 	if described {
 		skipDescriptor(br)
@@ -143,7 +146,7 @@ func (w *walker) localMember(archive string, h *localHeader, src *stream, br *bu
 // skipNothing goes past the data of a directory, if they are none, and their
 // descriptor.
 func skipNothing(br *bufio.Reader) bool {
-	if b, _ := br.Peek(2); string(b) == "\x03\x00" { // deflated
+	if b, _ := br.Peek(2); string(b) == "\x03\x00" { // unpack.Deflate
 		br.Discard(2)
 	}
 	return skipDescriptor(br)
@@ -231,9 +234,9 @@ func readDescriptor(br *bufio.Reader, size int64) (crc uint32, err error) {
 	}
 	if err != nil {
 		br.Discard(len(b)) // the archive ends in it
-		return 0, noEOF(err)
+		return 0, codec.NoEOF(err)
 	}
-	return 0, errChecksum
+	return 0, codec.ErrChecksum
 }
 
 // skipDescriptor goes past the descriptor of a member whose size was known, if

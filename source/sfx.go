@@ -3,13 +3,15 @@ package source
 import (
 	"bytes"
 	"io"
+
+	"github.com/tomoscrape/tomoscrape/internal/unpack"
 )
 
 // zipBehind finds the zip archive behind a program or a script that unpacks it: where
 // it begins, or 0 if there is none. Its directory counts from there, or, adjusted to
 // what stands before (zip -A), from the beginning of the file.
 func zipBehind(head []byte, at io.ReaderAt, size int64) (begin int64, adjusted bool) {
-	if at == nil || !bytes.HasPrefix(head, []byte("#!")) && !bytes.HasPrefix(head, []byte("\x7fELF")) && !isPE(head) {
+	if at == nil || !bytes.HasPrefix(head, []byte("#!")) && !bytes.HasPrefix(head, []byte("\x7fELF")) && !unpack.IsPE(head) {
 		return 0, false
 	}
 	buf := make([]byte, min(size, zipEndLen+maxComment))

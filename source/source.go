@@ -8,9 +8,9 @@
 // temporary directory.
 //
 //	paths -> plan (paths.go) -> begin (ahead.go) -> open (open.go) -> member -> visit
-//	          order (family.go)  packed files on     ^    |
+//	          order (rotation)   packed files on     ^    |
 //	         choice (choice.go)  disk, before their  +----+  one layer unpacked
-//	                             turn                        (decoder.go, xz.go, tar.go, zip.go)
+//	                             turn                        (internal/unpack, tar.go, zip.go)
 //
 // Nothing wrong with the input is an error to the caller: what was readable is
 // delivered, the damage is named in the Report, and the rest goes on.
@@ -28,6 +28,9 @@ import (
 	"time"
 
 	"github.com/tomoscrape/tomoscrape/internal/paths"
+	"github.com/tomoscrape/tomoscrape/internal/rotation"
+	"github.com/tomoscrape/tomoscrape/internal/unpack"
+	"github.com/tomoscrape/tomoscrape/internal/xz"
 )
 
 const (
@@ -87,8 +90,8 @@ type Member struct {
 // whether it is a log at all. If it is none, it is named in the Report as such:
 // what looks like something else is never left out before all of it was read.
 func (m *Member) FoundNothing() (isLog bool) {
-	m.content.kind = m.content.texture.kind(m.Name)
-	return m.content.kind.form == text
+	m.content.kind = m.content.texture.Kind(m.Name)
+	return m.content.kind.Form == unpack.Text
 }
 
 // Skipped names what was left out because it is no log.
@@ -152,7 +155,7 @@ func Walk(ctx context.Context, names []string, opt Options, visit func(*Member) 
 	w := &walker{ctx: ctx, opt: opt, visit: visit, memory: opt.Memory,
 		files: make(map[paths.ID]bool), unlisted: make(map[string]bool),
 		opened: make(map[string]*opened)}
-	if most := min(runtime.GOMAXPROCS(0), xzMost); most > 1 {
+	if most := min(runtime.GOMAXPROCS(0), xz.MostBlocks); most > 1 {
 		w.slots = make(chan struct{}, most)
 	}
 	err := w.walk(names)
@@ -170,7 +173,7 @@ type walker struct {
 	moreSkipped, moreUnreadable int
 
 	files    map[paths.ID]bool // read
-	before   rotation          // of the member visited last
+	before   rotation.File     // of the member visited last
 	unlisted map[string]bool   // directories named as not listable
 
 	named   string    // what the user named of what is read, "" if it was met elsewhere
@@ -181,7 +184,7 @@ type walker struct {
 	again   bool      // these are being read
 
 	choice   *choice         // of the members of what is read
-	texture  Texture         // of the member that is visited
+	texture  unpack.Texture  // of the member that is visited
 	unpacked int64           // bytes made by unpacking, against MaxUnpacked
 	entries  int             // of archives, against MaxMembers
 	memory   int64           // what is left of Memory
@@ -245,7 +248,7 @@ func (w *walker) finish() {
 }
 
 func (w *walker) skipped(name, reason string) {
-	w.before = rotation{} // there is a gap
+	w.before = rotation.File{} // there is a gap
 	if w.choice.again(name) {
 		return
 	}
@@ -257,7 +260,7 @@ func (w *walker) skipped(name, reason string) {
 }
 
 func (w *walker) unreadable(name string, offset int64, reason string) {
-	w.before = rotation{} // there is a gap
+	w.before = rotation.File{} // there is a gap
 	if !w.choice.again(name) {
 		w.nameUnreadable(name, offset, reason)
 	}

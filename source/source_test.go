@@ -1,14 +1,11 @@
 package source
 
 import (
-	"archive/tar"
-	"archive/zip"
 	"bytes"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"os"
 	"path/filepath"
@@ -16,10 +13,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
-	"github.com/ulikunitz/xz"
+
+	"github.com/tomoscrape/tomoscrape/internal/packtest"
+	"github.com/tomoscrape/tomoscrape/internal/unpack"
 )
 
 // A walk may leave no goroutine behind.
@@ -41,6 +38,14 @@ func TestMain(m *testing.M) {
 	}
 	os.Exit(code)
 }
+
+// Short names of what packs.
+var (
+	gz, zst, xzed         = packtest.Gzip, packtest.Zstd, packtest.XZ
+	xzInBlocks            = packtest.XZBlocks
+	tarred, zipOf, zipRaw = packtest.Tar, packtest.Zip, packtest.ZipStored
+	noise                 = packtest.Noise
+)
 
 // got is a member as a visitor saw it.
 type got struct{ name, body string }
@@ -78,71 +83,6 @@ func inDir(t *testing.T, files map[string]string) {
 		require.NoError(t, os.MkdirAll(filepath.Dir(name), 0o755))
 		require.NoError(t, os.WriteFile(name, []byte(body), 0o644))
 	}
-}
-
-func gz(body string) string {
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	io.WriteString(w, body)
-	w.Close()
-	return b.String()
-}
-
-func zst(body string) string {
-	var b bytes.Buffer
-	w, _ := zstd.NewWriter(&b, zstd.WithEncoderConcurrency(1))
-	io.WriteString(w, body)
-	w.Close()
-	return b.String()
-}
-
-func xzed(body string) string {
-	var b bytes.Buffer
-	w, err := xz.WriterConfig{DictCap: 1 << 16}.NewWriter(&b)
-	if err != nil {
-		panic(err)
-	}
-	io.WriteString(w, body)
-	w.Close()
-	return b.String()
-}
-
-// entries are name, body, name, body ...
-func tarred(entries ...string) string {
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for i := 0; i < len(entries); i += 2 {
-		w.WriteHeader(&tar.Header{Name: entries[i], Size: int64(len(entries[i+1])), Mode: 0o644})
-		io.WriteString(w, entries[i+1])
-	}
-	w.Close()
-	return b.String()
-}
-
-// zipOf packs with descriptors behind the data, as streaming writers do.
-func zipOf(entries ...string) string {
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
-	for i := 0; i < len(entries); i += 2 {
-		f, _ := w.Create(entries[i])
-		io.WriteString(f, entries[i+1])
-	}
-	w.Close()
-	return b.String()
-}
-
-// zipRaw packs by storing, with all sizes before the data.
-func zipRaw(entries ...string) string {
-	var b bytes.Buffer
-	w := zip.NewWriter(&b)
-	for i := 0; i < len(entries); i += 2 {
-		size := uint64(len(entries[i+1]))
-		f, _ := w.CreateRaw(&zip.FileHeader{Name: entries[i], CompressedSize64: size, UncompressedSize64: size,
-			CRC32: crc32.ChecksumIEEE([]byte(entries[i+1]))})
-		io.WriteString(f, entries[i+1])
-	}
-	w.Close()
-	return b.String()
 }
 
 func fixture(t testing.TB, name string) string {
@@ -286,12 +226,12 @@ func TestContextEndsTheWalk(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())
 		read := make(chan struct{})
 		go func() {
-			io.WriteString(w, strings.Repeat("x", sniffLen))
+			io.WriteString(w, strings.Repeat("x", unpack.HeadLen))
 			<-read
 			cancel()
 		}()
 		_, err := Walk(ctx, []string{"-"}, Options{Stdin: r}, func(m *Member) error {
-			_, err := io.CopyN(io.Discard, m.Reader, sniffLen)
+			_, err := io.CopyN(io.Discard, m.Reader, unpack.HeadLen)
 			close(read)
 			io.Copy(io.Discard, m.Reader)
 			return err

@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"math"
 	"syscall"
+
+	"github.com/tomoscrape/tomoscrape/internal/sparse"
 )
 
 // Of lseek(2).
@@ -16,23 +18,23 @@ const (
 
 // holes reads the file without its holes if it may have any, which is so if it has
 // fewer blocks than its size needs.
-func (d *disk) holes(info fs.FileInfo) *sparse {
+func (d *disk) holes(info fs.FileInfo) *sparse.Reader {
 	if st, ok := info.Sys().(*syscall.Stat_t); !ok || st.Blocks*512 >= info.Size() {
 		return nil
 	}
-	return newSparse(d, d.nextPart)
+	return sparse.New(d, d.nextPart)
 }
 
 // nextPart finds the next part with data. Behind the last one, and where no such
 // thing can be asked for, all is read as it is; the file may grow, too.
-func (d *disk) nextPart(from int64) (extent, error) {
+func (d *disk) nextPart(from int64) (sparse.Extent, error) {
 	begin, end := from, int64(math.MaxInt64)
 	if d.verified.copy != nil || !d.stands() {
-		return extent{begin, end - begin}, nil // Read says what became of the file
+		return sparse.Extent{At: begin, Size: end - begin}, nil // Read says what became of the file
 	}
 	size, err := d.f.Seek(0, io.SeekEnd) // what comes later is not passed over
 	if err != nil {
-		return extent{}, err
+		return sparse.Extent{}, err
 	}
 	switch data, err := d.f.Seek(from, seekData); {
 	case err == nil:
@@ -49,5 +51,5 @@ func (d *disk) nextPart(from int64) (extent, error) {
 		d.count(hole)
 	}
 	_, err = d.f.Seek(begin, io.SeekStart)
-	return extent{begin, end - begin}, err
+	return sparse.Extent{At: begin, Size: end - begin}, err
 }

@@ -1,7 +1,6 @@
 package source
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"os"
@@ -10,50 +9,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 )
-
-// Whatever the holes: read whole, all bytes come; read briefly, all but the rest of
-// long holes, and each byte's place is known.
-func TestSparse(t *testing.T) {
-	rapid.Check(t, func(rt *rapid.T) {
-		h := &tarHeader{}
-		var file, brief, data []byte
-		for range rapid.IntRange(0, 8).Draw(rt, "parts") {
-			hole := rapid.SampledFrom([]int{0, 1, holeShown - 1, holeShown, holeShown + 1, 3 * holeShown}).Draw(rt, "hole")
-			file = append(file, make([]byte, hole)...)
-			brief = append(brief, make([]byte, min(hole, holeShown))...)
-			part := rapid.SliceOfN(rapid.Byte(), 1, 9000).Draw(rt, "part")
-			h.parts = append(h.parts, extent{int64(len(file)), int64(len(part))})
-			file, brief, data = append(file, part...), append(brief, part...), append(data, part...)
-		}
-		last := rapid.IntRange(0, 2*holeShown).Draw(rt, "last hole")
-		file = append(file, make([]byte, last)...)
-		brief = append(brief, make([]byte, min(last, holeShown))...)
-		h.whole = int64(len(file))
-
-		got, err := io.ReadAll(newSparse(iotest.HalfReader(bytes.NewReader(data)), h.nextPart()))
-		require.NoError(t, err)
-		require.True(t, bytes.Equal(file, got))
-
-		s := newSparse(iotest.HalfReader(bytes.NewReader(data)), h.nextPart())
-		s.brief = true
-		got, err = io.ReadAll(s)
-		require.NoError(t, err)
-		require.True(t, bytes.Equal(brief, got))
-		before := int64(-1)
-		for i, b := range got {
-			place := s.place(int64(i))
-			if place <= before || file[place] != b {
-				t.Fatalf("byte %d stands at %d, behind %d", i, place, before)
-			}
-			before = place
-		}
-	})
-}
 
 // places gives what a member gives, and where in it texts stand.
 func places(t *testing.T, opt Options, path string, texts ...string) (list []got, at map[string]int64, report *Report) {

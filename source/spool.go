@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
+	"github.com/tomoscrape/tomoscrape/internal/codec"
 	"github.com/tomoscrape/tomoscrape/internal/paths"
 )
 
@@ -24,7 +24,7 @@ type spool struct {
 // hold reads a layer to its end or to its damage, which stands in in.err then.
 // Its error says why there is no spool: the temporary file could not be written.
 func (w *walker) hold(in *stream, br *bufio.Reader) (*spool, error) {
-	buf, err := readUpTo(br, w.memory)
+	buf, err := codec.ReadUpTo(br, w.memory)
 	if err != nil {
 		w.memory -= int64(len(buf))
 		return &spool{bytes.NewReader(buf), int64(len(buf)), w, int64(len(buf)), nil}, nil
@@ -39,24 +39,6 @@ func (w *walker) hold(in *stream, br *bufio.Reader) (*spool, error) {
 		return nil, &damage{of: in.of, reason: fmt.Sprintf("it could not be held in %s (--temp): %s", w.opt.Temp, paths.Reason(err))}
 	}
 	return s, nil
-}
-
-// readUpTo reads until br fails or ends, which is the error, or until there are
-// limit bytes, without an error.
-func readUpTo(br *bufio.Reader, limit int64) ([]byte, error) {
-	var buf []byte
-	for int64(len(buf)) < limit {
-		if len(buf) == cap(buf) {
-			buf = slices.Grow(buf, int(min(limit-int64(len(buf)), max(int64(len(buf)), bufferSize))))
-		}
-		free := buf[len(buf):cap(buf)]
-		n, err := br.Read(free[:min(int64(len(free)), limit-int64(len(buf)))])
-		buf = buf[:len(buf)+n]
-		if err != nil {
-			return buf, err
-		}
-	}
-	return buf, nil
 }
 
 func (s *spool) create() (err error) {

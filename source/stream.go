@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
-	"strings"
+
+	"github.com/tomoscrape/tomoscrape/internal/codec"
+	"github.com/tomoscrape/tomoscrape/internal/paths"
+	"github.com/tomoscrape/tomoscrape/internal/sparse"
+	"github.com/tomoscrape/tomoscrape/internal/unpack"
 )
 
 const bufferSize = 64 << 10
@@ -17,13 +20,13 @@ const bufferSize = 64 << 10
 type stream struct {
 	w       *walker
 	r       io.Reader
-	below   *stream // the layer this one is made of, nil for a file on disk
-	what    string  // for messages: "gzip data", "tar archive"; empty: a file
-	of      string  // name of what holds it
-	counted bool    // it may be larger than what it is made of
-	holes   *sparse // that it has, or nil
-	n       int64   // bytes given so far
-	err     error   // sticky; io.EOF, a *damage, or the error of the context
+	below   *stream        // the layer this one is made of, nil for a file on disk
+	what    string         // for messages: "gzip data", "tar archive"; empty: a file
+	of      string         // name of what holds it
+	counted bool           // it may be larger than what it is made of
+	holes   *sparse.Reader // that it has, or nil
+	n       int64          // bytes given so far
+	err     error          // sticky; io.EOF, a *damage, or the error of the context
 }
 
 // damage is an error as people read it.
@@ -44,7 +47,7 @@ func (s *stream) Read(p []byte) (n int, err error) {
 	if s.err = s.w.ctx.Err(); s.err != nil {
 		return 0, s.err
 	}
-	n, err = guardedRead(s.r, p)
+	n, err = codec.Read(s.r, p)
 	if s.counted {
 		if left := s.w.opt.MaxUnpacked - s.w.unpacked; int64(n) > left {
 			n = int(left)
@@ -56,26 +59,6 @@ func (s *stream) Read(p []byte) (n int, err error) {
 	s.n += int64(n)
 	s.err = s.cause(err)
 	return n, s.err
-}
-
-// guardedRead is one Read, a panic of a library turned into an error.
-func guardedRead(r io.Reader, p []byte) (n int, err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			n, err = 0, fmt.Errorf("%v", v)
-		}
-	}()
-	return r.Read(p)
-}
-
-// guard runs a library's function and turns its panic into an error.
-func guard(f func() error) (err error) {
-	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("%v", v)
-		}
-	}()
-	return f()
 }
 
 // cause gives the reason behind an error met while reading the layer: the error
@@ -99,7 +82,7 @@ func (s *stream) cause(err error) error {
 	if errors.As(err, &d) {
 		return d
 	}
-	return &damage{reason: explain(s.what, err), of: s.of}
+	return &damage{reason: unpack.Explain(s.what, err), of: s.of}
 }
 
 func failed(err error) bool { return err != nil && err != io.EOF }
@@ -128,7 +111,7 @@ func (w *walker) fault(name string, offset int64, err error) error {
 		d.named = true
 		reason := d.reason
 		if d.of != name && !d.limit {
-			reason += " (" + lastName(d.of) + ")"
+			reason += " (" + paths.LastName(d.of) + ")"
 		}
 		if d.limit {
 			w.nameUnreadable(name, offset, reason)
@@ -140,11 +123,6 @@ func (w *walker) fault(name string, offset int64, err error) error {
 		return errStop
 	}
 	return nil
-}
-
-// lastName is the innermost name of a path, which the whole begins with anyway.
-func lastName(name string) string {
-	return path.Base(name[strings.LastIndexByte(name, '!')+1:])
 }
 
 // buffer gives a buffered reader of a layer, to be released after use.

@@ -2,15 +2,17 @@ package source
 
 import (
 	"bufio"
-	"bytes"
 	"io"
 	"io/fs"
 
+	"github.com/tomoscrape/tomoscrape/internal/codec"
 	"github.com/tomoscrape/tomoscrape/internal/paths"
+	"github.com/tomoscrape/tomoscrape/internal/sparse"
+	"github.com/tomoscrape/tomoscrape/internal/tarfile"
+	"github.com/tomoscrape/tomoscrape/internal/unpack"
 )
 
 const (
-	tarBlock      = 512
 	maxMemberName = 1024 // how long the name of an archive's member may be
 	maxTarget     = 100  // and the target of a link
 	maxPath       = 4096 // what systems take for a target
@@ -38,88 +40,87 @@ func linkTo(kind, target string) string {
 // tar opens the members of a tar archive, also of several in a row.
 func (w *walker) tar(name string, in *stream, br *bufio.Reader, depth int) error {
 	for {
-		begin := in.n - int64(br.Buffered())
-		t := &tarInput{r: br, begin: begin, n: begin, from: begin}
+		t := tarfile.NewInput(br, in.n-int64(br.Buffered()))
 		if more, err := w.tarMembers(name, in, t, depth); !more || err != nil {
 			return err
 		}
-		if t.err == io.EOF {
+		if t.Err == io.EOF {
 			return w.fault(name, in.n, &damage{of: name,
 				reason: "the end mark of the tar archive is missing, it may have been cut"})
 		}
 		// Up to the end, so that the checksum of what it is packed in is seen.
-		err := skipZeros(br)
+		err := codec.SkipZeros(br)
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
 			return w.fault(name, in.n, in.cause(err))
 		}
-		if head, _ := br.Peek(sniffLen); sniff(head).form != tarball {
-			return w.fault(name, in.n-int64(br.Buffered()), &damage{of: name, reason: explain("tar archive", errTrailing)})
+		if head, _ := br.Peek(unpack.HeadLen); unpack.Sniff(head).Form != unpack.Tar {
+			return w.fault(name, in.n-int64(br.Buffered()), &damage{of: name, reason: unpack.Explain("tar archive", codec.ErrTrailing)})
 		}
 	}
 }
 
 // tarMembers opens the members of one archive; more tells that it came to its
 // end. Behind a damaged header it goes on with the next one that is whole.
-func (w *walker) tarMembers(name string, in *stream, t *tarInput, depth int) (more bool, err error) {
-	tr := &tarReader{in: t}
+func (w *walker) tarMembers(name string, in *stream, t *tarfile.Input, depth int) (more bool, err error) {
+	tr := tarfile.NewReader(t)
 	for {
-		h, err := tr.next()
+		h, err := tr.Next()
 		if err == io.EOF {
 			return true, nil
 		}
-		if err != nil && t.err != nil {
+		if err != nil && t.Err != nil {
 			archive := &stream{w: w, below: in, what: "tar archive", of: name}
-			return false, w.fault(name, t.n, archive.cause(err))
+			return false, w.fault(name, t.Offset, archive.cause(err))
 		}
 		if err != nil {
 			if more, err := w.tarResume(name, in, t); !more || err != nil {
 				return false, err
 			}
-			tr = &tarReader{in: t}
+			tr = tarfile.NewReader(t)
 			continue
 		}
-		if err := w.entry(name, t.n); err != nil {
+		if err := w.entry(name, t.Offset); err != nil {
 			return false, err
 		}
-		inside := memberName(name, h.name)
-		switch what := h.noMember(tr); {
+		inside := memberName(name, h.Name)
+		switch what := noMember(h, tr); {
 		case what != "":
 			w.notMember(inside, what)
 			continue
-		case h.size == 0 && h.kind == tarHardLink:
-			w.link(name, h.name, "hard", h.target)
+		case h.Size == 0 && h.Kind == tarfile.HardLink:
+			w.link(name, h.Name, "hard", h.Target)
 			continue
-		case h.size == 0 && h.kind == tarSymlink:
-			w.link(name, h.name, "symbolic", h.target)
+		case h.Size == 0 && h.Kind == tarfile.SymLink:
+			w.link(name, h.Name, "symbolic", h.Target)
 			continue
-		case h.size == 0 && h.parts == nil && (h.isDir() || h.kind == tarVolume):
+		case h.Size == 0 && h.Parts == nil && (h.IsDir() || h.Kind == tarfile.Volume):
 			w.choice.has(inside)
 			continue
 		}
 		w.member()
 		member := &stream{w: w, r: tr, below: in, what: "tar archive", of: name}
-		if h.parts != nil {
-			member.holes = newSparse(tr, h.nextPart())
+		if h.Parts != nil {
+			member.holes = sparse.New(tr, h.NextPart())
 			member.r, member.counted = member.holes, true
 		}
 		if err := w.open(inside, member, nil, 0, depth); err != nil {
 			return false, err
 		}
 		if failed(member.err) {
-			return false, w.fault(name, t.n, member.err)
+			return false, w.fault(name, t.Offset, member.err)
 		}
 	}
 }
 
 // tarResume names a damaged header and goes to the next one that is whole; more
 // tells that there is one.
-func (w *walker) tarResume(name string, in *stream, t *tarInput) (more bool, err error) {
-	bad := t.begin + (t.n-t.begin-1)/tarBlock*tarBlock
+func (w *walker) tarResume(name string, in *stream, t *tarfile.Input) (more bool, err error) {
+	bad := t.Damaged()
 	reason := "a header of the tar archive is damaged; reading went on with the next one that is whole"
-	if err = t.nextHeader(); err != nil {
+	if err = t.NextHeader(); err != nil {
 		reason = "a header of the tar archive is damaged, and none that is whole follows"
 	}
 	if err := w.ctx.Err(); err != nil {
@@ -129,100 +130,21 @@ func (w *walker) tarResume(name string, in *stream, t *tarInput) (more bool, err
 	if err == nil {
 		return true, nil
 	}
-	return false, w.fault(name, t.n, in.err)
+	return false, w.fault(name, t.Offset, in.err)
 }
 
 // noMember says what stands in the place of a file and has no data of one: a named
 // pipe, a device, or what incremental backups say of a directory.
-func (h *tarHeader) noMember(data *tarReader) string {
+func noMember(h *tarfile.Header, data *tarfile.Reader) string {
 	switch {
-	case h.kind == tarDump && h.size > 0 && isDump(data):
+	case h.Kind == tarfile.Dump && h.Size > 0 && data.IsDump():
 		return "a list of the files in a directory"
-	case h.size > 0:
+	case h.Size > 0:
 		return ""
-	case h.kind == tarChar, h.kind == tarBlockDev:
+	case h.Kind == tarfile.CharDevice, h.Kind == tarfile.BlockDevice:
 		return paths.KindOf(fs.ModeDevice)
-	case h.kind == tarFifo:
+	case h.Kind == tarfile.Fifo:
 		return paths.KindOf(fs.ModeNamedPipe)
 	}
 	return ""
-}
-
-// isDump tells whether data begin as GNU tar's list of a directory: for each file a
-// letter and its name, ended by a NUL.
-func isDump(data *tarReader) bool {
-	b, _ := data.in.r.Peek(int(min(data.left, tarBlock)))
-	return bytes.IndexByte(b, 0) >= 0 && bytes.IndexByte([]byte("DNRTXY\x00"), b[0]) >= 0 && bytes.IndexByte(b, '\n') < 0
-}
-
-// tarInput is what a tar archive is read from. It knows the block that was read
-// last and can give it again.
-type tarInput struct {
-	r     *bufio.Reader
-	begin int64          // of the archive in its layer
-	n     int64          // bytes read, counted in the layer
-	err   error          // met while reading; io.EOF if no zeros ended the archive before
-	last  [tarBlock]byte // the bytes before n
-	again int            // bytes of last to be read once more
-	from  int64          // the header with which reading began or went on
-}
-
-// Read implements io.Reader.
-func (t *tarInput) Read(p []byte) (n int, err error) {
-	if t.again > 0 {
-		n = copy(p, t.last[tarBlock-t.again:])
-		t.again -= n
-		t.n += int64(n)
-		return n, nil
-	}
-	n, err = t.r.Read(p)
-	t.n += int64(n)
-	t.err = err
-	if n < tarBlock {
-		copy(t.last[:], t.last[n:])
-	}
-	copy(t.last[max(0, tarBlock-n):], p[max(0, n-tarBlock):n])
-	return n, err
-}
-
-// nextHeader goes to the next header that is whole. That may be the block that
-// was read last, behind a lone one of zeros; but never one that was tried before.
-func (t *tarInput) nextHeader() error {
-	var block [tarBlock]byte
-	step := -(t.n - t.begin) & (tarBlock - 1)
-	for {
-		if _, err := io.ReadFull(t, block[:step]); err != nil {
-			return err
-		}
-		step = tarBlock
-		if at := t.n - tarBlock; at > t.from && isTarHeader(t.last[:]) {
-			t.again, t.n, t.from = tarBlock, at, at
-			return nil
-		}
-	}
-}
-
-// skip passes over so many bytes; io.EOF if there are none, io.ErrUnexpectedEOF if
-// there are fewer.
-func (t *tarInput) skip(n int64) error {
-	begin := t.n
-	for left := n; left > 2*tarBlock; left = n - (t.n - begin) {
-		skipped, err := t.r.Discard(int(min(left-tarBlock, 1<<30)))
-		t.n += int64(skipped)
-		if t.err = err; err != nil {
-			return err
-		}
-	}
-	var rest [2 * tarBlock]byte // what Read remembers
-	_, err := io.ReadFull(t, rest[:n-(t.n-begin)])
-	return err
-}
-
-// isTarHeader tells whether a block is a header that can be read.
-func isTarHeader(block []byte) bool {
-	if block[0] == 0 {
-		return false
-	}
-	_, err := parseTarHeader(block)
-	return err == nil
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/tomoscrape/tomoscrape/internal/tarfile"
 )
 
 const (
@@ -29,7 +31,7 @@ func TestTarDamagedHeader(t *testing.T) {
 	archive := tarred("a", "a\n", "b", big, "c", "c\n", "d", "d\n")
 	c := 1024 + 512 + (len(big)+511)/512*512
 	end := len(archive) - 1024
-	zeros := strings.Repeat("\x00", tarBlock)
+	zeros := strings.Repeat("\x00", tarfile.BlockSize)
 	for name, tc := range map[string]struct {
 		data   string
 		want   string // names of members
@@ -68,7 +70,7 @@ func TestTarImpossibleHeader(t *testing.T) {
 	sum := func(h []byte) {
 		copy(h[148:156], "        ")
 		n := 0
-		for _, b := range h[:tarBlock] {
+		for _, b := range h[:tarfile.BlockSize] {
 			n += int(b)
 		}
 		copy(h[148:], []byte{'0', '0' + byte(n>>12&7), '0' + byte(n>>9&7), '0' + byte(n>>6&7), '0' + byte(n>>3&7), '0' + byte(n&7), 0})

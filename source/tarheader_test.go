@@ -6,12 +6,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tomoscrape/tomoscrape/internal/tarfile"
 )
 
 // rawTar is a member as it stands in a tar archive: its header is changed by edit
 // before it is summed.
 func rawTar(kind byte, name, data string, edit ...func(h []byte)) string {
-	h := make([]byte, tarBlock)
+	h := make([]byte, tarfile.BlockSize)
 	copy(h, name)
 	copy(h[100:], "0000644\x000000000\x000000000\x00")
 	copy(h[124:], fmt.Sprintf("%011o\x0000000000000\x00", len(data)))
@@ -26,7 +28,7 @@ func rawTar(kind byte, name, data string, edit ...func(h []byte)) string {
 		sum += int(b)
 	}
 	copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
-	return string(h) + data + strings.Repeat("\x00", -len(data)&(tarBlock-1))
+	return string(h) + data + strings.Repeat("\x00", -len(data)&(tarfile.BlockSize-1))
 }
 
 // at writes text into a header.
@@ -34,7 +36,9 @@ func at(offset int, text string) func(h []byte) {
 	return func(h []byte) { copy(h[offset:], text) }
 }
 
-var tarTail = strings.Repeat("\x00", 2*tarBlock)
+var tarTail = strings.Repeat("\x00", 2*tarfile.BlockSize)
+
+const gnuMagic = "ustar  \x00" // of GNU tar's own format
 
 const tarText = "a line\nand another\n"
 
@@ -114,7 +118,7 @@ func TestTarHeaders(t *testing.T) {
 		}
 		return text
 	}
-	gnu := at(257, tarGNU)
+	gnu := at(257, gnuMagic)
 	for name, tc := range map[string]struct{ members, name string }{
 		"v7":                        {rawTar(0, "x", tarText, at(257, "\x00\x00\x00\x00\x00\x00\x00\x00")), "x"},
 		"a size of base 256":        {rawTar('0', "x", tarText, at(124, "\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x13")), "x"},
@@ -161,9 +165,9 @@ func TestTarHeadersThatLie(t *testing.T) {
 		"a record of all members":    rawTar('g', "h", "a log\n") + rawTar('0', "x", tarText),
 		"a record of no length":      rawTar('x', "h", "0 path=x\n") + rawTar('0', "x", tarText),
 		"a name of 100 MiB":          rawTar('L', "h", "", at(124, "00620000000\x00")) + rawTar('0', "x", tarText),
-		"a map that is not sorted":   rawTar('S', "x", tarText, at(257, tarGNU), at(386, "00000001000\x0000000000023\x0000000000000\x0000000000000\x00"), at(483, "00000002000\x00")),
-		"a map beyond the file":      rawTar('S', "x", tarText, at(257, tarGNU), at(386, "00000001000\x0000000000023\x00"), at(483, "00000001000\x00")),
-		"a map that is too short":    rawTar('S', "x", tarText, at(257, tarGNU), at(386, "00000001000\x0000000000003\x00"), at(483, "00000002000\x00")),
+		"a map that is not sorted":   rawTar('S', "x", tarText, at(257, gnuMagic), at(386, "00000001000\x0000000000023\x0000000000000\x0000000000000\x00"), at(483, "00000002000\x00")),
+		"a map beyond the file":      rawTar('S', "x", tarText, at(257, gnuMagic), at(386, "00000001000\x0000000000023\x00"), at(483, "00000001000\x00")),
+		"a map that is too short":    rawTar('S', "x", tarText, at(257, gnuMagic), at(386, "00000001000\x0000000000003\x00"), at(483, "00000002000\x00")),
 		"a map of endless numbers":   rawTar('x', "h", "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n27 GNU.sparse.realsize=10\n") + rawTar('0', "x", strings.Repeat("1", 5120)),
 		"a map of too many parts":    rawTar('x', "h", "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n27 GNU.sparse.realsize=10\n") + rawTar('0', "x", "9999999999\n"),
 		"a map longer than its data": rawTar('x', "h", "22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n27 GNU.sparse.realsize=10\n") + rawTar('0', "x", "9\n0\n"),

@@ -4,24 +4,16 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"fmt"
 	"io"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"unicode/utf16"
 
 	"github.com/stretchr/testify/require"
-)
 
-// randomBytes are like packed data.
-func randomBytes(n int) string {
-	b := make([]byte, n)
-	rand.NewChaCha8([32]byte{1}).Read(b)
-	return string(b)
-}
+	"github.com/tomoscrape/tomoscrape/internal/packtest"
+)
 
 // findNothing walks as a visitor that finds no span; logs are the members that
 // are logs all the same.
@@ -39,6 +31,11 @@ func findNothing(t testing.TB, opt Options, paths ...string) (logs []string, rep
 	return logs, report
 }
 
+var (
+	randomBytes, lastlog, record = packtest.Random, packtest.Lastlog, packtest.Record
+	padded, wide                 = packtest.Padded, packtest.Wide
+)
+
 func utmp(kind int16, terminal, user string, seconds int32) string {
 	return record(kind, int16(0), int32(77), [32]byte(padded(terminal, 32)), [4]byte{}, [32]byte(padded(user, 32)),
 		[256]byte(padded("10.0.0.1", 256)), int32(0), int32(0), seconds, int32(999_999), [36]byte{})
@@ -48,10 +45,6 @@ func utmp(kind int16, terminal, user string, seconds int32) string {
 func utmp64(kind int16, terminal, user string, seconds int64) string {
 	return record(kind, int16(0), int32(77), [32]byte(padded(terminal, 32)), [4]byte{}, [32]byte(padded(user, 32)),
 		[256]byte(padded("10.0.0.1", 256)), int32(0), int64(0), seconds, int64(5), [40]byte{})
-}
-
-func lastlog(seconds int32) string {
-	return record(seconds, [32]byte(padded("pts/0", 32)), [256]byte(padded("ctl-1", 256)))
 }
 
 // utmpOf and lastlogOf have times of 32 bits or 64, in either order of bytes.
@@ -68,8 +61,6 @@ func lastlogOf[T int32 | int64](order binary.ByteOrder, seconds T) string {
 	return recordOf(order, seconds, [32]byte(padded("pts/0", 32)), [256]byte(padded("ctl-1", 256)))
 }
 
-func record(fields ...any) string { return recordOf(binary.LittleEndian, fields...) }
-
 func recordOf(order binary.ByteOrder, fields ...any) string {
 	var b bytes.Buffer
 	for _, f := range fields {
@@ -79,8 +70,6 @@ func recordOf(order binary.ByteOrder, fields ...any) string {
 	}
 	return b.String()
 }
-
-func padded(s string, n int) []byte { return append([]byte(s), make([]byte, n-len(s))...) }
 
 const (
 	when = 1700000000
@@ -164,14 +153,6 @@ func TestWhatIsNeitherTextNorRead(t *testing.T) {
 	}
 }
 
-func wide(order binary.AppendByteOrder) string {
-	var b []byte
-	for _, unit := range utf16.Encode([]rune(strings.Repeat("2013-04-18 02:02:08.797 1234 INFO nova [-] naïve\n", 50))) {
-		b = order.AppendUint16(b, unit)
-	}
-	return string(b)
-}
-
 // What is a log, or text that is none, whatever bytes stand in it.
 func TestWhatIsText(t *testing.T) {
 	binaryLine := func(begin string) string {
@@ -223,25 +204,6 @@ func TestNoiseIsReadToItsEnd(t *testing.T) {
 	list, report := read(t, Options{}, ".")
 	require.Equal(t, []got{{"x.log.br", content}}, list)
 	require.Equal(t, &Report{Files: 1, Bytes: int64(len(content))}, report)
-}
-
-// However content is cut up, it is the same.
-func TestTextureOfPieces(t *testing.T) {
-	mixed := strings.Repeat("text\n", 5000) + randomBytes(200_000) + strings.Repeat(nul, 300_000) + randomBytes(7)
-	for _, content := range []string{mixed, randomBytes(60), nul + nul, strings.Repeat(nul, 3001) + lastlog(when), wide(binary.BigEndian)} {
-		var whole Texture
-		whole.Look([]byte(content))
-		want := whole.kind("x")
-		require.NotEqual(t, text, want.form)
-		for _, step := range []int{1, 7, 4095, 4096, 5000, 131072} {
-			var t1 Texture
-			for rest := content; rest != ""; rest = rest[min(step, len(rest)):] {
-				t1.Look([]byte(rest[:min(step, len(rest))]))
-			}
-			require.Equal(t, want, t1.kind("x"), fmt.Sprint(step))
-			require.Equal(t, whole.windows, t1.windows)
-		}
-	}
 }
 
 // A program is no log, its text is.

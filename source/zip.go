@@ -12,7 +12,9 @@ import (
 	"math"
 	"strings"
 
+	"github.com/tomoscrape/tomoscrape/internal/codec"
 	"github.com/tomoscrape/tomoscrape/internal/paths"
+	"github.com/tomoscrape/tomoscrape/internal/unpack"
 )
 
 // maxDirectory bounds how much of a zip archive's directory is held in memory;
@@ -63,7 +65,7 @@ func (w *walker) zip(name string, in *stream, br *bufio.Reader, at io.ReaderAt, 
 		return w.fault(name, in.n, in.err)
 	}
 	if rest < size {
-		return w.fault(name, rest, &damage{of: name, reason: explain("zip archive", errTrailing)})
+		return w.fault(name, rest, &damage{of: name, reason: unpack.Explain("zip archive", codec.ErrTrailing)})
 	}
 	return nil
 }
@@ -75,7 +77,7 @@ func readDirectory(at io.ReaderAt, size int64) (dir *zip.Reader, rest int64, err
 	if err != nil {
 		return nil, 0, err
 	}
-	err = guard(func() (err error) {
+	err = codec.Guard(func() (err error) {
 		m := &metered{at, maxDirectory}
 		dir, err = zip.NewReader(m, end.after)
 		m.left = math.MaxInt64 // the members are read through it, too
@@ -151,12 +153,12 @@ func (w *walker) zipFile(archive string, f *zip.File, depth int) error {
 		return nil
 	}
 	var raw io.Reader
-	err := guard(func() (err error) {
+	err := codec.Guard(func() (err error) {
 		raw, err = f.OpenRaw()
 		return err
 	})
 	if err != nil {
-		return w.fault(name, 0, &damage{of: name, reason: explain(zipData, noEOF(err))})
+		return w.fault(name, 0, &damage{of: name, reason: unpack.Explain(zipData, codec.NoEOF(err))})
 	}
 	e := zipEntry{name: name, method: f.Method, encrypted: f.Flags&1 != 0,
 		crc: f.CRC32, size: int64(f.UncompressedSize64)}
@@ -187,7 +189,7 @@ func zipTarget(f *zip.File) (target string, ok bool) {
 		return "", true
 	}
 	var content []byte
-	guard(func() error {
+	codec.Guard(func() error {
 		r, err := f.Open()
 		if err != nil {
 			return err
@@ -211,7 +213,7 @@ type zipEntry struct {
 }
 
 // zipMethods are the ways of packing that are read here (APPNOTE.TXT 4.4.5).
-var zipMethods = map[uint16]form{0: stored, 8: deflated, 12: bzipped, 93: zstandard, 95: xzipped}
+var zipMethods = map[uint16]unpack.Form{0: unpack.Store, 8: unpack.Deflate, 12: unpack.Bzip2, 93: unpack.Zstd, 95: unpack.XZ}
 
 // zipEntry opens what stands at br, a layer of below if that is not nil. state is
 // nil if it was not read to its end, then io.EOF, or its damage.
@@ -228,9 +230,9 @@ func (w *walker) zipEntry(e zipEntry, below *stream, br *bufio.Reader, depth int
 		w.unreadable(e.name, 0, fmt.Sprintf("it is packed by a method unknown here (%d), unpack it first", e.method))
 		return nil, nil
 	}
-	r, done, err := decoder(f, br, nil)
+	r, done, err := unpack.New(f, br, nil)
 	if err != nil {
-		return nil, w.fault(e.name, 0, &damage{of: e.name, reason: explain(zipData, err)})
+		return nil, w.fault(e.name, 0, &damage{of: e.name, reason: unpack.Explain(zipData, err)})
 	}
 	defer done()
 	member := &stream{w: w, r: &checkedReader{r: r, zipEntry: e}, below: below, what: zipData, of: e.name, counted: true}
@@ -269,7 +271,7 @@ func (c *checkedReader) Read(p []byte) (int, error) {
 	case c.n < c.size:
 		return n, io.ErrUnexpectedEOF
 	case c.n > c.size || c.crc != 0 && c.sum != c.crc:
-		return n, errChecksum
+		return n, codec.ErrChecksum
 	}
 	return n, io.EOF
 }

@@ -3,10 +3,16 @@ package source
 import (
 	"bufio"
 	"bytes"
+	"cmp"
+	"encoding/binary"
 	"io"
+
+	"github.com/tomoscrape/tomoscrape/internal/codec"
 )
 
 // The records of a zip archive (APPNOTE.TXT 4.3).
+var le = binary.LittleEndian
+
 const (
 	zipLocal      = "PK\x03\x04"
 	zipCentral    = "PK\x01\x02"
@@ -102,11 +108,11 @@ func passDirectory(br *bufio.Reader, members int) error {
 	for named := 0; ; {
 		b, err := br.Peek(4)
 		if err != nil {
-			return noEOF(err)
+			return codec.NoEOF(err)
 		}
 		sig := string(b)
 		if b, err = br.Peek(zipRecordLens[sig]); err != nil {
-			return noEOF(err)
+			return codec.NoEOF(err)
 		}
 		length := int64(len(b))
 		switch sig {
@@ -130,7 +136,7 @@ func passDirectory(br *bufio.Reader, members int) error {
 			return errDirectory
 		}
 		if n, err := io.CopyN(io.Discard, br, length); n < length || length < 0 {
-			return firstError(err, errDirectory)
+			return cmp.Or(codec.NoEOF(err), errDirectory)
 		}
 		if sig == zipEnd {
 			return nil

@@ -1,4 +1,4 @@
-package source
+package xz
 
 import (
 	"bufio"
@@ -10,13 +10,22 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"github.com/ulikunitz/xz"
+	xzpacker "github.com/ulikunitz/xz"
 	"github.com/ulikunitz/xz/lzma"
 	"pgregory.net/rapid"
+
+	"github.com/tomoscrape/tomoscrape/internal/codec"
+	"github.com/tomoscrape/tomoscrape/internal/packtest"
 )
 
+func opened(in *bufio.Reader) *Reader {
+	x := new(Reader)
+	x.Reset(in, nil)
+	return x
+}
+
 func unxz(data []byte) ([]byte, error) {
-	return io.ReadAll(newXZReader(bufio.NewReader(bytes.NewReader(data))))
+	return io.ReadAll(opened(bufio.NewReader(bytes.NewReader(data))))
 }
 
 // mixed is data that uses literals, matches near and far, repeats, and chunks
@@ -38,7 +47,7 @@ func mixed(r *rand.Rand, size int) []byte {
 				b = append(b, b[at:min(len(b), at+n)]...)
 			}
 		case 3:
-			b = append(b, noise(int(r.Uint32()), n/40)...)
+			b = append(b, packtest.Noise(int(r.Uint32()), n/40)...)
 		}
 	}
 	return b[:size]
@@ -49,11 +58,11 @@ func TestXZGivesWhatWasPacked(t *testing.T) {
 		r := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))
 		data := mixed(r, rapid.IntRange(0, 100_000).Draw(t, "size"))
 		lc := rapid.IntRange(0, 4).Draw(t, "lc")
-		config := xz.WriterConfig{
+		config := xzpacker.WriterConfig{
 			Properties: &lzma.Properties{LC: lc, LP: rapid.IntRange(0, 4-lc).Draw(t, "lp"), PB: rapid.IntRange(0, 4).Draw(t, "pb")},
 			DictCap:    rapid.SampledFrom([]int{4096, 6144, 65536}).Draw(t, "dict"),
 			BlockSize:  rapid.Int64Range(1000, 150_000).Draw(t, "block"),
-			CheckSum:   rapid.SampledFrom([]byte{xz.CRC32, xz.CRC64, xz.SHA256}).Draw(t, "check"),
+			CheckSum:   rapid.SampledFrom([]byte{xzpacker.CRC32, xzpacker.CRC64, xzpacker.SHA256}).Draw(t, "check"),
 			NoCheckSum: rapid.Bool().Draw(t, "no check"),
 		}
 		var packed bytes.Buffer
@@ -72,9 +81,9 @@ func TestXZGivesWhatWasPacked(t *testing.T) {
 
 // Nothing that was decoded before a cut is lost, however large the chunk.
 func TestXZCutInAChunk(t *testing.T) {
-	data := []byte(noise(1, 4000))
+	data := []byte(packtest.Noise(1, 4000))
 	var packed bytes.Buffer
-	w, err := xz.NewWriter(&packed)
+	w, err := xzpacker.NewWriter(&packed)
 	require.NoError(t, err)
 	w.Write(data)
 	require.NoError(t, w.Close())
@@ -89,7 +98,7 @@ func TestXZCutInAChunk(t *testing.T) {
 
 // Each flipped byte is noticed: the whole container is covered by checksums.
 func TestXZNoticesEveryChange(t *testing.T) {
-	packed := []byte(xzed(strings.Repeat("some log line\n", 20)) + xzed("more\n"))
+	packed := []byte(packtest.XZ(strings.Repeat("some log line\n", 20)) + packtest.XZ("more\n"))
 	for at := range packed {
 		changed := bytes.Clone(packed)
 		changed[at] ^= 0x10
@@ -101,33 +110,33 @@ func TestXZNoticesEveryChange(t *testing.T) {
 func TestXZAsksForTooMuch(t *testing.T) {
 	for _, dict := range []int{64 << 20, 128 << 20, 192 << 20, lzma.MaxDictCap} {
 		var header bytes.Buffer
-		x := new(xzBlock)
+		x := new(block)
 		header.Write([]byte{0, filterLZMA2, 1, lzma.EncodeDictCap(int64(dict))})
 		size, err := x.parseBlockHeader(bytes.NewReader(header.Bytes()))
 		require.NoError(t, err)
 		require.Equal(t, int64(dict), size)
 	}
-	data := []byte(xzed("text"))
+	data := []byte(packtest.XZ("text"))
 	data[12+4] = lzma.EncodeDictCap(192 << 20) // of the first block
 	le.PutUint32(data[12+8:], crc32.ChecksumIEEE(data[12:12+8]))
-	_, report := readBytes(t, Options{}, data)
-	require.Equal(t, []Unreadable{{Name: "-", Reason: "the xz data needs a window of more than 128 MiB; unpack it first"}}, report.Unreadable)
+	_, err := unxz(data)
+	require.Equal(t, codec.ErrWindow, err)
 }
 
 func FuzzXZ(f *testing.F) {
-	f.Add([]byte(xzed(noise(1, 30))))
-	f.Add([]byte(xzed("") + "\x00\x00\x00\x00" + xzed("x")))
+	f.Add([]byte(packtest.XZ(packtest.Noise(1, 30))))
+	f.Add([]byte(packtest.XZ("") + "\x00\x00\x00\x00" + packtest.XZ("x")))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		io.Copy(io.Discard, io.LimitReader(newXZReader(bufio.NewReader(bytes.NewReader(data))), 10<<20))
+		io.Copy(io.Discard, io.LimitReader(opened(bufio.NewReader(bytes.NewReader(data))), 10<<20))
 	})
 }
 
 func BenchmarkXZ(b *testing.B) {
-	data := []byte(noise(1, 50_000))
-	packed := []byte(xzed(string(data)))
+	data := []byte(packtest.Noise(1, 50_000))
+	packed := []byte(packtest.XZ(string(data)))
 	b.SetBytes(int64(len(data)))
 	for b.Loop() {
-		if _, err := io.Copy(io.Discard, newXZReader(bufio.NewReader(bytes.NewReader(packed)))); err != nil {
+		if _, err := io.Copy(io.Discard, opened(bufio.NewReader(bytes.NewReader(packed)))); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,8 +1,10 @@
-package source
+// Package xz decodes .xz files, several blocks at once where their headers allow it.
+package xz
 
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -10,16 +12,18 @@ import (
 	"hash/crc32"
 	"hash/crc64"
 	"io"
+
+	"github.com/tomoscrape/tomoscrape/internal/codec"
 )
 
-// xzReader reads the streams of an .xz file and the padding between them, as
+// Reader reads the streams of an .xz file and the padding between them, as
 // "The .xz File Format" 1.2.1 (tukaani.org/xz/xz-file-format.txt) has them. Of
 // the filters it knows LZMA2, which is what logs are packed with.
 //
 // It holds the container and the decoder itself, because the common Go library
 // drops up to 2 MiB that it has decoded when it meets damage, and takes as much
-// memory as a header asks for.
-type xzReader struct {
+// memory as a header asks for. Reset makes it ready, Close ends its goroutines.
+type Reader struct {
 	in    *bufio.Reader
 	begun bool // a stream was begun
 	flags [2]byte
@@ -28,7 +32,7 @@ type xzReader struct {
 	slots chan struct{}  // one for each block that is decoded beside others; nil for none
 	queue []*queuedBlock // those being decoded, in order
 	then  error          // what comes behind them, if that is known
-	free  []*xzBlock     // to be used again
+	free  []*block       // to be used again
 
 	// All blocks of the stream, to be compared with its index.
 	blocks  uint64
@@ -36,36 +40,32 @@ type xzReader struct {
 }
 
 const (
-	xzMagic       = "\xfd7zXZ\x00"
-	xzFooterMagic = "YZ"
-	filterLZMA2   = 0x21
-	maxVarint     = 9
+	Magic       = "\xfd7zXZ\x00"
+	footerMagic = "YZ"
+	filterLZMA2 = 0x21
+	maxVarint   = 9
 )
 
-// xzCheckSizes are the sizes of the check by its id.
-var xzCheckSizes = [16]int{0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64}
+// checkSizes are the sizes of the check by its id.
+var checkSizes = [16]int{0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64}
 
 var (
 	errXZ     = errors.New("the container is inconsistent")
-	errFilter = errors.New("a filter other than LZMA2")
+	ErrFilter = errors.New("a filter other than LZMA2")
 	crc64ECMA = crc64.MakeTable(crc64.ECMA)
 	le        = binary.LittleEndian
-	be        = binary.BigEndian
 )
 
-func newXZReader(in *bufio.Reader) *xzReader {
-	x := new(xzReader)
-	x.reset(in)
-	return x
-}
-
-// reset begins with other data; the memory of the decoders stays.
-func (x *xzReader) reset(in *bufio.Reader) {
-	x.in, x.begun, x.slots, x.then, x.records = in, false, nil, nil, crc32.NewIEEE()
+// Reset begins with what stands at in. One block more is decoded at once for each of
+// slots, a channel that all readers of one run share, that is free; nil is for none.
+func (x *Reader) Reset(in *bufio.Reader, slots chan struct{}) {
+	x.in, x.begun, x.slots, x.then, x.records = in, false, slots, nil, crc32.NewIEEE()
 	x.state = x.readStreamHeader
 }
 
-func (x *xzReader) Read(p []byte) (int, error) {
+// Read implements io.Reader. Its errors are those of package codec, ErrFilter, or
+// what is wrong with the data in words.
+func (x *Reader) Read(p []byte) (int, error) {
 	for {
 		n, err := x.state(p)
 		if n > 0 || err != nil || len(p) == 0 {
@@ -74,21 +74,21 @@ func (x *xzReader) Read(p []byte) (int, error) {
 	}
 }
 
-func (x *xzReader) readStreamHeader([]byte) (int, error) {
+func (x *Reader) readStreamHeader([]byte) (int, error) {
 	if x.begun {
-		if err := skipZeros(x.in); err != nil {
+		if err := codec.SkipZeros(x.in); err != nil {
 			return 0, err
 		}
-		if head, _ := x.in.Peek(len(xzMagic)); !bytes.HasPrefix([]byte(xzMagic), head) {
-			return 0, errTrailing
+		if head, _ := x.in.Peek(len(Magic)); !bytes.HasPrefix([]byte(Magic), head) {
+			return 0, codec.ErrTrailing
 		}
 	}
 	var h [12]byte
 	if _, err := io.ReadFull(x.in, h[:]); err != nil {
-		return 0, noEOF(err)
+		return 0, codec.NoEOF(err)
 	}
 	x.flags = [2]byte(h[6:8])
-	if string(h[:6]) != xzMagic || crc32.ChecksumIEEE(h[6:8]) != le.Uint32(h[8:]) {
+	if string(h[:6]) != Magic || crc32.ChecksumIEEE(h[6:8]) != le.Uint32(h[8:]) {
 		return 0, errXZ
 	}
 	if h[6] != 0 || h[7] > 15 {
@@ -100,7 +100,7 @@ func (x *xzReader) readStreamHeader([]byte) (int, error) {
 	return 0, nil
 }
 
-func (x *xzReader) record(unpadded, unpacked uint64) {
+func (x *Reader) record(unpadded, unpacked uint64) {
 	var b [16]byte
 	le.PutUint64(b[:], unpadded)
 	le.PutUint64(b[8:], unpacked)
@@ -108,7 +108,7 @@ func (x *xzReader) record(unpadded, unpacked uint64) {
 }
 
 // readIndex reads the index, whose first byte is gone, and the footer.
-func (x *xzReader) readIndex() error {
+func (x *Reader) readIndex() error {
 	r := &indexReader{r: x.in, sum: crc32.NewIEEE()}
 	r.count(0)
 	blocks, err := readVarint(r)
@@ -133,18 +133,18 @@ func (x *xzReader) readIndex() error {
 	}
 	for r.n%4 != 0 {
 		if b, err := r.ReadByte(); err != nil || b != 0 {
-			return firstError(err, errXZ)
+			return cmp.Or(codec.NoEOF(err), errXZ)
 		}
 	}
 	var f [4 + 12]byte // checksum of the index, footer
 	if _, err := io.ReadFull(x.in, f[:]); err != nil {
-		return noEOF(err)
+		return codec.NoEOF(err)
 	}
 	footer := f[4:]
 	switch {
 	case le.Uint32(f[:]) != r.sum.Sum32(), le.Uint32(footer) != crc32.ChecksumIEEE(footer[4:10]):
-		return errChecksum
-	case x.records.Sum32() != want, string(footer[10:]) != xzFooterMagic,
+		return codec.ErrChecksum
+	case x.records.Sum32() != want, string(footer[10:]) != footerMagic,
 		[2]byte(footer[8:10]) != x.flags, (int64(le.Uint32(footer[4:]))+1)*4 != r.n+4:
 		return errXZ
 	}
@@ -153,19 +153,12 @@ func (x *xzReader) readIndex() error {
 	return nil
 }
 
-func firstError(err, otherwise error) error {
-	if err != nil {
-		return noEOF(err)
-	}
-	return otherwise
-}
-
 // readVarint reads a number of up to 63 bits, seven in a byte.
 func readVarint(r io.ByteReader) (v uint64, err error) {
 	for i := range maxVarint {
 		b, err := r.ReadByte()
 		if err != nil {
-			return 0, noEOF(err)
+			return 0, codec.NoEOF(err)
 		}
 		v |= uint64(b&0x7f) << (7 * i)
 		if b < 0x80 {

@@ -1,4 +1,10 @@
-package source
+package xz
+
+import (
+	"cmp"
+
+	"github.com/tomoscrape/tomoscrape/internal/codec"
+)
 
 // The model of LZMA, as the LZMA specification (7-zip.org/sdk.html) has it.
 const (
@@ -261,7 +267,7 @@ func (d *lzma2) symbols(limit int) error {
 				r, c = r.literalAfter(uint32(win[back(pos, rep[0], len(win))]), probs, chunk)
 			}
 			if r.at > d.end {
-				err = firstError(d.short, errLZMA)
+				err = cmp.Or(codec.NoEOF(d.short), errLZMA)
 				break
 			}
 			state = lzmaLiteralState[state&15]
@@ -286,7 +292,7 @@ func (d *lzma2) symbols(limit int) error {
 		}
 		state = next
 		if r.at > d.end {
-			err = firstError(d.short, errLZMA)
+			err = cmp.Or(codec.NoEOF(d.short), errLZMA)
 			break
 		}
 		if uint64(rep[0]) >= min(ahead+uint64(pos), uint64(d.size)) {

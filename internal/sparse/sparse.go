@@ -1,4 +1,5 @@
-package source
+// Package sparse reads files that have holes.
+package sparse
 
 import (
 	"io"
@@ -15,20 +16,23 @@ import (
 // So many zeros do for whatever is made of a line: it ends where they begin, and no
 // more of it is shown.
 
-const holeShown = 4 << 10
+// HoleShown is how many bytes of a hole are given if it is to be brief.
+const HoleShown = 4 << 10
 
-// extent is a part of a file.
-type extent struct{ at, size int64 }
+// Extent is a part of a file, in bytes.
+type Extent struct{ At, Size int64 }
 
-func (e extent) end() int64 { return e.at + e.size }
+// End is where the part ends.
+func (e Extent) End() int64 { return e.At + e.Size }
 
-// sparse reads a file that has holes. It gives them whole until it is made brief.
-type sparse struct {
+// Reader reads a file that has holes. It gives them whole unless it is Brief.
+type Reader struct {
+	Brief bool // leave out what is more than HoleShown of each hole
+
 	data  io.Reader                        // of the parts between the holes, one after the other
-	next  func(from int64) (extent, error) // the next part at or behind from; an empty one at the end
-	part  extent                           // that pos is in or before
+	next  func(from int64) (Extent, error) // the next part at or behind from; an empty one at the end
+	part  Extent                           // that pos is in or before
 	pos   int64                            // in the file
-	brief bool                             // leave out what is more than holeShown of each hole
 	shown int64                            // of the hole at pos
 
 	mu    sync.Mutex // place is called while more is read
@@ -40,33 +44,35 @@ type sparse struct {
 // it was, up to there in all.
 type leftOut struct{ given, total int64 }
 
-// newSparse begins with the first part.
-func newSparse(data io.Reader, next func(from int64) (extent, error)) *sparse {
-	return &sparse{data: data, next: next}
+// New reads a file whose parts next gives, one after the other: the first at or
+// behind from, an empty one, which begins where the file ends, at last. data gives
+// what they hold.
+func New(data io.Reader, next func(from int64) (Extent, error)) *Reader {
+	return &Reader{data: data, next: next}
 }
 
 // Read implements io.Reader.
-func (s *sparse) Read(p []byte) (n int, err error) {
+func (s *Reader) Read(p []byte) (n int, err error) {
 	for {
-		switch room := s.part.at - s.pos; {
-		case room > 0 && s.brief && s.shown >= holeShown:
+		switch room := s.part.At - s.pos; {
+		case room > 0 && s.Brief && s.shown >= HoleShown:
 			s.leaveOut(room)
 			continue
 		case room > 0:
-			if s.brief {
-				room = min(room, holeShown-s.shown)
+			if s.Brief {
+				room = min(room, HoleShown-s.shown)
 				s.shown += min(room, int64(len(p)))
 			}
 			n = int(min(room, int64(len(p))))
 			clear(p[:n])
-		case s.pos < s.part.end():
-			n, err = s.data.Read(p[:min(int64(len(p)), s.part.end()-s.pos)])
-			if err == io.EOF && s.pos+int64(n) == s.part.end() {
+		case s.pos < s.part.End():
+			n, err = s.data.Read(p[:min(int64(len(p)), s.part.End()-s.pos)])
+			if err == io.EOF && s.pos+int64(n) == s.part.End() {
 				err = nil // there may be a hole behind it
 			}
 		default:
 			s.shown = 0
-			if s.part, err = s.next(s.pos); err == nil && s.part == (extent{at: s.pos}) {
+			if s.part, err = s.next(s.pos); err == nil && s.part == (Extent{At: s.pos}) {
 				err = io.EOF
 			}
 			if err == nil {
@@ -78,14 +84,14 @@ func (s *sparse) Read(p []byte) (n int, err error) {
 	}
 }
 
-func (s *sparse) give(n int64) {
+func (s *Reader) give(n int64) {
 	s.pos += n
 	s.mu.Lock()
 	s.given += n
 	s.mu.Unlock()
 }
 
-func (s *sparse) leaveOut(n int64) {
+func (s *Reader) leaveOut(n int64) {
 	s.pos += n
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,8 +102,8 @@ func (s *sparse) leaveOut(n int64) {
 	s.left = append(s.left, leftOut{s.given, total})
 }
 
-// place tells where in the file a byte stands that came behind so many given ones.
-func (s *sparse) place(given int64) int64 {
+// Place tells where in the file a byte stands that came behind so many given ones.
+func (s *Reader) Place(given int64) int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	i := sort.Search(len(s.left), func(i int) bool { return s.left[i].given > given })
@@ -105,17 +111,4 @@ func (s *sparse) place(given int64) int64 {
 		return given
 	}
 	return given + s.left[i-1].total
-}
-
-// nextPart gives the parts of a sparse member, one after the other.
-func (h *tarHeader) nextPart() func(from int64) (extent, error) {
-	parts := h.parts
-	return func(int64) (extent, error) {
-		if len(parts) == 0 {
-			return extent{at: h.whole}, nil
-		}
-		part := parts[0]
-		parts = parts[1:]
-		return part, nil
-	}
 }

@@ -1,8 +1,10 @@
-package source
+package unpack
 
 import (
 	"bytes"
 	"strings"
+
+	"github.com/tomoscrape/tomoscrape/internal/paths"
 )
 
 // packings are the ends of names that say that something is packed, and with what
@@ -24,11 +26,18 @@ type packing struct{ what, command string }
 // ciphers are the ends of names of what is encrypted.
 var ciphers = map[string]bool{"gpg": true, "pgp": true, "age": true, "enc": true, "aes": true}
 
-// packedLog says what a name promises: something packed (X.log.br, X.gz.tailed,
+// PackedByName tells whether a name promises something packed, or a log that is
+// encrypted.
+func PackedByName(name string) bool {
+	_, ok := packedByName(name)
+	return ok
+}
+
+// packedByName says what a name promises: something packed (X.log.br, X.gz.tailed,
 // X.7z.001), or a log that is encrypted (X.log.gpg). Any name that says "packed"
 // may be a log's.
-func packedLog(name string) (p packing, ok bool) {
-	parts := strings.Split(strings.ToLower(lastName(name)), ".")
+func packedByName(name string) (p packing, ok bool) {
+	parts := strings.Split(strings.ToLower(paths.LastName(name)), ".")
 	last := parts[len(parts)-1]
 	if len(parts) < 2 {
 		return packing{}, false
@@ -90,7 +99,7 @@ func hint(name string, first []byte, lead int64) string {
 	if bytes.HasPrefix(first, []byte("#!")) {
 		return ": a script with something packed behind it"
 	}
-	switch p, ok := packedLog(name); {
+	switch p, ok := packedByName(name); {
 	case !ok:
 		return ""
 	case p.command == "":

@@ -1,4 +1,4 @@
-package source
+package unpack
 
 import (
 	"bytes"
@@ -33,8 +33,8 @@ type Texture struct {
 	length   int
 }
 
-// reset forgets what was seen.
-func (t *Texture) reset() {
+// Reset forgets what was seen.
+func (t *Texture) Reset() {
 	t.log, t.lead, t.offset, t.firstLen, t.length = false, 0, 0, 0, 0
 	t.windows.all, t.windows.logs, t.windows.binary = 0, 0, 0
 }
@@ -149,22 +149,22 @@ var controls = func() (set [256]bool) {
 
 // Verdict says why what was looked at, in which no span was found, is no log; "" if
 // it may be one. The name, and what there is already, tell more about it.
-func (t *Texture) Verdict(name string) (reason string) { return t.kind(name).reason }
+func (t *Texture) Verdict(name string) (reason string) { return t.Kind(name).Reason }
 
-// kind says what all that was looked at is, by itself and by its name.
-func (t *Texture) kind(name string) kind {
+// Kind says what all that was looked at is, by itself and by its name.
+func (t *Texture) Kind(name string) Kind {
 	if t.length > 0 && !t.log {
 		t.judge()
 	}
 	if t.log || t.lead+t.offset == 0 {
-		return kind{}
+		return Kind{}
 	}
 	first := t.first[:t.firstLen]
 	if len(first) == 0 {
-		return kind{skip, "nothing but NUL bytes"}
+		return Kind{Skip, "nothing but NUL bytes"}
 	}
 	if records := loginRecords(first); records != "" {
-		return kind{skip, records}
+		return Kind{Skip, records}
 	}
 	for _, width := range []int64{2, 4} {
 		if isWideText(first, int(width)) {
@@ -173,13 +173,13 @@ func (t *Texture) kind(name string) kind {
 				order = "BE"
 			}
 			form := fmt.Sprintf("UTF-%d", 8*width)
-			return kind{refuse, form + " text; convert it first: iconv -f " + form + order + " -t UTF-8"}
+			return Kind{Refuse, form + " text; convert it first: iconv -f " + form + order + " -t UTF-8"}
 		}
 	}
 	if w := t.windows; w.binary*windowsIn < w.all || w.logs*windowsIn >= w.all {
-		return kind{}
+		return Kind{}
 	}
-	return kind{foreign, "neither text nor a form that is read here" + hint(name, first, t.lead)}
+	return Kind{Foreign, "neither text nor a form that is read here" + hint(name, first, t.lead)}
 }
 
 // isWideText: UTF-16 or UTF-32 without a mark, most of it ASCII, from the first byte

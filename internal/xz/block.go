@@ -1,4 +1,4 @@
-package source
+package xz
 
 import (
 	"bytes"
@@ -8,20 +8,23 @@ import (
 	"hash/crc32"
 	"hash/crc64"
 	"io"
+
+	"github.com/tomoscrape/tomoscrape/internal/codec"
+	"github.com/tomoscrape/tomoscrape/internal/readahead"
 )
 
 // What may be decoded beside other blocks: those of xz -6 and of all below it.
 const (
-	xzMost     = 4 // at once, in all files
-	xzUnpacked = 24 << 20
-	xzWindow   = keptWindow
+	MostBlocks   = 4 // at once, in all files
+	mostUnpacked = 24 << 20
+	mostWindow   = codec.KeptWindow
 )
 
 // errIndex stands for the end of a stream's blocks.
 var errIndex = errors.New("no more blocks")
 
-// xzBlock decodes a block behind its header and checks it.
-type xzBlock struct {
+// block decodes a block behind its header and checks it.
+type block struct {
 	in               io.Reader
 	lzma             lzma2
 	counted          countingReader
@@ -34,12 +37,12 @@ type xzBlock struct {
 
 // queuedBlock is a block that is being decoded.
 type queuedBlock struct {
-	*xzBlock
-	ahead *ahead // by a goroutine of its own, or nil
+	*block
+	ahead *readahead.Reader // by a goroutine of its own, or nil
 }
 
 // readBlocks reads the blocks of a stream in their order.
-func (x *xzReader) readBlocks(p []byte) (int, error) {
+func (x *Reader) readBlocks(p []byte) (int, error) {
 	for x.then == nil && (len(x.queue) == 0 || len(x.queue) < cap(x.slots) && x.queue[len(x.queue)-1].ahead != nil) {
 		x.then = x.beginBlock()
 	}
@@ -50,7 +53,7 @@ func (x *xzReader) readBlocks(p []byte) (int, error) {
 		return 0, x.then
 	}
 	first := x.queue[0]
-	var r io.Reader = first.xzBlock
+	var r io.Reader = first.block
 	if first.ahead != nil {
 		r = first.ahead
 	}
@@ -65,22 +68,22 @@ func (x *xzReader) readBlocks(p []byte) (int, error) {
 }
 
 // endBlock takes the first block from the queue.
-func (x *xzReader) endBlock() {
+func (x *Reader) endBlock() {
 	b := x.queue[0]
 	if b.ahead != nil {
-		b.ahead.close()
+		b.ahead.Close()
 		<-x.slots
 	}
 	b.in, b.counted.r, b.lzma.in = nil, nil, nil
-	if cap(b.lzma.win) > keptWindow {
+	if cap(b.lzma.win) > codec.KeptWindow {
 		b.lzma.win = nil
 	}
-	x.free = append(x.free, b.xzBlock)
+	x.free = append(x.free, b.block)
 	x.queue = append(x.queue[:0], x.queue[1:]...)
 }
 
-// close ends all goroutines.
-func (x *xzReader) close() {
+// Close ends all goroutines and lets go of the data; memory is kept for Reset.
+func (x *Reader) Close() {
 	for len(x.queue) > 0 {
 		x.endBlock()
 	}
@@ -93,11 +96,11 @@ func (x *xzReader) close() {
 
 // beginBlock reads a block's header, and the whole block if others may be decoded
 // beside it.
-func (x *xzReader) beginBlock() error {
+func (x *Reader) beginBlock() error {
 	var h [1024]byte
 	first, err := x.in.ReadByte()
 	if err != nil {
-		return noEOF(err)
+		return codec.NoEOF(err)
 	}
 	if first == 0 {
 		return errIndex
@@ -105,13 +108,13 @@ func (x *xzReader) beginBlock() error {
 	h[0] = first
 	size := (int(first) + 1) * 4
 	if _, err := io.ReadFull(x.in, h[1:size]); err != nil {
-		return noEOF(err)
+		return codec.NoEOF(err)
 	}
 	fields := h[1 : size-4]
 	if crc32.ChecksumIEEE(h[:size-4]) != le.Uint32(h[size-4:]) {
-		return errChecksum
+		return codec.ErrChecksum
 	}
-	b := &xzBlock{}
+	b := &block{}
 	if n := len(x.free); n > 0 {
 		b, x.free = x.free[n-1], x.free[:n-1]
 	}
@@ -119,32 +122,32 @@ func (x *xzReader) beginBlock() error {
 	if err != nil {
 		return err
 	}
-	if dict > maxWindow {
-		return errWindow
+	if dict > codec.MaxWindow {
+		return codec.ErrWindow
 	}
 	b.headerSize, b.size = int64(size), 0
-	b.check, b.checkSize = newXZCheck(x.flags[1]), xzCheckSizes[x.flags[1]]
-	q := &queuedBlock{xzBlock: b}
+	b.check, b.checkSize = newCheck(x.flags[1]), checkSizes[x.flags[1]]
+	q := &queuedBlock{block: b}
 	b.in = x.in
 	beside := b.alone(dict) && x.takeSlot()
 	if beside {
-		data, err := readUpTo(x.in, b.packed+-b.packed&3+int64(b.checkSize))
+		data, err := codec.ReadUpTo(x.in, b.packed+-b.packed&3+int64(b.checkSize))
 		if err == nil {
 			err = errLZMA // for what goes on where the header has its end
 		}
-		b.in = io.MultiReader(bytes.NewReader(data), failure{noEOF(err)})
+		b.in = io.MultiReader(bytes.NewReader(data), failure{codec.NoEOF(err)})
 	}
 	b.counted = countingReader{r: b.in}
 	b.lzma.reset(&b.counted, int(dict))
 	if beside {
-		q.ahead = newAhead(b, int(b.unpacked/aheadSize)+1, func() {})
+		q.ahead = readahead.New(b, int(b.unpacked/readahead.BlockSize)+1, func() {})
 	}
 	x.queue = append(x.queue, q)
 	return nil
 }
 
 // takeSlot tells whether one more block may be decoded beside others.
-func (x *xzReader) takeSlot() bool {
+func (x *Reader) takeSlot() bool {
 	select {
 	case x.slots <- struct{}{}:
 		return true
@@ -160,13 +163,13 @@ func (f failure) Read([]byte) (int, error) { return 0, f.err }
 
 // alone tells whether the header says enough to decode the block by itself, and
 // whether it is small enough.
-func (b *xzBlock) alone(dict int64) bool {
-	return b.packed >= 0 && b.unpacked >= 0 && b.unpacked <= xzUnpacked && dict <= xzWindow &&
+func (b *block) alone(dict int64) bool {
+	return b.packed >= 0 && b.unpacked >= 0 && b.unpacked <= mostUnpacked && dict <= mostWindow &&
 		b.packed <= b.unpacked+b.unpacked>>10+1<<10 // never much more than what it holds
 }
 
 // parseBlockHeader sets the sizes of a block and gives its dictionary size.
-func (b *xzBlock) parseBlockHeader(r *bytes.Reader) (dict int64, err error) {
+func (b *block) parseBlockHeader(r *bytes.Reader) (dict int64, err error) {
 	flags, err := r.ReadByte()
 	if err != nil {
 		return 0, errXZ
@@ -189,7 +192,7 @@ func (b *xzBlock) parseBlockHeader(r *bytes.Reader) (dict int64, err error) {
 		return 0, err
 	}
 	if flags&0x3f != 0 || id != filterLZMA2 {
-		return 0, errFilter
+		return 0, ErrFilter
 	}
 	props := make([]byte, 2)
 	if _, err := io.ReadFull(r, props); err != nil || props[0] != 1 || props[1] > 40 {
@@ -202,7 +205,7 @@ func (b *xzBlock) parseBlockHeader(r *bytes.Reader) (dict int64, err error) {
 }
 
 // Read implements io.Reader; io.EOF is the end of a block that is whole.
-func (b *xzBlock) Read(p []byte) (int, error) {
+func (b *block) Read(p []byte) (int, error) {
 	n, err := b.lzma.Read(p)
 	b.size += int64(n)
 	if b.check != nil {
@@ -214,7 +217,7 @@ func (b *xzBlock) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (b *xzBlock) end() error {
+func (b *block) end() error {
 	packed := b.counted.n
 	if b.packed >= 0 && b.packed != packed || b.unpacked >= 0 && b.unpacked != b.size {
 		return errXZ
@@ -222,19 +225,19 @@ func (b *xzBlock) end() error {
 	var tail [3 + 64]byte
 	padding := int(-packed & 3)
 	if _, err := io.ReadFull(b.in, tail[:padding+b.checkSize]); err != nil {
-		return noEOF(err)
+		return codec.NoEOF(err)
 	}
 	if len(bytes.Trim(tail[:padding], "\x00")) > 0 {
 		return errXZ
 	}
 	if b.check != nil && !bytes.Equal(b.checksum(), tail[padding:padding+b.checkSize]) {
-		return errChecksum
+		return codec.ErrChecksum
 	}
 	return io.EOF
 }
 
-// newXZCheck gives nil for checks that are not verified.
-func newXZCheck(id byte) hash.Hash {
+// newCheck gives nil for checks that are not verified.
+func newCheck(id byte) hash.Hash {
 	switch id {
 	case 1:
 		return crc32.NewIEEE()
@@ -247,7 +250,7 @@ func newXZCheck(id byte) hash.Hash {
 }
 
 // checksum is in the byte order of the file: little endian for the CRCs.
-func (b *xzBlock) checksum() []byte {
+func (b *block) checksum() []byte {
 	switch c := b.check.(type) {
 	case hash.Hash64:
 		return le.AppendUint64(nil, c.Sum64())

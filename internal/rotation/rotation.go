@@ -1,4 +1,6 @@
-package source
+// Package rotation says which files are one log, by the names that rotation gives
+// them: X.2.gz, X.1 and X, or X-20260101.gz and X.
+package rotation
 
 import (
 	"cmp"
@@ -23,24 +25,25 @@ var rotatedSuffix = regexp.MustCompile(`[^/!]((?:\.(\d{1,5})|[.-](` +
 	`(?:\.backup)?` +
 	`)))$`)
 
-// rotation is the place of a file in its family.
-type rotation struct {
-	family string // the name of the log that is written to
+// File is the place of a file in the rotation of its log. That of the zero value
+// is nowhere.
+type File struct {
+	Log    string // the name of the log that is written to: X for X.1, X.2.gz and X-20260101
 	date   string // its digits, if the name has a date
 	number int    // -1 if the name has none
 	length int    // of the name, which is longer if the file is packed
 }
 
-// rotationOf reads a name.
-func rotationOf(name string) rotation {
-	r := rotation{family: packedSuffix.ReplaceAllString(name, "$1"), number: -1, length: len(name)}
-	if m := rotatedSuffix.FindStringSubmatchIndex(r.family); m != nil {
+// Of reads a name, which may have directories, and archives before "!".
+func Of(name string) File {
+	r := File{Log: packedSuffix.ReplaceAllString(name, "$1"), number: -1, length: len(name)}
+	if m := rotatedSuffix.FindStringSubmatchIndex(r.Log); m != nil {
 		if m[4] >= 0 {
-			r.number, _ = strconv.Atoi(r.family[m[4]:m[5]]) // of at most five digits
+			r.number, _ = strconv.Atoi(r.Log[m[4]:m[5]]) // of at most five digits
 		} else {
-			r.date = strings.Map(onlyDigits, r.family[m[6]:m[7]])
+			r.date = strings.Map(onlyDigits, r.Log[m[6]:m[7]])
 		}
-		r.family = r.family[:m[2]]
+		r.Log = r.Log[:m[2]]
 	}
 	return r
 }
@@ -52,22 +55,22 @@ func onlyDigits(c rune) rune {
 	return -1
 }
 
-// older compares files of one family: dates in their order, then numbers, the
-// highest first, then the log that is written to.
-func (r rotation) older(o rotation) int {
+// Compare orders the files of one log, oldest first: dates in their order, then
+// numbers, the highest first, then the log that is written to.
+func Compare(a, b File) int {
 	return cmp.Or(
-		cmp.Compare(r.age(), o.age()),
-		cmp.Compare(r.date, o.date),
-		cmp.Compare(o.number, r.number),
-		cmp.Compare(o.length, r.length),
+		cmp.Compare(a.age(), b.age()),
+		cmp.Compare(a.date, b.date),
+		cmp.Compare(b.number, a.number),
+		cmp.Compare(b.length, a.length),
 	)
 }
 
-// continues says whether a log that ends in the file before goes on in this one:
+// Continues says whether a log that ends in the file before goes on in this one:
 // they are neighbours in one rotation, as far as names tell.
-func (r rotation) continues(before rotation) bool {
+func (r File) Continues(before File) bool {
 	switch {
-	case r.family == "" || r.family != before.family:
+	case r.Log == "" || r.Log != before.Log:
 		return false
 	case r.date != "" && before.date != "":
 		return r.date > before.date && (len(r.date) > len("20060102") || nextDay(before.date) == r.date)
@@ -86,7 +89,7 @@ func nextDay(day string) string {
 	return t.AddDate(0, 0, 1).Format("20060102")
 }
 
-func (r rotation) age() int {
+func (r File) age() int {
 	switch {
 	case r.date != "":
 		return 0
@@ -96,30 +99,30 @@ func (r rotation) age() int {
 	return 2
 }
 
-// sortFamilies sorts what holds slash-separated names: by name as if each file
-// had that of its family, directories before what lies in them, and the files
-// of a family oldest first.
-func sortFamilies[T any](list []T, about func(T) (name string, isDir bool)) {
+// Sort sorts what holds slash-separated names: by name as if each file
+// had that of its log, directories before what lies in them, and the files
+// of a log oldest first.
+func Sort[T any](list []T, about func(T) (name string, isDir bool)) {
 	type entry struct {
-		rotation
+		File
 		key string
 		it  T
 	}
 	entries := make([]entry, len(list))
 	for i, it := range list {
 		name, isDir := about(it)
-		r := rotation{family: name, number: -1}
+		r := File{Log: name, number: -1}
 		if !isDir {
-			r = rotationOf(name)
+			r = Of(name)
 		}
-		key := strings.ReplaceAll(r.family, "/", "\x00")
+		key := strings.ReplaceAll(r.Log, "/", "\x00")
 		if name == "." {
 			key = ""
 		}
 		entries[i] = entry{r, key, it}
 	}
 	slices.SortStableFunc(entries, func(a, b entry) int {
-		return cmp.Or(cmp.Compare(a.key, b.key), a.older(b.rotation))
+		return cmp.Or(cmp.Compare(a.key, b.key), Compare(a.File, b.File))
 	})
 	for i, e := range entries {
 		list[i] = e.it

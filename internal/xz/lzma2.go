@@ -1,9 +1,12 @@
-package source
+package xz
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"io"
+
+	"github.com/tomoscrape/tomoscrape/internal/codec"
 )
 
 // errLZMA is data that no LZMA2 encoder writes.
@@ -99,7 +102,7 @@ func (d *lzma2) room() {
 func (d *lzma2) nextChunk() error {
 	var h [6]byte
 	if _, err := io.ReadFull(d.in, h[:1]); err != nil {
-		return noEOF(err)
+		return codec.NoEOF(err)
 	}
 	control := h[0]
 	switch {
@@ -112,7 +115,7 @@ func (d *lzma2) nextChunk() error {
 	}
 	if control < 0x80 {
 		if _, err := io.ReadFull(d.in, h[:2]); err != nil {
-			return noEOF(err)
+			return codec.NoEOF(err)
 		}
 		d.raw, d.left = true, int(h[0])<<8+int(h[1])+1
 		return nil
@@ -122,7 +125,7 @@ func (d *lzma2) nextChunk() error {
 		length = 5
 	}
 	if _, err := io.ReadFull(d.in, h[:length]); err != nil {
-		return noEOF(err)
+		return codec.NoEOF(err)
 	}
 	switch {
 	case control >= 0xc0:
@@ -143,10 +146,10 @@ func (d *lzma2) nextChunk() error {
 
 func (d *lzma2) fillChunk(size int) error {
 	n, err := io.ReadFull(d.in, d.chunk[:size])
-	d.short = noEOF(err)
+	d.short = codec.NoEOF(err)
 	clear(d.chunk[n : n+lzmaSlack])
 	if n < 5 || d.chunk[0] != 0 {
-		return firstError(d.short, errLZMA)
+		return cmp.Or(codec.NoEOF(d.short), errLZMA)
 	}
 	d.end = n
 	d.bits = rangeDecoder{rng: 1<<32 - 1, code: binary.BigEndian.Uint32(d.chunk[1:]), at: 5}
@@ -173,7 +176,7 @@ func (d *lzma2) copyRaw() error {
 	if n > 0 && err == io.EOF {
 		return nil
 	}
-	return noEOF(err)
+	return codec.NoEOF(err)
 }
 
 // decode fills the window, up to its end or that of the chunk.

@@ -1,4 +1,4 @@
-package source
+package unpack
 
 import (
 	"bufio"
@@ -8,47 +8,41 @@ import (
 
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/zstd"
-)
 
-const (
-	// maxWindow bounds the memory that one zstd or xz stream may ask for. It is
-	// what the zstd program accepts without being told to use more.
-	maxWindow = 128 << 20
-	// keptWindow is the largest that is kept for the next stream: what xz -6 asks for.
-	keptWindow = 8 << 20
+	"github.com/tomoscrape/tomoscrape/internal/codec"
+	"github.com/tomoscrape/tomoscrape/internal/xz"
 )
 
 // Decoders are used again, since an archive may hold thousands of small members,
 // and what a decoder needs is larger than most of them.
 var (
 	gzips  = sync.Pool{New: func() any { return new(gzipReader) }}
-	xzs    = sync.Pool{New: func() any { return new(xzReader) }}
+	xzs    = sync.Pool{New: func() any { return new(xz.Reader) }}
 	zstds  sync.Pool // *zstd.Decoder
 	flates sync.Pool // of what flate.NewReader gives
 )
 
-// decoder unpacks what stands at br and reads nothing beyond it. The function
+// New gives what unpacks what stands at br and reads nothing beyond it. The function
 // that comes with it frees what it holds. It works on one part more at once for
 // each of slots that is free.
-func decoder(f form, br *bufio.Reader, slots chan struct{}) (io.Reader, func(), error) {
+func New(f Form, br *bufio.Reader, slots chan struct{}) (io.Reader, func(), error) {
 	var u used
 	switch f {
-	case gzipped:
+	case Gzip:
 		g := gzips.Get().(*gzipReader)
 		g.reset(br)
 		u = used{r: g, keep: func() { g.reset(nil); gzips.Put(g) }}
-	case bzipped:
+	case Bzip2:
 		return bzip2.NewReader(br), func() {}, nil
-	case xzipped:
-		x := xzs.Get().(*xzReader)
-		x.reset(br)
-		x.slots = slots
-		u = used{r: x, stop: x.close, keep: func() { xzs.Put(x) }}
-	case zstandard:
+	case XZ:
+		x := xzs.Get().(*xz.Reader)
+		x.Reset(br, slots)
+		u = used{r: x, stop: x.Close, keep: func() { xzs.Put(x) }}
+	case Zstd:
 		d, ok := zstds.Get().(*zstd.Decoder)
 		if !ok {
 			var err error
-			d, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+			d, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(codec.MaxWindow))
 			if err != nil {
 				return nil, nil, err
 			}
@@ -57,7 +51,7 @@ func decoder(f form, br *bufio.Reader, slots chan struct{}) (io.Reader, func(), 
 			return nil, nil, err
 		}
 		u = used{r: d, keep: func() { d.Reset(nil); zstds.Put(d) }}
-	case deflated:
+	case Deflate:
 		d, ok := flates.Get().(io.Reader)
 		if !ok {
 			d = flate.NewReader(br)
@@ -93,29 +87,4 @@ func (u *used) free() {
 	if !u.broken {
 		u.keep()
 	}
-}
-
-// skipZeros goes to the next byte that is not zero; io.EOF if there is none.
-func skipZeros(br *bufio.Reader) error {
-	for {
-		head, err := br.Peek(1)
-		if len(head) == 0 {
-			return err
-		}
-		head, _ = br.Peek(br.Buffered())
-		for i, b := range head {
-			if b != 0 {
-				br.Discard(i)
-				return nil
-			}
-		}
-		br.Discard(len(head))
-	}
-}
-
-func noEOF(err error) error {
-	if err == io.EOF {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

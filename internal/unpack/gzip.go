@@ -1,4 +1,4 @@
-package source
+package unpack
 
 import (
 	"bufio"
@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/klauspost/compress/flate"
+
+	"github.com/tomoscrape/tomoscrape/internal/codec"
 )
 
 // The flags in a header of gzip (RFC 1952, 2.3.1).
@@ -56,16 +58,16 @@ func (g *gzipReader) Read(p []byte) (int, error) {
 // next begins a member.
 func (g *gzipReader) next() error {
 	if g.begun {
-		err := skipZeros(g.in)
+		err := codec.SkipZeros(g.in)
 		if err != nil {
 			return err
 		}
 		if head, _ := g.in.Peek(2); string(head) != "\x1f\x8b" {
-			return errTrailing
+			return codec.ErrTrailing
 		}
 	}
-	if g.header = g.readHeader(); g.header != nil && g.header != errChecksum {
-		return noEOF(g.header)
+	if g.header = g.readHeader(); g.header != nil && g.header != codec.ErrChecksum {
+		return codec.NoEOF(g.header)
 	}
 	if g.z == nil {
 		g.z = flate.NewReader(g.in)
@@ -80,16 +82,16 @@ func (g *gzipReader) next() error {
 func (g *gzipReader) end() error {
 	var b [8]byte
 	if _, err := io.ReadFull(g.in, b[:]); err != nil {
-		return noEOF(err)
+		return codec.NoEOF(err)
 	}
 	g.inside = false
 	if le.Uint32(b[:]) != g.sum || le.Uint32(b[4:]) != g.size {
-		return errChecksum
+		return codec.ErrChecksum
 	}
 	return g.header
 }
 
-// readHeader goes past a header. errChecksum says that it does not match its sum.
+// readHeader goes past a header. codec.ErrChecksum says that it does not match its sum.
 func (g *gzipReader) readHeader() error {
 	sum := uint32(0)
 	read := func(b []byte) error {
@@ -128,7 +130,7 @@ func (g *gzipReader) readHeader() error {
 		return err
 	}
 	if le.Uint16(b[:]) != want {
-		return errChecksum
+		return codec.ErrChecksum
 	}
 	return nil
 }
