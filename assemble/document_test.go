@@ -25,7 +25,7 @@ func readBack(t require.TestingT, file []byte) []trace.Trace {
 	var spans []trace.Span
 	require.NoError(t, tracejson.Read(bytes.NewReader(file), "f.json",
 		func(s trace.Span) error { spans = append(spans, s); return nil },
-		func(e *tracejson.DocumentError) error { return e }))
+		func(e *tracejson.DocumentError) error { return e }, nil))
 	traces, _, _ := assembleAll(spans, assemble.Options{})
 	return traces
 }

@@ -462,7 +462,7 @@ func TestZipkinQuarantine(t *testing.T) {
 	require.NoError(t, tracejson.Read(bytes.NewReader(kept.Trace), "quarantine", func(span trace.Span) error {
 		require.Equal(t, nodes[2].Span, span, "it can be read back as a trace")
 		return nil
-	}, func(e *tracejson.DocumentError) error { return e }))
+	}, func(e *tracejson.DocumentError) error { return e }, nil))
 
 	// A span that can be kept nowhere is a failure, and has no outcome.
 	d = deliverTo(t.Context(), t, web.URL, nodes, ZipkinOptions{Quarantine: filepath.Join(t.TempDir(), "not", "there")})

@@ -21,9 +21,6 @@ type Family struct {
 	last        lastBlock
 }
 
-// Name is the path of the log that is written to, links resolved.
-func (fam *Family) Name() string { return fam.log }
-
 // lastBlock is where the block that was handed out last ended.
 type lastBlock struct {
 	of    *Generation

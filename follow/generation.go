@@ -1,7 +1,6 @@
 package follow
 
 import (
-	"fmt"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -88,9 +87,6 @@ type Generation struct {
 // Name is the path by which the user can open the generation now, or could last.
 func (g *Generation) Name() string { return *g.path.Load() }
 
-// ID numbers the generations of a checkpoint.
-func (g *Generation) ID() uint64 { return g.id }
-
 // Hold keeps the bytes from start up to end, of whole lines, from being
 // acknowledged until its Done is called; line is the number of the first. It is to
 // be called before the take returns that gave the last of these lines, or while
@@ -100,9 +96,6 @@ func (g *Generation) Hold(start, end, line int64) *Hold { return g.acks.hold(sta
 // Acked tells whether an earlier process acknowledged all of the bytes from start
 // up to end: what lies in them was delivered.
 func (g *Generation) Acked(start, end int64) bool { return g.acks.acked(start, end) }
-
-// String names it in messages.
-func (g *Generation) String() string { return fmt.Sprintf("%s#%d", g.Name(), g.id) }
 
 func (g *Generation) setPath(path string) { g.path.Store(&path) }
 

@@ -292,7 +292,7 @@ func (m *model) take(b *Block) error {
 				m.do("%s from %s#%d at %d", name[24:30], filepath.Base(b.Generation.Name()), b.Generation.id, offset)
 			}
 			if m.seen[name]++; m.seen[name] > 1 && !m.again[name] {
-				m.t.Fatalf("twice: %q in %s at %d\n%s\n%s", name, b.Generation, offset, strings.Join(m.log, "\n"), m.b.logs.String())
+				m.t.Fatalf("twice: %q in %s at %d\n%s\n%s", name, b.Generation.Name(), offset, strings.Join(m.log, "\n"), m.b.logs.String())
 			}
 			delete(m.again, name)
 			m.holding[name] = nil

@@ -21,9 +21,6 @@ func NotifyReady(status string) error {
 	return notify(daemon.SdNotifyReady + "\n" + statusLine(status))
 }
 
-// NotifyStatus gives a new line for `systemctl status`.
-func NotifyStatus(status string) error { return notify(statusLine(status)) }
-
 // NotifyReloading says that SIGHUP was heard. NotifyReady must follow, whether or
 // not the reload worked.
 func NotifyReloading() error {

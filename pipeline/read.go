@@ -89,7 +89,7 @@ func (r *reading) judge(m *source.Member, before Ledger, known int) {
 func (r *reading) documents(at parser.Place, content io.Reader) {
 	log := r.newFinding(at.File)
 	defer log.free()
-	err := tracejson.ReadMixed(content, at.File, func(s trace.Span) error {
+	err := tracejson.Read(content, at.File, func(s trace.Span) error {
 		r.ledger.Parsed++
 		r.record = r.encoder.appendRecord(r.record[:0], &s)
 		r.add(r.record)

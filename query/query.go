@@ -19,7 +19,7 @@ import (
 // zero Filter chooses every trace.
 type Filter struct {
 	// TraceIDs chooses these traces: decimal numbers as in the log, or 16 or 32
-	// hexadecimal digits as in Zipkin. See [Filter.Select].
+	// hexadecimal digits as in Zipkin. See [Selection.End].
 	TraceIDs []string
 	// RequestID is the request id or global request id that the log line of a
 	// span carries, with or without its "req-".
@@ -44,26 +44,6 @@ type Filter struct {
 	Since, Until time.Time
 	// Limit keeps the newest so many, those without a start last.
 	Limit int
-}
-
-// Select is the traces that match, in the order given, which is by start with
-// those without a start last. The traces are not changed. Named traces are looked
-// for among all, whatever the other conditions: one that is not there is a
-// [*NotFoundError], a text that names two an [*AmbiguousError]. What is wrong
-// with the filter itself is a [*UsageError].
-func (f Filter) Select(traces []trace.Trace) ([]trace.Trace, error) {
-	s, err := f.Begin()
-	if err != nil {
-		return nil, err
-	}
-	selected := make([]trace.Trace, 0, min(len(traces), 1024))
-	for i := range traces {
-		if s.Match(&traces[i]) {
-			selected = append(selected, traces[i])
-		}
-	}
-	first, end, err := s.End()
-	return selected[first:end], err
 }
 
 // Selection is a Filter on its way through traces that come one by one, each
@@ -111,8 +91,9 @@ func (s *Selection) Match(t *trace.Trace) bool {
 
 // End says, once all traces were asked for, which of those that matched are
 // selected: sorted by start, then id, those without a start last, the ones from
-// first to before end. The error is that of [Filter.Select] about named traces;
-// nothing is selected then.
+// first to before end. Named traces are looked for among all, whatever the other
+// conditions: one that is not there is a [*NotFoundError], a text that names two an
+// [*AmbiguousError]; nothing is selected then.
 func (s *Selection) End() (first, end int, err error) {
 	if err := s.checkNames(); err != nil {
 		return 0, 0, err

@@ -47,14 +47,6 @@ func NewLines(r io.Reader, max int) *Lines {
 	return &Lines{r: r, max: max, buf: make([]byte, min(max, lineBlock)+lineBlock)}
 }
 
-// Err is the error that ended the input, nil if that was io.EOF.
-func (l *Lines) Err() error {
-	if l.err == io.EOF {
-		return nil
-	}
-	return l.err
-}
-
 // Next gives the next line, or false after the last one.
 //
 // NULs in front of a line that is longer than the maximum are passed over, so

@@ -92,7 +92,7 @@ func BenchmarkRead(b *testing.B) {
 	document := string(Append(nil, benchmarkTrace(b)))
 	b.SetBytes(int64(len(document)))
 	for b.Loop() {
-		require.NoError(b, Read(strings.NewReader(document), "f", func(trace.Span) error { return nil }, func(e *DocumentError) error { return e }))
+		require.NoError(b, Read(strings.NewReader(document), "f", func(trace.Span) error { return nil }, func(e *DocumentError) error { return e }, nil))
 	}
 }
 

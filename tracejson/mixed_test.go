@@ -16,7 +16,7 @@ import (
 	"github.com/tomoscrape/tomoscrape/tracejson"
 )
 
-// mixed is what ReadMixed made of a file.
+// mixed is what Read made of a file.
 type mixed struct {
 	spans  []trace.Span
 	errs   []*tracejson.DocumentError
@@ -25,7 +25,7 @@ type mixed struct {
 }
 
 func readMixed(t require.TestingT, r io.Reader) (m mixed) {
-	require.NoError(t, tracejson.ReadMixed(r, "f.json",
+	require.NoError(t, tracejson.Read(r, "f.json",
 		func(s trace.Span) error { m.spans = append(m.spans, s); return nil },
 		func(e *tracejson.DocumentError) error { m.errs = append(m.errs, e); return nil },
 		func(line []byte, number, offset int64) error {
@@ -115,13 +115,13 @@ func TestMixedOddly(t *testing.T) {
 func TestOtherEndsTheReading(t *testing.T) {
 	stop := errors.New("enough")
 	calls := 0
-	err := tracejson.ReadMixed(strings.NewReader("a\nb\n"), "f", nil, nil, func([]byte, int64, int64) error { calls++; return stop })
+	err := tracejson.Read(strings.NewReader("a\nb\n"), "f", nil, nil, func([]byte, int64, int64) error { calls++; return stop })
 	require.ErrorIs(t, err, stop)
 	require.Equal(t, 1, calls)
 
 	r := io.MultiReader(strings.NewReader("a\nb"), iotest.ErrReader(stop))
 	calls = 0
-	err = tracejson.ReadMixed(r, "f", nil, nil, func([]byte, int64, int64) error { calls++; return nil })
+	err = tracejson.Read(r, "f", nil, nil, func([]byte, int64, int64) error { calls++; return nil })
 	require.ErrorIs(t, err, stop)
 	require.Equal(t, 2, calls, "what came before is handed on")
 }
@@ -132,7 +132,7 @@ func TestManyObjectsInALog(t *testing.T) {
 	for _, line := range []string{"{\n", "[\n", "[[[[\n", `{"x":[` + "\n", ` {"x":[` + "\n", `{"problems":[` + "\n", "{" + strings.Repeat("\n", 5000), `{"a":"` + strings.Repeat("b", 60) + "\n"} {
 		input := strings.Repeat(line, (1<<20)/len(line))
 		lines := 0
-		require.NoError(t, tracejson.ReadMixed(strings.NewReader(input), "f",
+		require.NoError(t, tracejson.Read(strings.NewReader(input), "f",
 			nil, func(*tracejson.DocumentError) error { lines++; return nil }, func([]byte, int64, int64) error { lines++; return nil }))
 		require.InDelta(t, strings.Count(input, "\n"), lines, 1)
 	}

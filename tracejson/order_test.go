@@ -136,7 +136,7 @@ func TestUnknownFields(t *testing.T) {
 			require.Equal(t, tracejson.UnknownField, e.Kind)
 			told = append(told, e.Error())
 			return nil
-		}))
+		}, nil))
 	require.Equal(t, []string{
 		`f.json:1:52: trace document 1: the unknown field "tags" is ignored`,
 		`f.json:1:186: trace document 1: the unknown field "later" is ignored`,
@@ -154,7 +154,7 @@ func TestUnknownFields(t *testing.T) {
 	told = nil
 	require.NoError(t, tracejson.Read(strings.NewReader(strings.Replace(whole, `"verdict"`, many.String()+`"verdict"`, 1)), "f.json",
 		func(trace.Span) error { return nil },
-		func(e *tracejson.DocumentError) error { told = append(told, e.Reason); return nil }))
+		func(e *tracejson.DocumentError) error { told = append(told, e.Reason); return nil }, nil))
 	require.Len(t, told, 16)
 	require.Equal(t, `the unknown field "new15" is ignored, and so are further ones, which are not told`, told[15])
 }

@@ -34,18 +34,15 @@ const (
 // most. Only if trace_id and tomograph_id do not come before the spans, as in
 // documents with sorted fields, the spans are held until they do; more than 1 GiB
 // of them is damage.
-func Read(r io.Reader, file string, each func(trace.Span) error, bad func(*DocumentError) error) error {
-	return read(newDecoder(r, file), each, bad, nil)
-}
-
-// ReadMixed is [Read] for documents among the lines of a log. A line outside of
-// documents that does not begin one is handed to other, and so is the rest of a
-// line behind a document: without its newline, with the line's number from 1 and
-// the offset of its first byte, both counted in r. It is valid until other
-// returns. Of a line beyond 8 MiB that is its beginning; bad is told before. After
-// damage the lines from the next one on are handed on in the same way, none is
-// skipped. An error of other ends the reading and is returned.
-func ReadMixed(r io.Reader, file string, each func(trace.Span) error, bad func(*DocumentError) error,
+//
+// other, unless it is nil, takes what stands between documents: a line outside of
+// documents that does not begin one, and the rest of a line behind a document,
+// without its newline, with the line's number from 1 and the offset of its first
+// byte, both counted in r. It is valid until other returns. Of a line beyond 8 MiB
+// that is its beginning; bad is told before. After damage the lines from the next one
+// on are handed on in the same way, none is skipped. An error of other ends the
+// reading and is returned. If other is nil, such lines are damage.
+func Read(r io.Reader, file string, each func(trace.Span) error, bad func(*DocumentError) error,
 	other func(line []byte, number, offset int64) error) error {
 	return read(newDecoder(r, file), each, bad, other)
 }

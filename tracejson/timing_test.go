@@ -71,7 +71,7 @@ func BenchmarkReadRealTraces(b *testing.B) {
 	for b.Loop() {
 		read := 0
 		err := tracejson.Read(bytes.NewReader(documents), "traces.json",
-			func(trace.Span) error { read++; return nil }, func(e *tracejson.DocumentError) error { return e })
+			func(trace.Span) error { read++; return nil }, func(e *tracejson.DocumentError) error { return e }, nil)
 		require.NoError(b, err)
 		require.Equal(b, spans, read)
 	}

@@ -34,7 +34,7 @@ func spansOf(t require.TestingT, r io.Reader) (spans []trace.Span) {
 	err := tracejson.Read(r, "f.json", func(s trace.Span) error {
 		spans = append(spans, s)
 		return nil
-	}, func(e *tracejson.DocumentError) error { return e })
+	}, func(e *tracejson.DocumentError) error { return e }, nil)
 	require.NoError(t, err)
 	return spans
 }
@@ -237,7 +237,7 @@ func TestAnyBytes(t *testing.T) {
 		read := func(r io.Reader) (spans []trace.Span, errs []*tracejson.DocumentError) {
 			require.NoError(t, tracejson.Read(r, "f.json",
 				func(s trace.Span) error { spans = append(spans, s); return nil },
-				func(e *tracejson.DocumentError) error { errs = append(errs, e); return nil }))
+				func(e *tracejson.DocumentError) error { errs = append(errs, e); return nil }, nil))
 			return spans, errs
 		}
 		spans, errs := read(bytes.NewReader(file))
@@ -348,7 +348,7 @@ func TestDamagedDocuments(t *testing.T) {
 					require.True(t, strings.Contains(test.input, string(e.Text)))
 					errs = append(errs, e.Error())
 					return nil
-				})
+				}, nil)
 			require.NoError(t, err)
 			require.Equal(t, test.spans, spans)
 			require.Equal(t, test.error, strings.Join(errs, "\n"))
@@ -379,10 +379,10 @@ func TestErrorsEndTheReading(t *testing.T) {
 	nothing := func(trace.Span) error { return nil }
 	noBad := func(e *tracejson.DocumentError) error { return e }
 
-	require.ErrorIs(t, tracejson.Read(strings.NewReader(whole+whole), "f", func(trace.Span) error { return stop }, noBad), stop)
-	require.ErrorIs(t, tracejson.Read(strings.NewReader("x"), "f", nothing, func(*tracejson.DocumentError) error { return stop }), stop)
+	require.ErrorIs(t, tracejson.Read(strings.NewReader(whole+whole), "f", func(trace.Span) error { return stop }, noBad, nil), stop)
+	require.ErrorIs(t, tracejson.Read(strings.NewReader("x"), "f", nothing, func(*tracejson.DocumentError) error { return stop }, nil), stop)
 	for end := range len(whole) {
 		r := io.MultiReader(strings.NewReader(whole[:end]), iotest.ErrReader(stop))
-		require.ErrorIs(t, tracejson.Read(r, "f", nothing, noBad), stop)
+		require.ErrorIs(t, tracejson.Read(r, "f", nothing, noBad, nil), stop)
 	}
 }
