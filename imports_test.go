@@ -17,8 +17,8 @@ const module = "github.com/tomoscrape/tomoscrape"
 // Imports go one way. Each package may use those of the layers before its own,
 // and none of its own layer: they never import each other.
 var layers = [][]string{
-	{"trace", "internal/codec", "internal/inorder", "internal/early", "internal/paths", "internal/poison", "internal/rotation", "internal/smallfile", "internal/sparse"},
-	{"internal/readahead", "internal/tarfile"},
+	{"trace", "internal/codec", "internal/early", "internal/inorder", "internal/paths", "internal/poison", "internal/rotation", "internal/smallfile", "internal/sparse"},
+	{"internal/linereader", "internal/readahead", "internal/tarfile"},
 	{"internal/xz"},
 	{"internal/unpack"},
 	{"query", "tracejson", "zipkin", "monitor"},

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/tomoscrape/tomoscrape/source"
+	"github.com/tomoscrape/tomoscrape/internal/linereader"
 )
 
 // line is one as a follower hands it out.
@@ -41,7 +41,7 @@ func takeLines(list *[]line) func(*Block) error {
 
 // replayed are the lines as replay cuts them.
 func replayed(text []byte, longest int) (list []line) {
-	lines := source.NewLines(bytes.NewReader(text), longest)
+	lines := linereader.New(bytes.NewReader(text), longest)
 	for {
 		l, ok := lines.Next()
 		if !ok {

@@ -1,3 +1,14 @@
+// Package parser makes spans of the lines of logs: it takes off what docker, the
+// journal and syslog put around a service's text, joins what belongs together, finds
+// the records of tomograph's log backend and decodes them. [Spans] is all of it for
+// whoever has a file; a [Reader] is for those who have lines.
+//
+//	line ─ frame.go ─> text ─ message.go, open.go ─> message ─ header.go ─> record ─ scan.go ─> span
+//	                          pieces and lines of one message                  └ grammar.go, where scan.go gives up
+//
+// What did not parse whole is a [trace.Complaint], never silence: a span is salvaged
+// as far as it stands whole, or rejected. docs/formats.md has the forms of lines. The
+// text is never evaluated.
 package parser
 
 // Options are the limits that keep hostile input harmless. The zero value means

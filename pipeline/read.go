@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/tomoscrape/tomoscrape/internal/linereader"
 	"github.com/tomoscrape/tomoscrape/internal/poison"
 	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/source"
@@ -156,7 +157,7 @@ func (r *reading) lineByLine(name string, content io.Reader, before, offset int6
 	if r.held == nil {
 		r.held = r.newFinding(name)
 	}
-	lines := source.NewLines(content, r.opt.Parser.MaxRecord)
+	lines := linereader.New(content, r.opt.Parser.MaxRecord)
 	for r.err == nil {
 		line, ok := lines.Next()
 		if !ok {

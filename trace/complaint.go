@@ -1,5 +1,7 @@
 package trace
 
+import "fmt"
+
 // Complaint is a word about one record of a log that did not parse whole.
 type Complaint struct {
 	Kind     ComplaintKind
@@ -10,6 +12,16 @@ type Complaint struct {
 	Reason   string // what is wrong
 	Expected string // what would have been right there, "" if nothing can be said
 	Text     []byte // the damaged line as read, or its beginning, borrowed
+}
+
+// Error is the complaint in one line: place, what became of the record and why. It
+// may hold text of the log as it is.
+func (c *Complaint) Error() string {
+	text := fmt.Sprintf("%s:%d:%d: %s: %s", c.File, c.Line, c.Column, c.Kind, c.Reason)
+	if c.Expected != "" {
+		text += ", expected " + c.Expected
+	}
+	return text
 }
 
 // ComplaintKind says what became of a record that did not parse whole.

@@ -1,4 +1,4 @@
-package source
+package linereader
 
 import (
 	"bytes"
@@ -19,11 +19,11 @@ type line struct {
 }
 
 func linesOf(r io.Reader, max int) (list []line, err error) {
-	l := NewLines(r, max)
+	l := New(r, max)
 	for {
 		n, ok := l.Next()
 		if !ok {
-			return list, failure(l)
+			return list, l.Err()
 		}
 		list = append(list, line{string(n.Text), n.Number, n.Offset, n.Cut, n.Unterminated})
 	}
@@ -70,14 +70,6 @@ func (c *chunked) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// failure is the error that ended the input, nil at its end.
-func failure(l *Lines) error {
-	if l.err == io.EOF {
-		return nil
-	}
-	return l.err
-}
-
 func TestLinesAreThoseOfSplit(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var data []byte
@@ -88,7 +80,7 @@ func TestLinesAreThoseOfSplit(t *testing.T) {
 		}
 		max := rapid.IntRange(1, 500).Draw(t, "max")
 		sizes := append(rapid.SliceOfN(rapid.IntRange(0, 300), 0, 5).Draw(t, "sizes"), 7)
-		l := NewLines(&chunked{data: bytes.Clone(data), sizes: sizes}, max)
+		l := New(&chunked{data: bytes.Clone(data), sizes: sizes}, max)
 		l.buf = l.buf[:max+rapid.IntRange(1, 200).Draw(t, "buffer")] // small, so that all of it happens
 		var list []line
 		for {
@@ -99,8 +91,8 @@ func TestLinesAreThoseOfSplit(t *testing.T) {
 			list = append(list, line{string(n.Text), n.Number, n.Offset, n.Cut, n.Unterminated})
 		}
 		want := expected(data, max)
-		if len(list) != len(want) || failure(l) != nil {
-			t.Fatalf("%d lines instead of %d, %v", len(list), len(want), failure(l))
+		if len(list) != len(want) || l.Err() != nil {
+			t.Fatalf("%d lines instead of %d, %v", len(list), len(want), l.Err())
 		}
 		for i := range list {
 			if list[i] != want[i] {
@@ -141,7 +133,7 @@ func TestLinesBoundMemory(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []line{{"first", 1, 5 << 20, false, false}, {"second", 2, 5<<20 + 6, false, false}}, list)
 
-	l := NewLines(io.MultiReader(strings.NewReader(strings.Repeat("x", 20<<20)), strings.NewReader("\nnext\n")), max)
+	l := New(io.MultiReader(strings.NewReader(strings.Repeat("x", 20<<20)), strings.NewReader("\nnext\n")), max)
 	n, ok := l.Next()
 	require.True(t, ok)
 	require.True(t, n.Cut)
@@ -150,7 +142,7 @@ func TestLinesBoundMemory(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, "next", string(n.Text))
 	require.Equal(t, int64(20<<20+1), n.Offset)
-	require.LessOrEqual(t, len(l.buf), max+lineBlock)
+	require.LessOrEqual(t, len(l.buf), max+blockSize)
 }
 
 func TestLinesOfABadReader(t *testing.T) {
@@ -170,7 +162,7 @@ func BenchmarkLines(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r.Reset(data)
-		l := NewLines(r, 8<<20)
+		l := New(r, 8<<20)
 		for {
 			if _, ok := l.Next(); !ok {
 				break

@@ -1,4 +1,5 @@
-package source
+// Package linereader cuts what is read into lines, in bounded memory.
+package linereader
 
 import (
 	"bytes"
@@ -8,18 +9,16 @@ import (
 	"github.com/tomoscrape/tomoscrape/internal/poison"
 )
 
-const (
-	lineBlock = 256 << 10
-)
+const blockSize = 256 << 10
 
-// Line is one line of a member.
+// Line is one line.
 type Line struct {
 	// Text is the line without its newline; a carriage return before that
 	// stays. It is valid until the next call of Next.
 	Text []byte
 	// Number counts the lines from 1.
 	Number int64
-	// Offset of Text in the member, in bytes after unpacking.
+	// Offset of Text in what is read, in bytes.
 	Offset int64
 	// Cut: the line is longer than the maximum. Text is its beginning, the rest
 	// was passed over.
@@ -28,9 +27,9 @@ type Line struct {
 	Unterminated bool
 }
 
-// Lines cuts a byte stream into lines. Its memory is bounded by the longest line
+// Reader cuts a byte stream into lines. Its memory is bounded by the longest line
 // that is allowed, whatever the input holds.
-type Lines struct {
+type Reader struct {
 	r   io.Reader
 	max int
 	err error // of r
@@ -42,9 +41,17 @@ type Lines struct {
 	number     int64
 }
 
-// NewLines gives the lines of r, of each at most its first max bytes.
-func NewLines(r io.Reader, max int) *Lines {
-	return &Lines{r: r, max: max, buf: make([]byte, min(max, lineBlock)+lineBlock)}
+// New gives the lines of r, of each at most its first max bytes.
+func New(r io.Reader, max int) *Reader {
+	return &Reader{r: r, max: max, buf: make([]byte, min(max, blockSize)+blockSize)}
+}
+
+// Err is the error that ended the input, nil if that was io.EOF.
+func (l *Reader) Err() error {
+	if l.err == io.EOF {
+		return nil
+	}
+	return l.err
 }
 
 // Next gives the next line, or false after the last one.
@@ -52,7 +59,7 @@ func NewLines(r io.Reader, max int) *Lines {
 // NULs in front of a line that is longer than the maximum are passed over, so
 // that the megabytes of them that copytruncate leaves at the start of a log do
 // not cost its first line.
-func (l *Lines) Next() (Line, bool) {
+func (l *Reader) Next() (Line, bool) {
 	poison.Bytes(l.lent)
 	searched, noZeros := 0, false
 	for {
@@ -87,12 +94,12 @@ func (l *Lines) Next() (Line, bool) {
 	}
 }
 
-func (l *Lines) skip(n int) {
+func (l *Reader) skip(n int) {
 	l.start += n
 	l.offset += int64(n)
 }
 
-func (l *Lines) take(length int) Line {
+func (l *Reader) take(length int) Line {
 	l.number++
 	line := Line{Text: l.buf[l.start : l.start+length], Number: l.number, Offset: l.offset}
 	l.lent = line.Text
@@ -102,7 +109,7 @@ func (l *Lines) take(length int) Line {
 
 // takeCut gives the first max bytes and reads on to the end of the line in what
 // is free behind them.
-func (l *Lines) takeCut() Line {
+func (l *Reader) takeCut() Line {
 	l.compact()
 	line := l.take(l.max)
 	line.Cut = true
@@ -122,7 +129,7 @@ func (l *Lines) takeCut() Line {
 }
 
 // dropZeros passes over the NULs at the start and tells how many.
-func (l *Lines) dropZeros() int {
+func (l *Reader) dropZeros() int {
 	data := l.buf[l.start:l.end]
 	n := len(data) - len(bytes.TrimLeft(data, "\x00"))
 	l.skip(n)
@@ -130,10 +137,10 @@ func (l *Lines) dropZeros() int {
 }
 
 // fill reads more, behind what is there.
-func (l *Lines) fill() {
+func (l *Reader) fill() {
 	if l.end == len(l.buf) {
 		if l.start == 0 {
-			buf := make([]byte, min(2*len(l.buf), l.max+lineBlock))
+			buf := make([]byte, min(2*len(l.buf), l.max+blockSize))
 			copy(buf, l.buf)
 			l.buf = buf
 		}
@@ -142,12 +149,12 @@ func (l *Lines) fill() {
 	l.read()
 }
 
-func (l *Lines) compact() {
+func (l *Reader) compact() {
 	copy(l.buf, l.buf[l.start:l.end])
 	l.start, l.end = 0, l.end-l.start
 }
 
-func (l *Lines) read() {
+func (l *Reader) read() {
 	for range codec.MaxEmptyReads {
 		var n int
 		n, l.err = l.r.Read(l.buf[l.end:])
