@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/knadh/koanf/providers/env/v2"
-	"github.com/knadh/koanf/v2"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
@@ -18,66 +16,74 @@ import (
 
 const envPrefix = "TOMOSCRAPE_"
 
+// settings are the values of flags by their names, from a source other than the
+// command line.
+type settings map[string][]string
+
 // configure sets the flags that the command line left alone, from the
 // environment or else from the configuration file.
 func (p *program) configure(c *cobra.Command, o *options) error {
-	environment, settings := koanf.New("."), koanf.New(".")
-	fromEnv := env.Provider(".", env.Opt{Prefix: envPrefix, EnvironFunc: func() []string { return p.environ },
-		TransformFunc: func(name, value string) (string, any) {
-			flag := c.Flags().Lookup(strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, envPrefix)), "_", "-"))
-			if value == "" || flag == nil {
-				return "", nil
-			}
-			if many(flag) {
-				return flag.Name, strings.Split(value, ",")
-			}
-			return flag.Name, []string{value}
-		}})
-	if err := environment.Load(fromEnv, nil); err != nil {
-		return &usageError{err: err}
-	}
+	environment, file := environmentOf(p.environ, c.Flags()), settings(nil)
 	if o.config == "" {
-		o.config = strings.Join(environment.Strings("config"), "")
+		o.config = strings.Join(environment["config"], "")
 	}
 	if o.config != "" {
-		err := settings.Load(configText(o.config), &configFile{known: knownFlags(c.Root())})
-		if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
-			err = pathErr.Err
-		}
-		if err != nil {
+		var err error
+		if file, err = readConfig(o.config, knownFlags(c.Root())); err != nil {
+			if pathErr := (*fs.PathError)(nil); errors.As(err, &pathErr) {
+				err = pathErr.Err
+			}
 			return &usageError{err: fmt.Errorf("configuration %s: %w", o.config, err)}
 		}
 	}
-	if err := settings.Merge(environment); err != nil {
-		return &usageError{err: err}
-	}
 	var err error
 	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if err != nil || f.Changed || f.Name == "config" || !settings.Exists(f.Name) {
+		if err != nil || f.Changed || f.Name == "config" {
 			return
 		}
-		place := o.config + ": " + f.Name
-		if environment.Exists(f.Name) {
-			place = envPrefix + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if values, ok := environment[f.Name]; ok {
+			err = set(f, envPrefix+strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_")), values)
+		} else if values, ok := file[f.Name]; ok {
+			err = set(f, o.config+": "+f.Name, values)
 		}
-		values := settings.Strings(f.Name)
-		if len(values) != 1 && !many(f) {
-			err = &usageError{err: fmt.Errorf("%s takes one value, not a list", place)}
-			return
-		}
-		for _, value := range values {
-			if value == "" {
-				err = withoutValue(place)
-				return
-			}
-			if bad := f.Value.Set(value); bad != nil {
-				err = &usageError{err: fmt.Errorf("%s: invalid value %q: %w", place, value, bad)}
-				return
-			}
-		}
-		f.Changed = true
 	})
 	return err
+}
+
+// set gives a flag the values that stand at a place.
+func set(f *pflag.Flag, place string, values []string) error {
+	if len(values) != 1 && !many(f) {
+		return &usageError{err: fmt.Errorf("%s takes one value, not a list", place)}
+	}
+	for _, value := range values {
+		if value == "" {
+			return withoutValue(place)
+		}
+		if bad := f.Value.Set(value); bad != nil {
+			return &usageError{err: fmt.Errorf("%s: invalid value %q: %w", place, value, bad)}
+		}
+	}
+	f.Changed = true
+	return nil
+}
+
+// environmentOf reads TOMOSCRAPE_MAX_LINE=… as the flag --max-line, and lists
+// between commas. A variable that is empty says nothing.
+func environmentOf(environ []string, flags *pflag.FlagSet) settings {
+	found := settings{}
+	for _, variable := range environ {
+		name, value, _ := strings.Cut(variable, "=")
+		name, ours := strings.CutPrefix(name, envPrefix)
+		flag := flags.Lookup(strings.ReplaceAll(strings.ToLower(name), "_", "-"))
+		switch {
+		case !ours || value == "" || flag == nil:
+		case many(flag):
+			found[flag.Name] = strings.Split(value, ",")
+		default:
+			found[flag.Name] = []string{value}
+		}
+	}
+	return found
 }
 
 // withoutValue is the error of a flag, or a setting, that may name nothing because a
@@ -100,27 +106,21 @@ func knownFlags(root *cobra.Command) []string {
 	})
 }
 
-// configText is the path of a configuration file, as koanf wants it.
-type configText string
-
-// maxConfig is the longest configuration that is read.
+// maxConfig is the longest configuration that is read, in bytes.
 const maxConfig = 1 << 20
 
-func (c configText) ReadBytes() ([]byte, error) { return smallfile.Read(string(c), maxConfig) }
-
-// Read is part of koanf.Provider.
-func (c configText) Read() (map[string]any, error) { return nil, errors.ErrUnsupported }
-
-// configFile reads the YAML form of a command's flags. Values are taken as they
+// readConfig reads the YAML form of a command's flags. Values are taken as they
 // are written: YAML would read the trace id 0000000000001e10 as a number.
-type configFile struct{ known []string }
-
-func (c *configFile) Unmarshal(data []byte) (map[string]any, error) {
+func readConfig(path string, known []string) (settings, error) {
+	data, err := smallfile.Read(path, maxConfig)
+	if err != nil {
+		return nil, err
+	}
 	var document yaml.Node
 	if err := yaml.Unmarshal(data, &document); err != nil {
 		return nil, err
 	}
-	values := map[string]any{}
+	values := settings{}
 	if len(document.Content) == 0 { // an empty file
 		return values, nil
 	}
@@ -130,7 +130,7 @@ func (c *configFile) Unmarshal(data []byte) (map[string]any, error) {
 	}
 	for i := 0; i+1 < len(top.Content); i += 2 {
 		key, value := top.Content[i], top.Content[i+1]
-		if !slices.Contains(c.known, key.Value) {
+		if !slices.Contains(known, key.Value) {
 			return nil, fmt.Errorf("line %d: unknown key %q; the keys are the names of the flags, without the dashes", key.Line, key.Value)
 		}
 		if _, twice := values[key.Value]; twice {
@@ -144,9 +144,6 @@ func (c *configFile) Unmarshal(data []byte) (map[string]any, error) {
 	}
 	return values, nil
 }
-
-// Marshal is part of koanf.Parser; nothing is written here.
-func (c *configFile) Marshal(map[string]any) ([]byte, error) { return nil, errors.ErrUnsupported }
 
 // scalars is the text of a value, or of each item of a list.
 func scalars(node *yaml.Node) ([]string, error) {
