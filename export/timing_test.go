@@ -1,12 +1,10 @@
 package export_test
 
 import (
-	"bytes"
 	"io"
 	"iter"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -16,37 +14,14 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/export"
-	"github.com/tomoscrape/tomoscrape/parser"
+	"github.com/tomoscrape/tomoscrape/internal/sampletest"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-// timingSpans are the spans of a real OpenStack's logs, by trace, and the bytes
-// of the lines they were read from.
-func timingSpans(b *testing.B) (traces map[trace.ID][]trace.Span, size int64) {
-	paths, err := filepath.Glob("../testdata/logs/real-openstack/*/*.log")
-	require.NoError(b, err)
-	traces = map[trace.ID][]trace.Span{}
-	for _, path := range paths {
-		text, err := os.ReadFile(path)
-		require.NoError(b, err)
-		var line []byte
-		reader := parser.NewReader(path, parser.Options{}, parser.Output{Record: func(r *parser.Result) {
-			traces[r.Span.TraceID] = append(traces[r.Span.TraceID], r.Span.Clone())
-			size += int64(len(line))
-		}})
-		for line = range bytes.Lines(text) {
-			reader.Feed(parser.Line{Text: bytes.TrimSuffix(line, []byte("\n"))})
-		}
-		reader.Flush()
-	}
-	require.Greater(b, len(traces), 100)
-	return traces, size
-}
-
-// timingTraces are the traces of timingSpans, assembled, to be gone through again
+// timingTraces are the traces of the samples, assembled, to be gone through again
 // and again.
 func timingTraces(b *testing.B) (traces iter.Seq2[*trace.Trace, error], size int64) {
-	spans, size := timingSpans(b)
+	spans, size := sampletest.Spans(b)
 	var all []trace.Trace
 	for id, some := range spans {
 		t, _ := assemble.Trace(id, some, assemble.Options{})
