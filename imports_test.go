@@ -21,9 +21,9 @@ var layers = [][]string{
 	{"internal/linereader", "internal/readahead", "internal/tarfile"},
 	{"internal/xz"},
 	{"internal/unpack"},
-	{"query", "tracejson", "zipkin", "monitor"},
-	{"source", "parser", "assemble", "export"},
-	{"follow"},
+	{"query", "tracejson", "zipkin", "internal/monitor"},
+	{"internal/source", "parser", "assemble", "export"},
+	{"internal/follow"},
 	{"pipeline"},
 	{"cmd/tomoscrape"},
 }

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tomoscrape/tomoscrape/source"
+	"github.com/tomoscrape/tomoscrape/internal/source"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"

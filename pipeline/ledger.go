@@ -3,7 +3,7 @@ package pipeline
 import (
 	"unsafe"
 
-	"github.com/tomoscrape/tomoscrape/source"
+	"github.com/tomoscrape/tomoscrape/internal/source"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tomoscrape/tomoscrape/follow"
+	"github.com/tomoscrape/tomoscrape/internal/follow"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 

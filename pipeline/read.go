@@ -9,8 +9,8 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/internal/linereader"
 	"github.com/tomoscrape/tomoscrape/internal/poison"
+	"github.com/tomoscrape/tomoscrape/internal/source"
 	"github.com/tomoscrape/tomoscrape/parser"
-	"github.com/tomoscrape/tomoscrape/source"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/tracejson"
 )

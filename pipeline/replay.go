@@ -21,9 +21,9 @@ import (
 	"sync"
 
 	"github.com/tomoscrape/tomoscrape/assemble"
+	"github.com/tomoscrape/tomoscrape/internal/source"
 	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/query"
-	"github.com/tomoscrape/tomoscrape/source"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 

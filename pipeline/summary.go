@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/tomoscrape/tomoscrape/export"
-	"github.com/tomoscrape/tomoscrape/source"
+	"github.com/tomoscrape/tomoscrape/internal/source"
 )
 
 // summaryNames is how many files of a kind a summary names.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tomoscrape/tomoscrape/follow"
+	"github.com/tomoscrape/tomoscrape/internal/follow"
 )
 
 // consumer takes the lines of a follower, and stalls for 700 ms about once a second

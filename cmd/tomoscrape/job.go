@@ -13,10 +13,10 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/internal/source"
 	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/pipeline"
 	"github.com/tomoscrape/tomoscrape/query"
-	"github.com/tomoscrape/tomoscrape/source"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 

@@ -126,7 +126,7 @@ func TestUnit(t *testing.T) {
 	if err != nil {
 		t.Skip("systemd-analyze is not installed: contrib/tomoscrape-tail.service is not verified")
 	}
-	unit, err := os.ReadFile("../contrib/tomoscrape-tail.service")
+	unit, err := os.ReadFile("../../contrib/tomoscrape-tail.service")
 	require.NoError(t, err)
 	program, err := os.Executable() // one that exists
 	require.NoError(t, err)

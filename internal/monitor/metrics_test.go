@@ -122,7 +122,7 @@ func TestMetricsFollowPrometheusConventions(t *testing.T) {
 
 // The document names every metric with its type, and no other.
 func TestMetricsAreDocumented(t *testing.T) {
-	text, err := os.ReadFile("../docs/metrics.md")
+	text, err := os.ReadFile("../../docs/metrics.md")
 	require.NoError(t, err)
 	var documented, are []string
 	for _, m := range regexp.MustCompile("(?m)^\\| `("+prefix+"\\w+)` \\| (counter|gauge) \\| ").FindAllStringSubmatch(string(text), -1) {
