@@ -156,6 +156,13 @@ func (e *encoder) appendRecord(dst []byte, s *trace.Span) []byte {
 	return e.appendSpan(appendKey(dst, keyOf(s)), s)
 }
 
+// appendContent appends what makes a span itself: all but where it was read.
+func (e *encoder) appendContent(dst []byte, s *trace.Span) []byte {
+	content := *s
+	content.Origin = nil
+	return e.appendSpan(appendID(dst, s.TraceID), &content)
+}
+
 // keyOf is the key of a span.
 func keyOf(s *trace.Span) key {
 	k := key{id: s.TraceID, cost: cost(s), moved: s.Moved != 0}

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"encoding/binary"
+	"slices"
 	"unsafe"
 
 	"github.com/tomoscrape/tomoscrape/trace"
@@ -76,6 +77,25 @@ func (h *held) enter(k key, chunk, at int) key {
 func (h *held) text(p place) []byte {
 	text := h.chunks[p>>placeBits][p&(1<<placeBits-1)-1:]
 	return text[:recordLength+binary.LittleEndian.Uint64(text)]
+}
+
+// chosen is a trace that is to come out, by its key.
+type chosen struct {
+	key
+	index int // of the memory's traces
+}
+
+func sortChosen(list []chosen) {
+	slices.SortFunc(list, func(a, b chosen) int { return a.compare(b.key) })
+}
+
+// all is all traces that are held, by the keys of their records.
+func (h *held) all() []chosen {
+	list := make([]chosen, len(h.traces))
+	for i := range h.traces {
+		list[i] = chosen{h.traces[i].key, i}
+	}
+	return list
 }
 
 // bundle is the records of a trace in the order in which they came.

@@ -47,9 +47,7 @@ type Spill struct {
 // tally counts assembled traces.
 type tally struct {
 	spans, duplicates, complete, incomplete int64
-	partitions, oversized                   int64
-	oversizedBytes                          int64 // of the largest, but for
-	sentences                               int64 // about its problems
+	sentences                               int64 // bytes, about, of the problems of the largest large trace
 }
 
 // add counts a trace; duplicates is how many copies of its spans there were.
@@ -82,9 +80,6 @@ func (c *tally) merge(d tally) {
 	c.duplicates += d.duplicates
 	c.complete += d.complete
 	c.incomplete += d.incomplete
-	c.partitions += d.partitions
-	c.oversized += d.oversized
-	c.oversizedBytes = max(c.oversizedBytes, d.oversizedBytes)
 	c.sentences = max(c.sentences, d.sentences)
 }
 

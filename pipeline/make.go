@@ -5,7 +5,6 @@ import (
 	"context"
 	"iter"
 	"runtime"
-	"slices"
 	"sync"
 
 	"golang.org/x/sync/semaphore"
@@ -34,125 +33,15 @@ type making struct {
 	elsewhere func(trace.ID) assemble.Elsewhere
 }
 
-// maker makes traces. It is for one goroutine.
-type maker struct {
-	opt   assemble.Options
-	d     decoder
-	spans []trace.Span
-	nodes []trace.Node // of the largest trace so far
-	large int64        // a trace that costs more is not held whole
-}
-
 func (m *making) maker() *maker {
-	return &maker{opt: m.opt, d: decoder{names: m.names}, large: m.limit}
-}
-
-// trace makes a trace; duplicates is how many of its spans were copies of others.
-// What the trace refers to stays as it is until reuse.
-func (m *maker) trace(b bundle) (t trace.Trace, duplicates int, err error) {
-	if b.cost > m.large {
-		return m.outline(b)
-	}
-	m.spans = m.spans[:0]
-	for text := range b.texts {
-		for text != "" {
-			record, rest, ok := cutRecord(text)
-			if !ok {
-				return t, 0, errCodec
-			}
-			m.spans = append(m.spans, trace.Span{})
-			if err := m.d.record(record, &m.spans[len(m.spans)-1]); err != nil {
-				return t, 0, err
-			}
-			text = rest
-		}
-	}
-	t, duplicates = assemble.Trace(b.id, m.spans, m.opt)
-	if m.opt.Room = nil; cap(t.Spans) > cap(m.nodes) && cap(t.Spans) <= maxNodes {
-		m.nodes = t.Spans
-	}
-	return t, duplicates, nil
-}
-
-// outline makes a trace that is too large to be held whole: its nodes are read from
-// their records one by one, each time when they are asked for.
-func (m *maker) outline(b bundle) (t trace.Trace, duplicates int, err error) {
-	n := 0
-	for text := range b.texts {
-		for text != "" {
-			var ok bool
-			if _, text, ok = cutRecord(text); !ok {
-				return t, 0, errCodec
-			}
-			n++
-		}
-	}
-	records := make([]string, 0, n)
-	for text := range b.texts {
-		for text != "" {
-			record, rest, _ := cutRecord(text)
-			records = append(records, record)
-			text = rest
-		}
-	}
-	d := &decoder{names: m.d.names} // what m.d gave may still be needed
-	o := assemble.NewOutline(n, func(i int) (s trace.Span) {
-		_ = d.record(records[i], &s) // it was read before
-		return s
-	})
-	var s trace.Span
-	for _, record := range records {
-		d.reuse()
-		if err := d.record(record, &s); err != nil {
-			return t, 0, err
-		}
-		o.Add(&s)
-	}
-	d.forget()
-	t, duplicates = o.Trace(b.id, m.opt)
-	return t, duplicates, nil
-}
-
-// maxNodes is how many nodes are room for another trace at most.
-const maxNodes = 4096
-
-// reuse makes room for the next trace of what the ones before it took.
-func (m *maker) reuse() {
-	m.d.reuse()
-	poison.List(m.nodes)
-	m.opt.Room = m.nodes
-}
-
-// forget leaves to the traces what they took.
-func (m *maker) forget() {
-	m.d.forget()
-	m.nodes = nil
-}
-
-// surveyed is a trace that matches.
-type surveyed struct {
-	key
-	held int // index of its records
-}
-
-func sortSurveyed(list []surveyed) {
-	slices.SortFunc(list, func(a, b surveyed) int { return a.compare(b.key) })
-}
-
-// all is all traces that are held, by the keys of their records.
-func (h *held) all() []surveyed {
-	list := make([]surveyed, len(h.traces))
-	for i := range h.traces {
-		list[i] = surveyed{h.traces[i].key, i}
-	}
-	return list
+	return newMaker(m.opt, m.names, m.limit)
 }
 
 // surveyFew is how many traces are worth a worker's while.
 const surveyFew = 64
 
 // survey looks at some of the traces that are held.
-func (m *maker) survey(h *held, from, end int, selection *query.Selection) (found []surveyed, c tally, err error) {
+func survey(m *maker, h *held, from, end int, selection *query.Selection) (found []chosen, c tally, err error) {
 	for i := from; i < end; i++ {
 		m.reuse()
 		t, duplicates, err := m.trace(h.bundle(&h.traces[i]))
@@ -162,20 +51,50 @@ func (m *maker) survey(h *held, from, end int, selection *query.Selection) (foun
 		c.add(&t, duplicates)
 		if selection.Match(&t) {
 			k := key{id: t.ID, cost: h.traces[i].cost, start: t.Start, hasStart: t.HasStart}
-			found = append(found, surveyed{k, i})
+			found = append(found, chosen{k, i})
 		}
 	}
 	return found, c, nil
+}
+
+// chooser says which traces of a partition match, and counts all of them.
+func (m *making) chooser(selection *query.Selection, counted *tally) func(h *held) ([]chosen, error) {
+	var mu sync.Mutex // of counted
+	return func(h *held) ([]chosen, error) {
+		maker := m.maker()
+		var list []chosen
+		var all tally
+		for from := 0; from < len(h.traces); from += surveyFew {
+			var c tally
+			var err error
+			found, whole := unlessEnded(m.ctx, func() (found []chosen) {
+				found, c, err = survey(maker, h, from, min(from+surveyFew, len(h.traces)), selection)
+				return found
+			})
+			if !whole {
+				return nil, m.ctx.Err()
+			}
+			if err != nil {
+				return nil, m.disk.failed("read", err)
+			}
+			all.merge(c)
+			list = append(list, found...)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		counted.merge(all)
+		return list, nil
+	}
 }
 
 // settleMemory orders what never went to disk; all match if selection is nil. It
 // gives those that match by their places in the order of traces.
 func (m *making) settleMemory(h *held, selection *query.Selection) (c tally, matching int, ordered func(first, end int) iter.Seq2[bundle, error]) {
 	type part struct {
-		found []surveyed
+		found []chosen
 		tally tally
 	}
-	var list []surveyed
+	var list []chosen
 	if selection == nil {
 		list = h.all()
 	} else {
@@ -187,7 +106,7 @@ func (m *making) settleMemory(h *held, selection *query.Selection) (c tally, mat
 			p, _ := unlessEnded(m.ctx, func() (p part) {
 				maker := makers.Get().(*maker)
 				defer makers.Put(maker)
-				p.found, p.tally, _ = maker.survey(h, from, min(from+surveyFew, len(h.traces)), selection) // what memory holds is as it was made
+				p.found, p.tally, _ = survey(maker, h, from, min(from+surveyFew, len(h.traces)), selection) // what memory holds is as it was made
 				return p
 			})
 			return p
@@ -197,11 +116,11 @@ func (m *making) settleMemory(h *held, selection *query.Selection) (c tally, mat
 			return true
 		})
 	}
-	sortSurveyed(list)
+	sortChosen(list)
 	return c, len(list), func(first, end int) iter.Seq2[bundle, error] {
 		return func(yield func(bundle, error) bool) {
 			for _, s := range list[first:end] {
-				if !yield(h.bundle(&h.traces[s.held]), nil) {
+				if !yield(h.bundle(&h.traces[s.index]), nil) {
 					return
 				}
 			}

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"io"
-	"iter"
 	"os"
 	"slices"
 )
@@ -38,23 +37,6 @@ const (
 	minMergeBuffer = 4 << 10
 	maxMergeBuffer = 256 << 10
 )
-
-// merged merges the runs: it gives the records of the traces by their places in
-// the order of all traces, from first to before end.
-func (s *settling) merged(first, end int) iter.Seq2[bundle, error] {
-	return func(yield func(bundle, error) bool) {
-		m, err := s.runs.open(s.limit / 8)
-		for at := 0; err == nil && at < end; at++ {
-			var b bundle
-			if b, err = m.next(at >= first); err == nil && at >= first && !yield(b, nil) {
-				return
-			}
-		}
-		if err != nil {
-			yield(bundle{}, s.disk.failed("read", err))
-		}
-	}
-}
 
 // open begins to read all runs, with so much memory for their buffers.
 func (r *runs) open(memory int64) (merge, error) {

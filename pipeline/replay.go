@@ -165,15 +165,18 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 		found := sync.OnceValue(func() *parents { return parentsOfHeld(&c.held) })
 		m.elsewhere = func(parent trace.ID) assemble.Elsewhere { return found().elsewhere(parent) }
 	} else {
-		s := &settling{making: m, selection: selection}
+		s := &settling{ctx: ctx, disk: c.disk, limit: opt.Memory}
+		if selection != nil {
+			s.choose = m.chooser(selection, &counted)
+		}
 		if err := s.settle(c.spill); err != nil {
 			s.runs.close()
 			return nil, err
 		}
-		counted, end, ordered, result.runs = s.tally, s.matching, s.merged, s.runs.file
+		end, ordered, result.runs = s.count, s.merged, s.runs.file
 		m.elsewhere = s.parents.elsewhere
-		result.ledger.Spill = &Spill{Bytes: c.disk.written.Load(), Partitions: counted.partitions, OversizedTraces: counted.oversized,
-			OversizedBytes: counted.oversizedBytes}
+		result.ledger.Spill = &Spill{Bytes: c.disk.written.Load(), Partitions: s.partitions, OversizedTraces: s.oversized,
+			OversizedBytes: s.oversizedBytes}
 	}
 	if ledger.Rejected > 0 {
 		known := m.elsewhere

@@ -2,33 +2,39 @@ package pipeline
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"io"
+	"iter"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"sync"
-
-	"github.com/tomoscrape/tomoscrape/query"
 )
 
 // maxSettlers is how many partitions are assembled at a time.
 const maxSettlers = 4
 
 // settling makes runs of a spill, each of them of a partition: the traces that
-// match, sorted, the records of each trace together.
+// come out, sorted, the records of each trace together.
 type settling struct {
-	*making
-	selection *query.Selection // nil: all match, and nobody needs to look at them
-	room      int64            // what a partition may take to be looked at at once
+	ctx   context.Context
+	disk  *disk
+	limit int64 // of memory
+	// choose says which traces of a partition come out; nil: all. It is called by
+	// several goroutines.
+	choose func(h *held) ([]chosen, error)
+	room   int64 // what a partition may take to be looked at at once
 
-	mu       sync.Mutex
-	tally    tally
-	matching int // traces
-	runs     runs
-	alone    []*partition // of one trace, too large for room
-	parents  parentFile
-	err      error // the first one
+	mu             sync.Mutex
+	partitions     int64 // that were assembled
+	oversized      int64 // traces that are larger than the limit
+	oversizedBytes int64 // what the largest of them takes
+	count          int   // of the traces that come out
+	runs           runs
+	alone          []*partition // of one trace, too large for room
+	parents        parentFile
+	err            error // the first one
 }
 
 // settle assembles all partitions. The spill is used up, also after an error.
@@ -81,8 +87,8 @@ func (s *settling) assembleAlone() {
 		}
 		if p.cost > s.limit {
 			takes := p.size + int64(len(p.buffer)) + p.spans*outlineCost
-			s.tally.oversized++
-			s.tally.oversizedBytes = max(s.tally.oversizedBytes, takes)
+			s.oversized++
+			s.oversizedBytes = max(s.oversizedBytes, takes)
 			allowMore(s.limit + takes)
 		}
 		s.note(s.assemble(p))
@@ -185,52 +191,36 @@ func (s *settling) assemble(p *partition) error {
 	if err := s.parents.add(h); err != nil {
 		return err
 	}
-	c := tally{partitions: 1}
-	var list []surveyed
-	if s.selection == nil {
-		list = h.all()
-	} else {
-		maker := s.maker()
-		for from := 0; from < len(h.traces); from += surveyFew {
-			var counted tally
-			found, whole := unlessEnded(s.ctx, func() (found []surveyed) {
-				found, counted, err = maker.survey(h, from, min(from+surveyFew, len(h.traces)), s.selection)
-				return found
-			})
-			if !whole {
-				return s.ctx.Err()
-			}
-			if err != nil {
-				return s.disk.failed("read", err)
-			}
-			c.merge(counted)
-			list = append(list, found...)
+	list := h.all()
+	if s.choose != nil {
+		if list, err = s.choose(h); err != nil {
+			return err
 		}
 	}
-	sortSurveyed(list)
-	return s.writeRun(h, list, c)
+	sortChosen(list)
+	return s.writeRun(h, list)
 }
 
 // writeRun writes a run, two records for each trace: its key, and its records
 // behind their lengths.
-func (s *settling) writeRun(h *held, list []surveyed, c tally) error {
+func (s *settling) writeRun(h *held, list []chosen) error {
 	size := int64(0)
 	var text []byte
 	for i := range list {
 		size += 2*recordLength + int64(len(appendKey(text[:0], list[i].key)))
-		b := h.bundle(&h.traces[list[i].held])
+		b := h.bundle(&h.traces[list[i].index])
 		for records := range b.texts {
 			size += int64(len(records))
 		}
 	}
 	s.mu.Lock()
-	s.tally.merge(c)
-	s.matching += len(list)
+	s.partitions++
+	s.count += len(list)
 	from := s.runs.reserve(size)
 	s.mu.Unlock()
 	out := bufio.NewWriterSize(&runWriter{s.disk, s.runs.file, from}, readBuffer)
 	for i := range list {
-		b := h.bundle(&h.traces[list[i].held])
+		b := h.bundle(&h.traces[list[i].index])
 		length := 0
 		for records := range b.texts {
 			length += len(records)
@@ -262,4 +252,21 @@ func (w *runWriter) Write(p []byte) (int, error) {
 	}
 	w.at += int64(len(p))
 	return len(p), nil
+}
+
+// merged merges the runs: it gives the records of the traces by their places in
+// the order of all traces, from first to before end.
+func (s *settling) merged(first, end int) iter.Seq2[bundle, error] {
+	return func(yield func(bundle, error) bool) {
+		m, err := s.runs.open(s.limit / 8)
+		for at := 0; err == nil && at < end; at++ {
+			var b bundle
+			if b, err = m.next(at >= first); err == nil && at >= first && !yield(b, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(bundle{}, s.disk.failed("read", err))
+		}
+	}
 }

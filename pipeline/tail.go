@@ -14,7 +14,6 @@ import (
 	"github.com/tomoscrape/tomoscrape/internal/follow"
 	"github.com/tomoscrape/tomoscrape/internal/poison"
 	"github.com/tomoscrape/tomoscrape/parser"
-	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 // This file follows live logs for one output:
@@ -433,11 +432,4 @@ func (k *known) add(content []byte) bool {
 	k.order[k.next] = hash
 	k.next = (k.next + 1) % len(k.order)
 	return false
-}
-
-// appendContent appends what makes a span itself: all but where it was read.
-func (e *encoder) appendContent(dst []byte, s *trace.Span) []byte {
-	content := *s
-	content.Origin = nil
-	return e.appendSpan(appendID(dst, s.TraceID), &content)
 }
