@@ -40,7 +40,8 @@ type block struct {
 // finding is a Reader and what it found since that was last taken.
 type finding struct {
 	reader  *parser.Reader
-	encoder encoder
+	encoder *encoder
+	names   *names // of the encoder
 	events  []event
 	records []byte
 	counts  parser.Counts // those that were taken already
@@ -61,8 +62,8 @@ var findings = sync.Pool{New: func() any { return new(finding) }}
 
 func (r *reading) newFinding(name string) *finding {
 	f := findings.Get().(*finding)
-	if f.counts = (parser.Counts{}); f.encoder.names != r.opt.names {
-		f.encoder = encoder{names: r.opt.names, repeated: make([]repetition, 1<<repeatedBits)}
+	if f.counts = (parser.Counts{}); f.names != r.opt.names {
+		f.encoder, f.names = newEncoder(r.opt.names, true), r.opt.names
 	}
 	f.reader = parser.NewReader(name, r.opt.Parser, parser.Output{
 		Record: func(record *parser.Result) {

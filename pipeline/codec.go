@@ -130,6 +130,16 @@ const (
 // repeatedSeed is that of all hashes of values.
 var repeatedSeed = maphash.MakeSeed()
 
+// newEncoder makes records whose names stand in n. If values are looked for that
+// come again, as they do where many spans are of one log, they are written once.
+func newEncoder(n *names, again bool) *encoder {
+	e := &encoder{names: n}
+	if again {
+		e.repeated = make([]repetition, 1<<repeatedBits)
+	}
+	return e
+}
+
 // numberOf is the number of a value that was seen before, or 0.
 func (e *encoder) numberOf(text string) uint64 {
 	hash := maphash.String(repeatedSeed, text)

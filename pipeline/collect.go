@@ -1,8 +1,12 @@
 package pipeline
 
 import (
+	"context"
+	"iter"
+	"os"
 	"unsafe"
 
+	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/internal/poison"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -14,15 +18,82 @@ const DefaultMemory = 512 << 20
 // long as they are within the limit, from then on, with all that were there, to
 // disk.
 type collector struct {
-	held  held
-	limit int64
+	limit int64 // bytes in memory
 	disk  *disk
+	fail  func(error) // is told err
+
+	held  held
 	spill *spill // nil while all is in memory
 	moved bool   // there are spans whose times are not those of the log
 	d     decoder
-	err   error       // of the disk; what comes after it is dropped
-	fail  func(error) // is told err
+	err   error // of the disk; what comes after it is dropped
 }
+
+// newCollector collects within a limit of bytes, then in dir. open opens a temporary
+// file there, one without a name if it is nil; fail is told why the disk takes
+// nothing any more.
+func newCollector(limit int64, dir string, open func(dir string) (*os.File, error), fail func(error)) *collector {
+	if open == nil {
+		open = openUnnamed
+	}
+	return &collector{limit: limit, disk: &disk{dir: dir, open: open}, fail: fail}
+}
+
+// memory is all that was collected, nil if it went to disk.
+func (c *collector) memory() *held {
+	if c.spill != nil {
+		return nil
+	}
+	return &c.held
+}
+
+// anyMoved says whether there are spans whose times are not those of the log.
+func (c *collector) anyMoved() bool { return c.moved }
+
+// failure is the [*TempError] that ended the collecting.
+func (c *collector) failure() error { return c.err }
+
+// failed is an error of what was collected when it is read again, as a [*TempError].
+func (c *collector) failed(err error) error { return c.disk.failed("read", err) }
+
+// settle sorts what went to disk by traces. choose says which traces of a part come
+// out; nil: all. It is called by several goroutines.
+func (c *collector) settle(ctx context.Context, choose func(*held) ([]chosen, error)) (*settled, error) {
+	s := &settling{ctx: ctx, disk: c.disk, limit: c.limit, choose: choose}
+	if err := s.settle(c.spill); err != nil {
+		s.runs.close()
+		return nil, err
+	}
+	return &settled{Count: s.count, Bytes: c.disk.written.Load(), Partitions: s.partitions, Oversized: s.oversized, OversizedBytes: s.oversizedBytes, s: s}, nil
+}
+
+// close frees what is on disk and was not settled.
+func (c *collector) close() {
+	if c.spill != nil {
+		c.spill.close()
+	}
+}
+
+// settled is traces on disk, in their order.
+type settled struct {
+	Count          int   // of the traces that come out
+	Bytes          int64 // written to disk
+	Partitions     int64
+	Oversized      int64 // traces that are larger than the limit each
+	OversizedBytes int64 // what the largest of them takes
+
+	s *settling
+}
+
+// elsewhere is what is known of a parent that a trace misses.
+func (s *settled) elsewhere(parent trace.ID) assemble.Elsewhere { return s.s.parents.elsewhere(parent) }
+
+// bundles gives the records of the traces by their places in the order of all, from
+// first to before end.
+func (s *settled) bundles(first, end int) iter.Seq2[bundle, error] { return s.s.merged(first, end) }
+
+// close frees the disk.
+func (s *settled) close() error { return s.s.runs.file.Close() }
 
 // add takes a record, which it does not keep.
 func (c *collector) add(record []byte) {

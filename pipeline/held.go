@@ -133,6 +133,11 @@ type bundle struct {
 	text  string // records behind their lengths
 }
 
+// newBundle is the records of a text, behind their lengths, which does not change.
+func newBundle(id trace.ID, cost int64, text []byte) bundle {
+	return bundle{id: id, cost: cost, text: borrowed(text)}
+}
+
 // texts gives the records behind their lengths, one or more in each text.
 func (b *bundle) texts(yield func(string) bool) {
 	if b.held == nil {

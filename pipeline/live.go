@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/internal/follow"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -32,10 +33,12 @@ type LiveOptions struct {
 
 // live holds the traces that are open, and those that were given out of late.
 type live struct {
-	opt   LiveOptions
-	maker *maker
-	out   func(*trace.Trace, []*follow.Hold) error // takes a trace that is given out, and the lines of its spans
-	clock func() time.Time
+	opt     LiveOptions
+	encoder *encoder
+	record  []byte
+	maker   *maker
+	out     func(*trace.Trace, []*follow.Hold) error // takes a trace that is given out, and the lines of its spans
+	clock   func() time.Time
 
 	traces map[trace.ID]*liveTrace
 	due    liveHeap   // open ones
@@ -69,22 +72,25 @@ const (
 	liveTraceCost = 700
 )
 
-func newLive(opt LiveOptions, m *making, out func(*trace.Trace, []*follow.Hold) error) *live {
+func newLive(opt LiveOptions, a assemble.Options, out func(*trace.Trace, []*follow.Hold) error) *live {
 	setDefault(&opt.Settle, 2*time.Second)
 	setDefault(&opt.Idle, time.Minute)
 	setDefault(&opt.Longest, 10*time.Minute)
 	setDefault(&opt.Memory, DefaultMemory)
-	l := &live{opt: opt, maker: m.maker(), out: out, clock: time.Now, traces: map[trace.ID]*liveTrace{}, kept: list.New()}
+	n := &names{}
+	l := &live{opt: opt, encoder: newEncoder(n, false), out: out, clock: time.Now, traces: map[trace.ID]*liveTrace{}, kept: list.New()}
 	l.recent.most = remembered
-	l.maker.opt.Elsewhere, l.maker.large = l.recent.elsewhere, opt.Memory
+	a.Elsewhere = l.recent.elsewhere
+	l.maker = newMaker(a, n, opt.Memory)
 	return l
 }
 
 // now is the clock and what the log is ahead of it.
 func (l *live) now() time.Time { return l.clock().Add(l.ahead) }
 
-// add adds the record of a span, of which it keeps a copy.
-func (l *live) add(k key, record []byte, holds []*follow.Hold) error {
+// add adds a span, of which it keeps a record.
+func (l *live) add(s *trace.Span, holds []*follow.Hold) error {
+	k := keyOf(s)
 	l.logTime(k)
 	now := l.now()
 	t := l.traces[k.id]
@@ -96,13 +102,10 @@ func (l *live) add(k key, record []byte, holds []*follow.Hold) error {
 		l.kept.Remove(t.kept)
 		t.kept, t.first = nil, now
 	}
-	_, span, _, err := l.maker.d.ids(borrowed(record))
-	if err != nil {
-		return err
-	}
-	l.recent.add(span, t.id)
-	t.text = appendRecord(t.text, record)
-	size := int64(recordLength+len(record)) + liveSpanCost
+	l.recent.add(s.ID, t.id)
+	l.record = l.encoder.appendRecord(l.record[:0], s)
+	t.text = appendRecord(t.text, l.record)
+	size := int64(recordLength+len(l.record)) + liveSpanCost
 	t.size += size
 	t.cost += k.cost
 	l.size += size
@@ -173,8 +176,8 @@ func (l *live) isDue(t *liveTrace, now time.Time) error {
 }
 
 func (l *live) make(t *liveTrace) (trace.Trace, error) {
-	l.maker.d.reuse()
-	made, _, err := l.maker.trace(bundle{id: t.id, cost: t.cost, text: borrowed(t.text)})
+	l.maker.reuse()
+	made, _, err := l.maker.trace(newBundle(t.id, t.cost, t.text))
 	return made, err
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/internal/follow"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -15,15 +16,12 @@ type liveTest struct {
 	*live
 	t     *testing.T
 	at    time.Time
-	e     encoder
 	given []trace.Trace
 }
 
 func newLiveTest(t *testing.T, opt LiveOptions) *liveTest {
 	l := &liveTest{t: t, at: time.Unix(1_700_000_000, 0)}
-	n := &names{}
-	l.e = encoder{names: n}
-	l.live = newLive(opt, &making{names: n}, func(made *trace.Trace, _ []*follow.Hold) error {
+	l.live = newLive(opt, assemble.Options{}, func(made *trace.Trace, _ []*follow.Hold) error {
 		spans := make([]trace.Node, len(made.Spans))
 		for i := range spans {
 			spans[i] = trace.Node{Span: made.Spans[i].Span.Clone(), Parent: made.Spans[i].Parent}
@@ -40,7 +38,7 @@ func (l *liveTest) span(id, span, parent uint64, ago time.Duration) {
 	start := l.at.Add(-ago).UnixMicro()
 	s := trace.Span{TraceID: trace.IDFromUint64(id), ID: trace.IDFromUint64(span), HasParent: parent > 0, ParentID: trace.IDFromUint64(parent),
 		Notes: []trace.Note{{Time: start, HasTime: true, Value: trace.Value{Kind: trace.String, Text: "stop"}}}}
-	require.NoError(l.t, l.add(keyOf(&s), l.e.appendRecord(nil, &s), nil))
+	require.NoError(l.t, l.add(&s, nil))
 }
 
 // after lets time pass and gives the traces and spans that were given out.

@@ -23,11 +23,11 @@ import (
 
 // making says how traces are made.
 type making struct {
-	ctx   context.Context
-	opt   assemble.Options
-	names *names
-	disk  *disk
-	limit int64 // of memory
+	ctx    context.Context
+	opt    assemble.Options
+	names  *names
+	limit  int64             // of memory
+	failed func(error) error // says what it means that records could not be read
 	// elsewhere says where the parents are that traces miss; it is not asked before
 	// all was read, and only for those who tell.
 	elsewhere func(trace.ID) assemble.Elsewhere
@@ -75,7 +75,7 @@ func (m *making) chooser(selection *query.Selection, counted *tally) func(h *hel
 				return nil, m.ctx.Err()
 			}
 			if err != nil {
-				return nil, m.disk.failed("read", err)
+				return nil, m.failed(err)
 			}
 			all.merge(c)
 			list = append(list, found...)
@@ -181,9 +181,9 @@ func inOrder[Out any](m *making, bundles iter.Seq2[bundle, error], use func(*mak
 	defer cancel()
 	room := semaphore.NewWeighted(m.most())
 	makers := sync.Pool{New: func() any {
-		maker := m.maker()
-		maker.opt.Elsewhere = m.elsewhere
-		return maker
+		opt := m.opt
+		opt.Elsewhere = m.elsewhere
+		return newMaker(opt, m.names, m.limit)
 	}}
 	type made struct {
 		out    Out
@@ -270,7 +270,7 @@ func (m *making) render(bundles iter.Seq2[bundle, error], work func(dst []byte, 
 			maker.reuse()
 			t, duplicates, err := maker.trace(bundle)
 			if err != nil {
-				r.err = m.disk.failed("read", err)
+				r.err = m.failed(err)
 				break
 			}
 			r.tally.add(&t, duplicates)
@@ -314,7 +314,7 @@ func (m *making) traces(bundles iter.Seq2[bundle, error]) iter.Seq2[*trace.Trace
 			for _, bundle := range b.bundles {
 				t, _, err := maker.trace(bundle)
 				if err != nil {
-					d.err = m.disk.failed("read", err)
+					d.err = m.failed(err)
 					return d
 				}
 				d.traces = append(d.traces, t)

@@ -24,7 +24,7 @@ const maxUnreadable = 1000
 // error is the context's or that of Complain.
 func read(ctx context.Context, opt Options, add adder) (Ledger, error) {
 	opt.Parser.Done = ctx.Done()
-	r := &reading{opt: opt, add: add, encoder: encoder{names: opt.names}, places: make(map[string]func(int64) int64),
+	r := &reading{opt: opt, add: add, encoder: newEncoder(opt.names, false), places: make(map[string]func(int64) int64),
 		content: bufio.NewReaderSize(nil, tracejson.Lookahead)}
 	report, err := source.Walk(ctx, opt.Paths, opt.Source, r.member)
 	r.release()
@@ -44,7 +44,7 @@ type reading struct {
 	err    error // of Complain
 
 	content *bufio.Reader // of the member that is read
-	encoder encoder       // of spans from documents
+	encoder *encoder      // of spans from documents
 	record  []byte
 
 	held         *finding                           // holds something back for what follows, or nil

@@ -52,7 +52,7 @@ type Options struct {
 type Result struct {
 	making    *making
 	selected  iter.Seq2[bundle, error]
-	runs      *os.File // nil if all is in memory
+	settled   *settled // nil if all is in memory
 	ledger    Ledger
 	uncounted iter.Seq2[bundle, error] // all traces, if they were not made so far
 }
@@ -104,10 +104,10 @@ func (r *Result) NothingRead() bool { return r.ledger.NothingRead() }
 
 // Close frees what is on disk.
 func (r *Result) Close() error {
-	if r.runs == nil {
+	if r.settled == nil {
 		return nil
 	}
-	return r.runs.Close()
+	return r.settled.close()
 }
 
 // DefaultMaxLine is the longest line that is read whole, in bytes.
@@ -129,9 +129,6 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 	setDefault(&opt.Parser.MaxRecord, DefaultMaxLine)
 	setDefault(&opt.Memory, DefaultMemory)
 	setDefault(&opt.Temp, os.TempDir())
-	if opt.openTemp == nil {
-		opt.openTemp = openUnnamed
-	}
 	opt.Source.Memory, opt.Source.Temp = opt.Memory/8, opt.Temp
 	opt.names = &names{}
 	selection, err := opt.Filter.Begin()
@@ -140,43 +137,40 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 	}
 	reading, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	c := &collector{limit: opt.Memory, disk: &disk{dir: opt.Temp, open: opt.openTemp}, fail: stop}
+	c := newCollector(opt.Memory, opt.Temp, opt.openTemp, stop)
+	defer c.close()
 	ledger, err := read(reading, opt, c.add)
-	if c.spill != nil {
-		defer c.spill.close()
-	}
-	if c.err != nil {
-		return nil, c.err
+	if failed := c.failure(); failed != nil {
+		return nil, failed
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	m := &making{ctx: ctx, opt: opt.Assemble, names: opt.names, disk: c.disk, limit: opt.Memory}
+	m := &making{ctx: ctx, opt: opt.Assemble, names: opt.names, failed: c.failed, limit: opt.Memory}
 	result := &Result{making: m, ledger: ledger}
 	// Where the traces begin, the records tell, if times stay as they are.
-	if opt.Filter.All() && !opt.Assemble.AdjustSkew && !c.moved {
+	if opt.Filter.All() && !opt.Assemble.AdjustSkew && !c.anyMoved() {
 		selection = nil
 	}
 	var counted tally
 	var first, end int
 	var ordered func(first, end int) iter.Seq2[bundle, error]
-	if c.spill == nil {
-		counted, end, ordered = m.settleMemory(&c.held, selection)
-		found := sync.OnceValue(func() *parents { return parentsOfHeld(&c.held) })
+	if memory := c.memory(); memory != nil {
+		counted, end, ordered = m.settleMemory(memory, selection)
+		found := sync.OnceValue(func() *parents { return parentsOfHeld(memory) })
 		m.elsewhere = func(parent trace.ID) assemble.Elsewhere { return found().elsewhere(parent) }
 	} else {
-		s := &settling{ctx: ctx, disk: c.disk, limit: opt.Memory}
+		var choose func(*held) ([]chosen, error)
 		if selection != nil {
-			s.choose = m.chooser(selection, &counted)
+			choose = m.chooser(selection, &counted)
 		}
-		if err := s.settle(c.spill); err != nil {
-			s.runs.close()
+		s, err := c.settle(ctx, choose)
+		if err != nil {
 			return nil, err
 		}
-		end, ordered, result.runs = s.count, s.merged, s.runs.file
-		m.elsewhere = s.parents.elsewhere
-		result.ledger.Spill = &Spill{Bytes: c.disk.written.Load(), Partitions: s.partitions, OversizedTraces: s.oversized,
-			OversizedBytes: s.oversizedBytes}
+		end, ordered, result.settled = s.Count, s.bundles, s
+		m.elsewhere = s.elsewhere
+		result.ledger.Spill = &Spill{Bytes: s.Bytes, Partitions: s.Partitions, OversizedTraces: s.Oversized, OversizedBytes: s.OversizedBytes}
 	}
 	if ledger.Rejected > 0 {
 		known := m.elsewhere

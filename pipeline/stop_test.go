@@ -23,18 +23,12 @@ const (
 
 // stopping is an output that takes each span at once, and calls stop at one.
 type stopping struct {
-	names *names
-	at    trace.ID
-	stop  func()
-	ids   []string
+	at   trace.ID
+	stop func()
+	ids  []string
 }
 
-func (s *stopping) add(_ context.Context, k key, record []byte, holds []*follow.Hold) error {
-	var span trace.Span
-	d := decoder{names: s.names}
-	if err := d.record(string(record), &span); err != nil {
-		return err
-	}
+func (s *stopping) add(_ context.Context, span *trace.Span, holds []*follow.Hold) error {
 	s.ids = append(s.ids, fmt.Sprint(span.ID))
 	for _, h := range holds {
 		h.Done()
@@ -67,8 +61,8 @@ func TestTailEndsWithinABlock(t *testing.T) {
 		run := func(at uint64, want int) []string {
 			ctx, stop := context.WithCancel(context.Background())
 			defer stop()
-			s := &stopping{names: &names{}, at: trace.IDFromUint64(at), stop: stop}
-			tail, err := newTail(l.opt, s, s.names)
+			s := &stopping{at: trace.IDFromUint64(at), stop: stop}
+			tail, err := newTail(l.opt, s)
 			require.NoError(t, err)
 			require.NoError(t, tail.Run(ctx))
 			if want > 0 {

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/tomoscrape/tomoscrape/internal/follow"
-	"github.com/tomoscrape/tomoscrape/internal/poison"
 	"github.com/tomoscrape/tomoscrape/parser"
+	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 // This file follows live logs for one output:
@@ -46,9 +46,9 @@ type TailOptions struct {
 
 // sink is an output of a Tail. Its methods are called one at a time.
 type sink interface {
-	// add takes the record of a span; it does not keep it. The holds are done when
-	// the span was delivered. It may block: then nothing more is read.
-	add(ctx context.Context, k key, record []byte, holds []*follow.Hold) error
+	// add takes a span, which is borrowed. The holds are done when it was delivered. It
+	// may block: then nothing more is read.
+	add(ctx context.Context, s *trace.Span, holds []*follow.Hold) error
 	// tick is called about ten times a second, unless add blocks.
 	tick(ctx context.Context) error
 	// end delivers what was taken, as far as that is possible until ctx ends.
@@ -66,9 +66,7 @@ type Tail struct {
 	mu      sync.Mutex // of what follows
 	streams map[*follow.Family]*stream
 	enough  <-chan struct{} // closed: no more is to be read, not even of a block
-	names   *names
-	encoder encoder
-	record  []byte
+	encoder *encoder
 	plain   []byte
 	known   known
 	failed  error
@@ -109,12 +107,12 @@ type lineRange struct {
 
 func (l lineRange) hold() *follow.Hold { return l.generation.Hold(l.start, l.end, l.line) }
 
-func newTail(opt TailOptions, sink sink, n *names) (*Tail, error) {
+func newTail(opt TailOptions, sink sink) (*Tail, error) {
 	setDefault(&opt.Parser.MaxRecord, DefaultMaxLine)
 	setDefault(&opt.blockTime, blockTime)
 	opt.Logger = cmp.Or(opt.Logger, slog.Default())
 	opt.Follow.MaxLine, opt.Follow.Logger = opt.Parser.MaxRecord, opt.Logger
-	t := &Tail{opt: opt, sink: sink, streams: map[*follow.Family]*stream{}, names: n, encoder: encoder{names: n}, known: newKnown(remembered)}
+	t := &Tail{opt: opt, sink: sink, streams: map[*follow.Family]*stream{}, encoder: newEncoder(&names{}, false), known: newKnown(remembered)}
 	t.counts.Store(&parser.Counts{})
 	var err error
 	t.follower, err = follow.Open(opt.Follow)
@@ -329,10 +327,7 @@ func (t *Tail) span(ctx context.Context, s *stream, r *parser.Result) error {
 	for i := range ranges {
 		holds[i] = ranges[i].hold()
 	}
-	k := keyOf(&r.Span)
-	t.record = t.encoder.appendRecord(t.record[:0], &r.Span)
-	defer poison.Bytes(t.record)
-	return t.sink.add(ctx, k, t.record, holds)
+	return t.sink.add(ctx, &r.Span, holds)
 }
 
 // tick does what is due.

@@ -46,12 +46,11 @@ type jsonSink struct {
 // NewJSONTail makes a Tail that appends the documents of traces to out. Its errors
 // are those of [follow.Open].
 func NewJSONTail(opt TailOptions, out *export.Appender, how LiveOptions, a assemble.Options) (*Tail, error) {
-	n := &names{}
 	s := &jsonSink{out: out, synced: time.Now()}
 	out.Warn = func(text string) { s.logger.Warn(text) }
-	s.live = newLive(how, &making{opt: a, names: n}, s.write)
+	s.live = newLive(how, a, s.write)
 	opt.Follow.Crowded = s.crowd.set
-	t, err := newTail(opt, s, n)
+	t, err := newTail(opt, s)
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +68,9 @@ func (s *jsonSink) write(t *trace.Trace, holds []*follow.Hold) error {
 	return s.flush(s.ctx)
 }
 
-func (s *jsonSink) add(ctx context.Context, k key, record []byte, holds []*follow.Hold) error {
+func (s *jsonSink) add(ctx context.Context, span *trace.Span, holds []*follow.Hold) error {
 	s.ctx = ctx
-	return s.live.add(k, record, holds)
+	return s.live.add(span, holds)
 }
 
 func (s *jsonSink) tick(ctx context.Context) error {

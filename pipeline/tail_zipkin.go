@@ -11,13 +11,12 @@ import (
 
 // zipkinSink delivers each span at once.
 type zipkinSink struct {
-	zipkin  *export.Zipkin
-	decoder decoder
-	in      chan export.Item
-	stop    context.CancelCauseFunc
-	ended   chan struct{}
-	err     error // why it ended, once it has
-	turn    func()
+	zipkin *export.Zipkin
+	in     chan export.Item
+	stop   context.CancelCauseFunc
+	ended  chan struct{}
+	err    error // why it ended, once it has
+	turn   func()
 
 	delivered, quarantined atomic.Int64
 }
@@ -25,9 +24,8 @@ type zipkinSink struct {
 // NewZipkinTail makes a Tail that delivers to Zipkin. Its errors are those of
 // [follow.Open].
 func NewZipkinTail(opt TailOptions, z *export.Zipkin) (*Tail, error) {
-	n := &names{}
-	s := &zipkinSink{zipkin: z, decoder: decoder{names: n}, in: make(chan export.Item, 256), ended: make(chan struct{})}
-	t, err := newTail(opt, s, n)
+	s := &zipkinSink{zipkin: z, in: make(chan export.Item, 256), ended: make(chan struct{})}
+	t, err := newTail(opt, s)
 	if err != nil {
 		return nil, err
 	}
@@ -53,11 +51,8 @@ func (s *zipkinSink) done(item export.Item, o export.Outcome) {
 	}
 }
 
-func (s *zipkinSink) add(ctx context.Context, _ key, record []byte, holds []*follow.Hold) error {
-	node := &trace.Node{Parent: -1}
-	if err := s.decoder.record(string(record), &node.Span); err != nil {
-		return err
-	}
+func (s *zipkinSink) add(ctx context.Context, span *trace.Span, holds []*follow.Hold) error {
+	node := &trace.Node{Span: span.Clone(), Parent: -1}
 	item := export.Item{Node: node, Token: holds}
 	for {
 		select {
