@@ -98,8 +98,15 @@ func (h *held) all() []chosen {
 	return list
 }
 
+// len is the number of traces.
+func (h *held) len() int { return len(h.traces) }
+
+// keyAt is the key of a trace.
+func (h *held) keyAt(i int) key { return h.traces[i].key }
+
 // bundle is the records of a trace in the order in which they came.
-func (h *held) bundle(t *heldTrace) bundle {
+func (h *held) bundle(i int) bundle {
+	t := &h.traces[i]
 	return bundle{id: t.id, cost: t.cost, held: h, first: t.first}
 }
 

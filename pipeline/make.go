@@ -44,14 +44,15 @@ const surveyFew = 64
 func survey(m *maker, h *held, from, end int, selection *query.Selection) (found []chosen, c tally, err error) {
 	for i := from; i < end; i++ {
 		m.reuse()
-		t, duplicates, err := m.trace(h.bundle(&h.traces[i]))
+		t, duplicates, err := m.trace(h.bundle(i))
 		if err != nil {
 			return nil, c, err
 		}
 		c.add(&t, duplicates)
 		if selection.Match(&t) {
-			k := key{id: t.ID, cost: h.traces[i].cost, start: t.Start, hasStart: t.HasStart}
-			found = append(found, chosen{k, i})
+			k := h.keyAt(i)
+			k.start, k.hasStart = t.Start, t.HasStart
+			found = append(found, chosen{key: k, index: i})
 		}
 	}
 	return found, c, nil
@@ -64,11 +65,11 @@ func (m *making) chooser(selection *query.Selection, counted *tally) func(h *hel
 		maker := m.maker()
 		var list []chosen
 		var all tally
-		for from := 0; from < len(h.traces); from += surveyFew {
+		for from := 0; from < h.len(); from += surveyFew {
 			var c tally
 			var err error
 			found, whole := unlessEnded(m.ctx, func() (found []chosen) {
-				found, c, err = survey(maker, h, from, min(from+surveyFew, len(h.traces)), selection)
+				found, c, err = survey(maker, h, from, min(from+surveyFew, h.len()), selection)
 				return found
 			})
 			if !whole {
@@ -100,13 +101,13 @@ func (m *making) settleMemory(h *held, selection *query.Selection) (c tally, mat
 	} else {
 		makers := sync.Pool{New: func() any { return m.maker() }}
 		inorder.Each(func(yield func(int) bool) {
-			for i := 0; i < len(h.traces) && m.ctx.Err() == nil && yield(i); i += surveyFew {
+			for i := 0; i < h.len() && m.ctx.Err() == nil && yield(i); i += surveyFew {
 			}
 		}, func(from int) part {
 			p, _ := unlessEnded(m.ctx, func() (p part) {
 				maker := makers.Get().(*maker)
 				defer makers.Put(maker)
-				p.found, p.tally, _ = survey(maker, h, from, min(from+surveyFew, len(h.traces)), selection) // what memory holds is as it was made
+				p.found, p.tally, _ = survey(maker, h, from, min(from+surveyFew, h.len()), selection) // what memory holds is as it was made
 				return p
 			})
 			return p
@@ -120,7 +121,7 @@ func (m *making) settleMemory(h *held, selection *query.Selection) (c tally, mat
 	return c, len(list), func(first, end int) iter.Seq2[bundle, error] {
 		return func(yield func(bundle, error) bool) {
 			for _, s := range list[first:end] {
-				if !yield(h.bundle(&h.traces[s.index]), nil) {
+				if !yield(h.bundle(s.index), nil) {
 					return
 				}
 			}

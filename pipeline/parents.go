@@ -120,7 +120,7 @@ func parentsOfHeld(h *held) *parents {
 	var d decoder
 	var f spanIDs
 	for i := range h.traces {
-		_ = f.of(&d, h.bundle(&h.traces[i]))
+		_ = f.of(&d, h.bundle(i))
 		p.want(&f)
 	}
 	if len(p.wanted) == 0 {
@@ -154,7 +154,7 @@ func (p *parentFile) add(h *held) error {
 	var ids, text []byte
 	for i := range h.traces {
 		t := &h.traces[i]
-		if err := f.of(&d, h.bundle(t)); err != nil {
+		if err := f.of(&d, h.bundle(i)); err != nil {
 			return p.disk.failed("read", err)
 		}
 		ids = appendID(ids[:0], t.id)

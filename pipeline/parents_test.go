@@ -12,7 +12,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/export"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -104,23 +103,6 @@ func requireTold(t require.TestingT, want map[string]string, file []byte) {
 	for span, words := range want {
 		require.Contains(t, got[span], words, span)
 	}
-}
-
-// Of more parents than are looked for, nothing is known of any.
-func TestTooManyMissingParents(t *testing.T) {
-	var p parents
-	in, first := trace.IDFromUint64(1), trace.IDFromUint64(10)
-	for i := range maxWanted {
-		p.add(trace.IDFromUint64(uint64(10 + i)))
-		p.add(first)
-	}
-	p.offer(in, first)
-	require.Equal(t, assemble.Elsewhere{In: in, Found: true}, p.elsewhere(first))
-	require.Equal(t, assemble.Elsewhere{Nowhere: true}, p.elsewhere(trace.IDFromUint64(11)))
-	p.add(trace.IDFromUint64(9))
-	p.offer(in, first)
-	require.Equal(t, assemble.Elsewhere{}, p.elsewhere(first))
-	require.Equal(t, assemble.Elsewhere{}, p.elsewhere(trace.IDFromUint64(11)))
 }
 
 // A tail knows what it saw of late, and claims no more.

@@ -208,7 +208,7 @@ func (s *settling) writeRun(h *held, list []chosen) error {
 	var text []byte
 	for i := range list {
 		size += 2*recordLength + int64(len(appendKey(text[:0], list[i].key)))
-		b := h.bundle(&h.traces[list[i].index])
+		b := h.bundle(list[i].index)
 		for records := range b.texts {
 			size += int64(len(records))
 		}
@@ -220,7 +220,7 @@ func (s *settling) writeRun(h *held, list []chosen) error {
 	s.mu.Unlock()
 	out := bufio.NewWriterSize(&runWriter{s.disk, s.runs.file, from}, readBuffer)
 	for i := range list {
-		b := h.bundle(&h.traces[list[i].index])
+		b := h.bundle(list[i].index)
 		length := 0
 		for records := range b.texts {
 			length += len(records)

@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/internal/sampletest"
 	"github.com/tomoscrape/tomoscrape/query"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -85,7 +86,7 @@ func TestSpillGivesTheSameForTheSamples(t *testing.T) {
 // spans is a reader that gives these.
 func spans(list []trace.Span) reader {
 	return func(_ context.Context, opt Options, add adder) (Ledger, error) {
-		e := encoder{names: opt.names}
+		e := newEncoder(opt.names, false)
 		for _, s := range list {
 			add(e.appendRecord(nil, &s))
 		}
@@ -96,7 +97,7 @@ func spans(list []trace.Span) reader {
 func TestSpillGivesTheSame(t *testing.T) {
 	temp := t.TempDir()
 	rapid.Check(t, func(t *rapid.T) {
-		list := rapid.SliceOfN(anySpan, 0, 40).Draw(t, "spans")
+		list := rapid.SliceOfN(sampletest.AnySpan, 0, 40).Draw(t, "spans")
 		opt := Options{}
 		opt.Assemble.AdjustSkew = rapid.Bool().Draw(t, "adjust")
 		switch rapid.IntRange(0, 5).Draw(t, "filter") {
@@ -120,7 +121,7 @@ func TestSpillGivesTheSame(t *testing.T) {
 // order and number are the same as with a filter that lets all of them pass.
 func TestOrderWithoutSurvey(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		list := rapid.SliceOfN(anySpan, 1, 40).Draw(t, "spans")
+		list := rapid.SliceOfN(sampletest.AnySpan, 1, 40).Draw(t, "spans")
 		memory := rapid.SampledFrom([]int64{1, 1 << 30}).Draw(t, "memory")
 		give := func(f query.Filter) (string, *Ledger) {
 			r, err := replay(context.Background(), Options{Memory: memory, Filter: f}, spans(list))

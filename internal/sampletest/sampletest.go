@@ -1,4 +1,5 @@
-// Package sampletest gives tests and benchmarks of any package the sample logs.
+// Package sampletest gives tests and benchmarks of any package the sample logs, and
+// random spans.
 package sampletest
 
 import (
