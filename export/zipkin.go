@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -105,14 +106,14 @@ func NewZipkin(opt ZipkinOptions) (*Zipkin, error) {
 	if err != nil {
 		return nil, err
 	}
-	setDefault(&opt.Quarantine, DefaultQuarantine)
-	setDefault(&opt.BatchBytes, 1<<20)
-	setDefault(&opt.Linger, 50*time.Millisecond)
-	setDefault(&opt.Requests, 4)
-	setDefault(&opt.Timeout, time.Minute)
-	setDefault(&opt.GiveUp, 5*time.Minute)
-	setDefault(&opt.FirstPause, 500*time.Millisecond)
-	setDefault(&opt.MaxPause, 30*time.Second)
+	opt.Quarantine = cmp.Or(opt.Quarantine, DefaultQuarantine)
+	opt.BatchBytes = cmp.Or(opt.BatchBytes, 1<<20)
+	opt.Linger = cmp.Or(opt.Linger, 50*time.Millisecond)
+	opt.Requests = cmp.Or(opt.Requests, 4)
+	opt.Timeout = cmp.Or(opt.Timeout, time.Minute)
+	opt.GiveUp = cmp.Or(opt.GiveUp, 5*time.Minute)
+	opt.FirstPause = cmp.Or(opt.FirstPause, 500*time.Millisecond)
+	opt.MaxPause = cmp.Or(opt.MaxPause, 30*time.Second)
 	if opt.Warn == nil {
 		opt.Warn = func(string) {}
 	}
@@ -149,12 +150,6 @@ func NewZipkin(opt ZipkinOptions) (*Zipkin, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return z, nil
-}
-
-func setDefault[T comparable](option *T, value T) {
-	if *option == *new(T) {
-		*option = value
-	}
 }
 
 // Report counts what was done so far, also after an error.

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,10 +46,10 @@ func startStream(ctx context.Context, t testing.TB, opt ZipkinOptions) *stream {
 		s.tell()
 	}
 	opt.Quarantine = filepath.Join(t.TempDir(), "quarantine.jsonl")
-	setDefault(&opt.FirstPause, time.Millisecond)
-	setDefault(&opt.MaxPause, 4*time.Millisecond)
-	setDefault(&opt.GiveUp, -1)
-	setDefault(&opt.Linger, time.Millisecond)
+	opt.FirstPause = cmp.Or(opt.FirstPause, time.Millisecond)
+	opt.MaxPause = cmp.Or(opt.MaxPause, 4*time.Millisecond)
+	opt.GiveUp = cmp.Or(opt.GiveUp, -1)
+	opt.Linger = cmp.Or(opt.Linger, time.Millisecond)
 	var err error
 	s.z, err = NewZipkin(opt)
 	require.NoError(t, err)

@@ -1,6 +1,7 @@
 package export
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -104,7 +105,7 @@ func manyTraces(n int) []trace.Node {
 func verify(t *testing.T, url string, nodes []trace.Node, opt ZipkinOptions, patience time.Duration) (ZipkinVerification, error) {
 	t.Helper()
 	opt.URL, opt.FirstPause, opt.MaxPause = url, time.Millisecond, 4*time.Millisecond
-	setDefault(&opt.Remember, -1)
+	opt.Remember = cmp.Or(opt.Remember, -1)
 	z, err := NewZipkin(opt)
 	require.NoError(t, err)
 	defer z.Close()

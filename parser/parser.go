@@ -31,11 +31,14 @@ func (o Options) done() bool {
 	}
 }
 
+// DefaultMaxRecord is the longest record, and line, that is read whole, in bytes.
+const DefaultMaxRecord = 8 << 20
+
 func (o Options) maxRecord() int {
 	if o.MaxRecord > 0 {
 		return o.MaxRecord
 	}
-	return 8 << 20
+	return DefaultMaxRecord
 }
 
 func (o Options) maxNotes() int {

@@ -47,7 +47,7 @@ func Spans(r io.Reader, name string) iter.Seq2[*trace.Span, error] {
 				break
 			}
 			if line.Cut {
-				give(nil, fmt.Errorf("%s:%d: the line is longer than %d bytes: the rest of it was not read", name, line.Number, len(line.Text)))
+				give(nil, fmt.Errorf("%s: %s", name, linereader.TooLong(line.Number, len(line.Text))))
 			}
 			reader.Feed(Line{Text: line.Text, Number: line.Number, Offset: line.Offset, Cut: line.Cut})
 		}

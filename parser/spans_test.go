@@ -73,7 +73,7 @@ func TestSpansSaysWhatItDidNotRead(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{
-		"a.log:1: the line is longer than 8388608 bytes: the rest of it was not read",
+		"a.log: line 1 is longer than 8388608 bytes: the rest of it was not read (--max-line sets the limit)",
 		`a.log:2: the journal's MESSAGE is "null" here: read it again with journalctl -a, which prints long messages, too`,
 		"a.log: the disk is gone",
 	}, told)

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/internal/inorder"
 	"github.com/tomoscrape/tomoscrape/internal/poison"
+	"github.com/tomoscrape/tomoscrape/internal/record"
 	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -40,8 +41,8 @@ type block struct {
 // finding is a Reader and what it found since that was last taken.
 type finding struct {
 	reader  *parser.Reader
-	encoder *encoder
-	names   *names // of the encoder
+	encoder *record.Encoder
+	names   *record.Names // of the encoder
 	events  []event
 	records []byte
 	counts  parser.Counts // those that were taken already
@@ -63,13 +64,13 @@ var findings = sync.Pool{New: func() any { return new(finding) }}
 func (r *reading) newFinding(name string) *finding {
 	f := findings.Get().(*finding)
 	if f.counts = (parser.Counts{}); f.names != r.opt.names {
-		f.encoder, f.names = newEncoder(r.opt.names, true), r.opt.names
+		f.encoder, f.names = record.NewEncoder(r.opt.names, true), r.opt.names
 	}
 	f.reader = parser.NewReader(name, r.opt.Parser, parser.Output{
 		Record: func(record *parser.Result) {
 			e := event{from: len(f.records), complaint: record.Complaint}
 			if record.HasSpan {
-				f.records = f.encoder.appendRecord(f.records, &record.Span)
+				f.records = f.encoder.Append(f.records, &record.Span)
 			}
 			e.to = len(f.records)
 			f.events = append(f.events, e)
@@ -107,7 +108,7 @@ func (f *finding) rebase(lines, offset int64) {
 		e.at.Line += lines
 		e.at.Offset += offset
 		if e.from < e.to {
-			moveLine(f.records[e.from:e.to], lines)
+			record.MoveLine(f.records[e.from:e.to], lines)
 		}
 		if c := e.complaint; c != nil {
 			c.Line += lines

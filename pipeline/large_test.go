@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/internal/record"
 )
 
 // The document of a large trace is handed over in parts, which together are what
@@ -37,8 +38,8 @@ func TestLargeTraceIsWrittenInParts(t *testing.T) {
 	spill := ledger(t, large).Spill
 	require.EqualValues(t, 1, spill.OversizedTraces)
 	require.Greater(t, problems, int64(len(list)*100), "each is open")
-	require.Greater(t, spill.OversizedBytes, problems+int64(len(list)*(outlineCost+300)))
-	require.Less(t, spill.OversizedBytes, problems+int64(len(list)*(outlineCost+500)))
+	require.Greater(t, spill.OversizedBytes, problems+int64(len(list)*(record.OutlineCost+300)))
+	require.Less(t, spill.OversizedBytes, problems+int64(len(list)*(record.OutlineCost+500)))
 }
 
 // parts counts what is written at once.

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"container/heap"
 	"container/list"
 	"slices"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/internal/follow"
+	"github.com/tomoscrape/tomoscrape/internal/record"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -34,9 +36,9 @@ type LiveOptions struct {
 // live holds the traces that are open, and those that were given out of late.
 type live struct {
 	opt     LiveOptions
-	encoder *encoder
+	encoder *record.Encoder
 	record  []byte
-	maker   *maker
+	maker   *record.Maker
 	out     func(*trace.Trace, []*follow.Hold) error // takes a trace that is given out, and the lines of its spans
 	clock   func() time.Time
 
@@ -73,15 +75,15 @@ const (
 )
 
 func newLive(opt LiveOptions, a assemble.Options, out func(*trace.Trace, []*follow.Hold) error) *live {
-	setDefault(&opt.Settle, 2*time.Second)
-	setDefault(&opt.Idle, time.Minute)
-	setDefault(&opt.Longest, 10*time.Minute)
-	setDefault(&opt.Memory, DefaultMemory)
-	n := &names{}
-	l := &live{opt: opt, encoder: newEncoder(n, false), out: out, clock: time.Now, traces: map[trace.ID]*liveTrace{}, kept: list.New()}
+	opt.Settle = cmp.Or(opt.Settle, 2*time.Second)
+	opt.Idle = cmp.Or(opt.Idle, time.Minute)
+	opt.Longest = cmp.Or(opt.Longest, 10*time.Minute)
+	opt.Memory = cmp.Or(opt.Memory, record.DefaultMemory)
+	n := &record.Names{}
+	l := &live{opt: opt, encoder: record.NewEncoder(n, false), out: out, clock: time.Now, traces: map[trace.ID]*liveTrace{}, kept: list.New()}
 	l.recent.most = remembered
 	a.Elsewhere = l.recent.elsewhere
-	l.maker = newMaker(a, n, opt.Memory)
+	l.maker = record.NewMaker(a, n, opt.Memory)
 	return l
 }
 
@@ -90,12 +92,12 @@ func (l *live) now() time.Time { return l.clock().Add(l.ahead) }
 
 // add adds a span, of which it keeps a record.
 func (l *live) add(s *trace.Span, holds []*follow.Hold) error {
-	k := keyOf(s)
+	k := record.KeyOf(s)
 	l.logTime(k)
 	now := l.now()
-	t := l.traces[k.id]
+	t := l.traces[k.ID]
 	if t == nil {
-		t = &liveTrace{id: k.id.Clone(), index: -1, first: now, size: liveTraceCost}
+		t = &liveTrace{id: k.ID.Clone(), index: -1, first: now, size: liveTraceCost}
 		l.size += t.size
 		l.traces[t.id] = t
 	} else if t.kept != nil {
@@ -103,11 +105,11 @@ func (l *live) add(s *trace.Span, holds []*follow.Hold) error {
 		t.kept, t.first = nil, now
 	}
 	l.recent.add(s.ID, t.id)
-	l.record = l.encoder.appendRecord(l.record[:0], s)
-	t.text = appendRecord(t.text, l.record)
-	size := int64(recordLength+len(l.record)) + liveSpanCost
+	l.record = l.encoder.Append(l.record[:0], s)
+	t.text = record.AppendFramed(t.text, l.record)
+	size := int64(record.FrameSize+len(l.record)) + liveSpanCost
 	t.size += size
-	t.cost += k.cost
+	t.cost += k.Cost
 	l.size += size
 	t.holds = append(t.holds, holds...)
 	t.last, t.asked = now, false
@@ -116,16 +118,16 @@ func (l *live) add(s *trace.Span, holds []*follow.Hold) error {
 }
 
 // logTime moves the clock ahead where old lines are read.
-func (l *live) logTime(k key) {
-	if !k.hasStart {
+func (l *live) logTime(k record.Key) {
+	if !k.HasStart {
 		return
 	}
 	now := l.clock()
-	if at := time.UnixMicro(k.start); at.Before(now.Add(-l.opt.Idle)) {
-		if l.newest != 0 && k.start > l.newest {
-			l.ahead += min(time.Duration(k.start-l.newest)*time.Microsecond, l.opt.Longest)
+	if at := time.UnixMicro(k.Start); at.Before(now.Add(-l.opt.Idle)) {
+		if l.newest != 0 && k.Start > l.newest {
+			l.ahead += min(time.Duration(k.Start-l.newest)*time.Microsecond, l.opt.Longest)
 		}
-		l.newest = max(l.newest, k.start)
+		l.newest = max(l.newest, k.Start)
 	}
 }
 
@@ -176,8 +178,8 @@ func (l *live) isDue(t *liveTrace, now time.Time) error {
 }
 
 func (l *live) make(t *liveTrace) (trace.Trace, error) {
-	l.maker.reuse()
-	made, _, err := l.maker.trace(newBundle(t.id, t.cost, t.text))
+	l.maker.Reuse()
+	made, _, err := l.maker.Trace(record.NewBundle(t.id, t.cost, t.text))
 	return made, err
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/internal/inorder"
 	"github.com/tomoscrape/tomoscrape/internal/poison"
+	"github.com/tomoscrape/tomoscrape/internal/record"
 	"github.com/tomoscrape/tomoscrape/query"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -25,7 +26,7 @@ import (
 type making struct {
 	ctx    context.Context
 	opt    assemble.Options
-	names  *names
+	names  *record.Names
 	limit  int64             // of memory
 	failed func(error) error // says what it means that records could not be read
 	// elsewhere says where the parents are that traces miss; it is not asked before
@@ -33,43 +34,43 @@ type making struct {
 	elsewhere func(trace.ID) assemble.Elsewhere
 }
 
-func (m *making) maker() *maker {
-	return newMaker(m.opt, m.names, m.limit)
+func (m *making) maker() *record.Maker {
+	return record.NewMaker(m.opt, m.names, m.limit)
 }
 
 // surveyFew is how many traces are worth a worker's while.
 const surveyFew = 64
 
 // survey looks at some of the traces that are held.
-func survey(m *maker, h *held, from, end int, selection *query.Selection) (found []chosen, c tally, err error) {
+func survey(m *record.Maker, h *record.Memory, from, end int, selection *query.Selection) (found []record.Chosen, c tally, err error) {
 	for i := from; i < end; i++ {
-		m.reuse()
-		t, duplicates, err := m.trace(h.bundle(i))
+		m.Reuse()
+		t, duplicates, err := m.Trace(h.Bundle(i))
 		if err != nil {
 			return nil, c, err
 		}
 		c.add(&t, duplicates)
 		if selection.Match(&t) {
-			k := h.keyAt(i)
-			k.start, k.hasStart = t.Start, t.HasStart
-			found = append(found, chosen{key: k, index: i})
+			k := h.Key(i)
+			k.Start, k.HasStart = t.Start, t.HasStart
+			found = append(found, record.Chosen{Key: k, Index: i})
 		}
 	}
 	return found, c, nil
 }
 
 // chooser says which traces of a partition match, and counts all of them.
-func (m *making) chooser(selection *query.Selection, counted *tally) func(h *held) ([]chosen, error) {
+func (m *making) chooser(selection *query.Selection, counted *tally) func(h *record.Memory) ([]record.Chosen, error) {
 	var mu sync.Mutex // of counted
-	return func(h *held) ([]chosen, error) {
+	return func(h *record.Memory) ([]record.Chosen, error) {
 		maker := m.maker()
-		var list []chosen
+		var list []record.Chosen
 		var all tally
-		for from := 0; from < h.len(); from += surveyFew {
+		for from := 0; from < h.Len(); from += surveyFew {
 			var c tally
 			var err error
-			found, whole := unlessEnded(m.ctx, func() (found []chosen) {
-				found, c, err = survey(maker, h, from, min(from+surveyFew, h.len()), selection)
+			found, whole := unlessEnded(m.ctx, func() (found []record.Chosen) {
+				found, c, err = survey(maker, h, from, min(from+surveyFew, h.Len()), selection)
 				return found
 			})
 			if !whole {
@@ -90,24 +91,24 @@ func (m *making) chooser(selection *query.Selection, counted *tally) func(h *hel
 
 // settleMemory orders what never went to disk; all match if selection is nil. It
 // gives those that match by their places in the order of traces.
-func (m *making) settleMemory(h *held, selection *query.Selection) (c tally, matching int, ordered func(first, end int) iter.Seq2[bundle, error]) {
+func (m *making) settleMemory(h *record.Memory, selection *query.Selection) (c tally, matching int, ordered func(first, end int) iter.Seq2[record.Bundle, error]) {
 	type part struct {
-		found []chosen
+		found []record.Chosen
 		tally tally
 	}
-	var list []chosen
+	var list []record.Chosen
 	if selection == nil {
-		list = h.all()
+		list = h.All()
 	} else {
 		makers := sync.Pool{New: func() any { return m.maker() }}
 		inorder.Each(func(yield func(int) bool) {
-			for i := 0; i < h.len() && m.ctx.Err() == nil && yield(i); i += surveyFew {
+			for i := 0; i < h.Len() && m.ctx.Err() == nil && yield(i); i += surveyFew {
 			}
 		}, func(from int) part {
 			p, _ := unlessEnded(m.ctx, func() (p part) {
-				maker := makers.Get().(*maker)
+				maker := makers.Get().(*record.Maker)
 				defer makers.Put(maker)
-				p.found, p.tally, _ = survey(maker, h, from, min(from+surveyFew, h.len()), selection) // what memory holds is as it was made
+				p.found, p.tally, _ = survey(maker, h, from, min(from+surveyFew, h.Len()), selection) // what memory holds is as it was made
 				return p
 			})
 			return p
@@ -117,11 +118,11 @@ func (m *making) settleMemory(h *held, selection *query.Selection) (c tally, mat
 			return true
 		})
 	}
-	sortChosen(list)
-	return c, len(list), func(first, end int) iter.Seq2[bundle, error] {
-		return func(yield func(bundle, error) bool) {
+	record.SortChosen(list)
+	return c, len(list), func(first, end int) iter.Seq2[record.Bundle, error] {
+		return func(yield func(record.Bundle, error) bool) {
 			for _, s := range list[first:end] {
-				if !yield(h.bundle(s.index), nil) {
+				if !yield(h.Bundle(s.Index), nil) {
 					return
 				}
 			}
@@ -135,14 +136,14 @@ const batchCost = 512 << 10
 
 // batch is some traces to be made.
 type batch struct {
-	bundles []bundle
+	bundles []record.Bundle
 	weight  int64 // of the memory that it may take
 	err     error // the last thing that comes
 }
 
 // batches gives bundles in batches that are worth a worker's while. It waits where
 // more than a quarter of the memory is under way.
-func (m *making) batches(ctx context.Context, bundles iter.Seq2[bundle, error], room *semaphore.Weighted) iter.Seq[batch] {
+func (m *making) batches(ctx context.Context, bundles iter.Seq2[record.Bundle, error], room *semaphore.Weighted) iter.Seq[batch] {
 	most := m.most()
 	return func(yield func(batch) bool) {
 		var next batch
@@ -161,7 +162,7 @@ func (m *making) batches(ctx context.Context, bundles iter.Seq2[bundle, error], 
 				break
 			}
 			next.bundles = append(next.bundles, b)
-			if next.weight += b.cost; (next.weight >= batchCost || b.cost > m.limit) && !flush() {
+			if next.weight += b.Cost; (next.weight >= batchCost || b.Cost > m.limit) && !flush() {
 				return
 			}
 		}
@@ -177,14 +178,14 @@ func (m *making) most() int64 { return max(m.limit/4, 1) }
 // inOrder makes traces, several at a time: use makes of each batch what take gets,
 // in order and one at a time, until it returns false. maker is one that use has
 // for itself.
-func inOrder[Out any](m *making, bundles iter.Seq2[bundle, error], use func(*maker, batch) Out, take func(Out) bool) {
+func inOrder[Out any](m *making, bundles iter.Seq2[record.Bundle, error], use func(*record.Maker, batch) Out, take func(Out) bool) {
 	ctx, cancel := context.WithCancel(m.ctx)
 	defer cancel()
 	room := semaphore.NewWeighted(m.most())
 	makers := sync.Pool{New: func() any {
 		opt := m.opt
 		opt.Elsewhere = m.elsewhere
-		return newMaker(opt, m.names, m.limit)
+		return record.NewMaker(opt, m.names, m.limit)
 	}}
 	type made struct {
 		out    Out
@@ -194,7 +195,7 @@ func inOrder[Out any](m *making, bundles iter.Seq2[bundle, error], use func(*mak
 	inorder.Each(m.batches(ctx, bundles, room), func(b batch) (d made) {
 		d.weight = b.weight
 		d.out, d.whole = unlessEnded(m.ctx, func() Out {
-			maker := makers.Get().(*maker)
+			maker := makers.Get().(*record.Maker)
 			defer makers.Put(maker)
 			return use(maker, b)
 		})
@@ -255,7 +256,7 @@ func byPieces(ctx context.Context, take func(text []byte) []byte, work func(full
 // trace is work's only until it returns. take gets what work has appended, in the order of traces,
 // one at a time, and may return false for no more. all says that no trace is
 // missing from those that were counted.
-func (m *making) render(bundles iter.Seq2[bundle, error], work func(dst []byte, t *trace.Trace, full func([]byte) []byte) []byte, take func(text []byte) bool) (c tally, all bool, err error) {
+func (m *making) render(bundles iter.Seq2[record.Bundle, error], work func(dst []byte, t *trace.Trace, full func([]byte) []byte) []byte, take func(text []byte) bool) (c tally, all bool, err error) {
 	type rendered struct {
 		text  *[]byte
 		large *trace.Trace // behind the text, not rendered yet
@@ -264,12 +265,12 @@ func (m *making) render(bundles iter.Seq2[bundle, error], work func(dst []byte, 
 	}
 	texts := sync.Pool{New: func() any { return new([]byte) }}
 	all = true
-	inOrder(m, bundles, func(maker *maker, b batch) (r rendered) {
+	inOrder(m, bundles, func(maker *record.Maker, b batch) (r rendered) {
 		r.text, r.err = texts.Get().(*[]byte), b.err
 		*r.text = (*r.text)[:0]
 		for _, bundle := range b.bundles {
-			maker.reuse()
-			t, duplicates, err := maker.trace(bundle)
+			maker.Reuse()
+			t, duplicates, err := maker.Trace(bundle)
 			if err != nil {
 				r.err = m.failed(err)
 				break
@@ -303,17 +304,17 @@ func (m *making) render(bundles iter.Seq2[bundle, error], work func(dst []byte, 
 }
 
 // traces makes traces that can be kept. An error is the last that comes.
-func (m *making) traces(bundles iter.Seq2[bundle, error]) iter.Seq2[*trace.Trace, error] {
+func (m *making) traces(bundles iter.Seq2[record.Bundle, error]) iter.Seq2[*trace.Trace, error] {
 	type made struct {
 		traces []trace.Trace
 		err    error
 	}
 	return func(yield func(*trace.Trace, error) bool) {
 		ended := false
-		inOrder(m, bundles, func(maker *maker, b batch) (d made) {
-			maker.forget()
+		inOrder(m, bundles, func(maker *record.Maker, b batch) (d made) {
+			maker.Forget()
 			for _, bundle := range b.bundles {
-				t, _, err := maker.trace(bundle)
+				t, _, err := maker.Trace(bundle)
 				if err != nil {
 					d.err = m.failed(err)
 					return d

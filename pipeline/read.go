@@ -9,6 +9,7 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/internal/linereader"
 	"github.com/tomoscrape/tomoscrape/internal/poison"
+	"github.com/tomoscrape/tomoscrape/internal/record"
 	"github.com/tomoscrape/tomoscrape/internal/source"
 	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/trace"
@@ -24,7 +25,7 @@ const maxUnreadable = 1000
 // error is the context's or that of Complain.
 func read(ctx context.Context, opt Options, add adder) (Ledger, error) {
 	opt.Parser.Done = ctx.Done()
-	r := &reading{opt: opt, add: add, encoder: newEncoder(opt.names, false), places: make(map[string]func(int64) int64),
+	r := &reading{opt: opt, add: add, encoder: record.NewEncoder(opt.names, false), places: make(map[string]func(int64) int64),
 		content: bufio.NewReaderSize(nil, tracejson.Lookahead)}
 	report, err := source.Walk(ctx, opt.Paths, opt.Source, r.member)
 	r.release()
@@ -43,8 +44,8 @@ type reading struct {
 	more   int   // unreadable beyond maxUnreadable
 	err    error // of Complain
 
-	content *bufio.Reader // of the member that is read
-	encoder *encoder      // of spans from documents
+	content *bufio.Reader   // of the member that is read
+	encoder *record.Encoder // of spans from documents
 	record  []byte
 
 	held         *finding                           // holds something back for what follows, or nil
@@ -92,7 +93,7 @@ func (r *reading) documents(at parser.Place, content io.Reader) {
 	defer log.free()
 	err := tracejson.Read(content, at.File, func(s trace.Span) error {
 		r.ledger.Parsed++
-		r.record = r.encoder.appendRecord(r.record[:0], &s)
+		r.record = r.encoder.Append(r.record[:0], &s)
 		r.add(r.record)
 		poison.Bytes(r.record)
 		return nil
@@ -166,7 +167,7 @@ func (r *reading) lineByLine(name string, content io.Reader, before, offset int6
 		line.Number += before
 		line.Offset += offset
 		if line.Cut {
-			r.unreadable(name, line.Offset+int64(len(line.Text)), tooLong(line.Number, len(line.Text)))
+			r.unreadable(name, line.Offset+int64(len(line.Text)), linereader.TooLong(line.Number, len(line.Text)))
 		}
 		r.unterminated = line.Unterminated
 		r.held.reader.Feed(parser.Line{Text: line.Text, Number: line.Number, Offset: line.Offset, Cut: line.Cut})
@@ -176,11 +177,6 @@ func (r *reading) lineByLine(name string, content io.Reader, before, offset int6
 		r.take(r.held)
 	}
 	r.settle(name)
-}
-
-// tooLong says that only so many bytes of a line were read.
-func tooLong(line int64, bytes int) string {
-	return fmt.Sprintf("line %d is longer than %d bytes: the rest of it was not read (--max-line sets the limit)", line, bytes)
 }
 
 // settle takes what was found, and forgets the Reader unless it holds something

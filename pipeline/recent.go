@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"github.com/tomoscrape/tomoscrape/assemble"
+	"github.com/tomoscrape/tomoscrape/internal/record"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -21,7 +22,7 @@ func (r *recent) add(span, in trace.ID) {
 		r.in[span] = in
 		return
 	}
-	if len(span.Odd) > maxOddID {
+	if len(span.Odd) > record.LongestOddID {
 		return
 	}
 	if r.in == nil {

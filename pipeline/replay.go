@@ -15,12 +15,14 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"os"
 	"sync"
 
 	"github.com/tomoscrape/tomoscrape/assemble"
+	"github.com/tomoscrape/tomoscrape/internal/record"
 	"github.com/tomoscrape/tomoscrape/internal/source"
 	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/query"
@@ -45,16 +47,16 @@ type Options struct {
 	Complain func(*trace.Complaint) error
 
 	openTemp func(dir string) (*os.File, error) // tests only; openUnnamed
-	names    *names
+	names    *record.Names
 }
 
 // Result is what a replay gives. Close it in the end.
 type Result struct {
 	making    *making
-	selected  iter.Seq2[bundle, error]
-	settled   *settled // nil if all is in memory
+	selected  iter.Seq2[record.Bundle, error]
+	settled   *record.Settled // nil if all is in memory
 	ledger    Ledger
-	uncounted iter.Seq2[bundle, error] // all traces, if they were not made so far
+	uncounted iter.Seq2[record.Bundle, error] // all traces, if they were not made so far
 }
 
 // Traces are the selected ones, sorted by start, then id. They can be gone through
@@ -107,11 +109,8 @@ func (r *Result) Close() error {
 	if r.settled == nil {
 		return nil
 	}
-	return r.settled.close()
+	return r.settled.Close()
 }
-
-// DefaultMaxLine is the longest line that is read whole, in bytes.
-const DefaultMaxLine = 8 << 20
 
 // Replay reads all input to its end and assembles it. There is no result if the
 // error is the context's, a [*TempError] or a [*query.UsageError]. If it is that
@@ -126,50 +125,50 @@ type reader func(ctx context.Context, opt Options, add adder) (Ledger, error)
 type adder func(record []byte)
 
 func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
-	setDefault(&opt.Parser.MaxRecord, DefaultMaxLine)
-	setDefault(&opt.Memory, DefaultMemory)
-	setDefault(&opt.Temp, os.TempDir())
+	opt.Parser.MaxRecord = cmp.Or(opt.Parser.MaxRecord, parser.DefaultMaxRecord)
+	opt.Memory = cmp.Or(opt.Memory, record.DefaultMemory)
+	opt.Temp = cmp.Or(opt.Temp, os.TempDir())
 	opt.Source.Memory, opt.Source.Temp = opt.Memory/8, opt.Temp
-	opt.names = &names{}
+	opt.names = &record.Names{}
 	selection, err := opt.Filter.Begin()
 	if err != nil {
 		return nil, err
 	}
 	reading, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	c := newCollector(opt.Memory, opt.Temp, opt.openTemp, stop)
-	defer c.close()
-	ledger, err := read(reading, opt, c.add)
-	if failed := c.failure(); failed != nil {
+	c := record.NewCollector(opt.Memory, opt.Temp, opt.openTemp, stop)
+	defer c.Close()
+	ledger, err := read(reading, opt, c.Add)
+	if failed := c.Err(); failed != nil {
 		return nil, failed
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	m := &making{ctx: ctx, opt: opt.Assemble, names: opt.names, failed: c.failed, limit: opt.Memory}
+	m := &making{ctx: ctx, opt: opt.Assemble, names: opt.names, failed: c.Failed, limit: opt.Memory}
 	result := &Result{making: m, ledger: ledger}
 	// Where the traces begin, the records tell, if times stay as they are.
-	if opt.Filter.All() && !opt.Assemble.AdjustSkew && !c.anyMoved() {
+	if opt.Filter.All() && !opt.Assemble.AdjustSkew && !c.Moved() {
 		selection = nil
 	}
 	var counted tally
 	var first, end int
-	var ordered func(first, end int) iter.Seq2[bundle, error]
-	if memory := c.memory(); memory != nil {
+	var ordered func(first, end int) iter.Seq2[record.Bundle, error]
+	if memory := c.Memory(); memory != nil {
 		counted, end, ordered = m.settleMemory(memory, selection)
-		found := sync.OnceValue(func() *parents { return parentsOfHeld(memory) })
-		m.elsewhere = func(parent trace.ID) assemble.Elsewhere { return found().elsewhere(parent) }
+		found := sync.OnceValue(func() *record.Parents { return record.FindParents(memory) })
+		m.elsewhere = func(parent trace.ID) assemble.Elsewhere { return found().Elsewhere(parent) }
 	} else {
-		var choose func(*held) ([]chosen, error)
+		var choose func(*record.Memory) ([]record.Chosen, error)
 		if selection != nil {
 			choose = m.chooser(selection, &counted)
 		}
-		s, err := c.settle(ctx, choose)
+		s, err := c.Settle(ctx, choose)
 		if err != nil {
 			return nil, err
 		}
-		end, ordered, result.settled = s.Count, s.bundles, s
-		m.elsewhere = s.elsewhere
+		end, ordered, result.settled = s.Count, s.Bundles, s
+		m.elsewhere = s.Elsewhere
 		result.ledger.Spill = &Spill{Bytes: s.Bytes, Partitions: s.Partitions, OversizedTraces: s.Oversized, OversizedBytes: s.OversizedBytes}
 	}
 	if ledger.Rejected > 0 {
@@ -198,11 +197,4 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 	result.ledger.Selected = int64(end - first)
 	result.selected = ordered(first, end)
 	return result, err
-}
-
-func setDefault[T int | ~int64 | string](option *T, value T) {
-	var none T
-	if *option == none {
-		*option = value
-	}
 }

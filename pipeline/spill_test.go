@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/internal/record"
 	"github.com/tomoscrape/tomoscrape/internal/sampletest"
 	"github.com/tomoscrape/tomoscrape/query"
 	"github.com/tomoscrape/tomoscrape/trace"
@@ -86,9 +87,9 @@ func TestSpillGivesTheSameForTheSamples(t *testing.T) {
 // spans is a reader that gives these.
 func spans(list []trace.Span) reader {
 	return func(_ context.Context, opt Options, add adder) (Ledger, error) {
-		e := newEncoder(opt.names, false)
+		e := record.NewEncoder(opt.names, false)
 		for _, s := range list {
-			add(e.appendRecord(nil, &s))
+			add(e.Append(nil, &s))
 		}
 		return Ledger{Parsed: int64(len(list))}, nil
 	}
@@ -176,7 +177,7 @@ func TestOneTraceLargerThanMemory(t *testing.T) {
 	within := family(66, 400, 1000) // too large for a partition, not for memory
 	size := int64(0)
 	for i := range within {
-		size += cost(&within[i])
+		size += record.Cost(&within[i])
 	}
 	require.Less(t, size, int64(1<<20))
 	require.Greater(t, size, int64(1<<19))
@@ -190,7 +191,7 @@ func TestOneTraceLargerThanMemory(t *testing.T) {
 	result, err := replay(t.Context(), Options{Memory: 1 << 20, Temp: t.TempDir()}, spans(list))
 	require.NoError(t, err)
 	require.NoError(t, result.Close())
-	require.Greater(t, debug.SetMemoryLimit(-1), int64(1<<20+2_000_000+2000*outlineCost))
+	require.Greater(t, debug.SetMemoryLimit(-1), int64(1<<20+2_000_000+2000*record.OutlineCost))
 }
 
 // Equal hashes do not keep a partition from being split: every spill has a hash
@@ -201,7 +202,7 @@ func TestPartitionsAreSplitAgain(t *testing.T) {
 		list = append(list, family(id, 2, 10)...)
 	}
 	l := requireSame(t, t.Context(), Options{}, spans(list), 128<<10, t.TempDir())
-	require.Greater(t, l.Spill.Partitions, int64(maxPartitions))
+	require.Greater(t, l.Spill.Partitions, int64(record.MostPartitions))
 	require.Zero(t, l.Spill.OversizedTraces)
 }
 
@@ -215,7 +216,7 @@ func fullAfter(t *testing.T, n int) func(string) (*os.File, error) {
 		if n--; n < 0 {
 			return os.OpenFile("/dev/full", os.O_RDWR, 0)
 		}
-		return openUnnamed(dir)
+		return record.OpenUnnamed(dir)
 	}
 }
 
@@ -252,9 +253,9 @@ func TestFullTemporaryDiskEndsReading(t *testing.T) {
 func TestNoTemporaryDirectory(t *testing.T) {
 	temp := filepath.Join(t.TempDir(), "none")
 	_, err := replay(t.Context(), Options{Memory: 1, Temp: temp}, spans(family(1, 500, 1000)))
-	var failed *TempError
+	var failed *record.TempError
 	require.ErrorAs(t, err, &failed)
-	require.Equal(t, &TempError{Dir: temp, Doing: "make", Err: syscall.ENOENT}, failed)
+	require.Equal(t, &record.TempError{Dir: temp, Doing: "make", Err: syscall.ENOENT}, failed)
 }
 
 func TestCancelledSpill(t *testing.T) {
@@ -292,7 +293,7 @@ func TestCancelledSpill(t *testing.T) {
 func TestSpoiltTemporaryFiles(t *testing.T) {
 	var files []*os.File
 	opt := Options{Memory: 1, Temp: t.TempDir(), openTemp: func(dir string) (*os.File, error) {
-		f, err := openUnnamed(dir)
+		f, err := record.OpenUnnamed(dir)
 		files = append(files, f)
 		return f, err
 	}}
@@ -311,7 +312,7 @@ func TestSpoiltTemporaryFiles(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, files, 2, "of so few spans no partition needs a file, only runs and ids do")
 			require.NoError(t, spoil(files[0]))
-			var failed *TempError
+			var failed *record.TempError
 			for tr, err := range result.Traces() {
 				require.Nil(t, tr)
 				require.ErrorAs(t, err, &failed)

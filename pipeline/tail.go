@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/tomoscrape/tomoscrape/internal/follow"
+	"github.com/tomoscrape/tomoscrape/internal/linereader"
+	"github.com/tomoscrape/tomoscrape/internal/record"
 	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -66,7 +68,7 @@ type Tail struct {
 	mu      sync.Mutex // of what follows
 	streams map[*follow.Family]*stream
 	enough  <-chan struct{} // closed: no more is to be read, not even of a block
-	encoder *encoder
+	encoder *record.Encoder
 	plain   []byte
 	known   known
 	failed  error
@@ -108,11 +110,11 @@ type lineRange struct {
 func (l lineRange) hold() *follow.Hold { return l.generation.Hold(l.start, l.end, l.line) }
 
 func newTail(opt TailOptions, sink sink) (*Tail, error) {
-	setDefault(&opt.Parser.MaxRecord, DefaultMaxLine)
-	setDefault(&opt.blockTime, blockTime)
+	opt.Parser.MaxRecord = cmp.Or(opt.Parser.MaxRecord, parser.DefaultMaxRecord)
+	opt.blockTime = cmp.Or(opt.blockTime, blockTime)
 	opt.Logger = cmp.Or(opt.Logger, slog.Default())
 	opt.Follow.MaxLine, opt.Follow.Logger = opt.Parser.MaxRecord, opt.Logger
-	t := &Tail{opt: opt, sink: sink, streams: map[*follow.Family]*stream{}, encoder: newEncoder(&names{}, false), known: newKnown(remembered)}
+	t := &Tail{opt: opt, sink: sink, streams: map[*follow.Family]*stream{}, encoder: record.NewEncoder(&record.Names{}, false), known: newKnown(remembered)}
 	t.counts.Store(&parser.Counts{})
 	var err error
 	t.follower, err = follow.Open(opt.Follow)
@@ -220,7 +222,7 @@ func (t *Tail) take(ctx context.Context, b *follow.Block) error {
 	s.reader.Continue(b.Generation.Name())
 	s.block = b
 	if b.Cut {
-		t.opt.Logger.Warn(tooLong(b.Line, len(b.Data)), "file", b.Generation.Name(), "line", b.Line, "offset", b.Offset, "bytes", b.Size)
+		t.opt.Logger.Warn(linereader.TooLong(b.Line, len(b.Data)), "file", b.Generation.Name(), "line", b.Line, "offset", b.Offset, "bytes", b.Size)
 		s.reader.Feed(parser.Line{Text: b.Data, Number: b.Line, Offset: s.base + b.Offset, Cut: true})
 	} else {
 		s.reader.FeedBlock(b.Data, b.Line, s.base+b.Offset)
@@ -318,7 +320,7 @@ func (t *Tail) span(ctx context.Context, s *stream, r *parser.Result) error {
 	if !r.HasSpan {
 		return nil
 	}
-	t.plain = t.encoder.appendContent(t.plain[:0], &r.Span)
+	t.plain = t.encoder.AppendContent(t.plain[:0], &r.Span)
 	if t.known.add(t.plain) {
 		t.again.Add(1)
 		return nil

@@ -12,7 +12,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tomoscrape/tomoscrape/export"
-	"github.com/tomoscrape/tomoscrape/pipeline"
+	"github.com/tomoscrape/tomoscrape/internal/record"
+	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/query"
 	"github.com/tomoscrape/tomoscrape/zipkin"
 )
@@ -68,7 +69,7 @@ func (o *options) readFlags(c *cobra.Command) {
 	f.BoolVar(&o.noProgress, "no-progress", false, "no progress bar, also on a terminal")
 	f.StringVar(&o.summary, "summary", "", "write what was read, and what became of it, to `FILE` as JSON")
 	f.StringVar(&o.errors, "errors", "", "write every span line that did not parse whole to `FILE`, one JSON object a line")
-	o.maxLine = pipeline.DefaultMaxLine
+	o.maxLine = parser.DefaultMaxRecord
 	f.Var(&size{&o.maxLine}, "max-line", "longest line that is read whole, in `BYTES`")
 	o.maxDepth = 8
 	f.Var(&number{&o.maxDepth, 1}, "max-depth", "how many layers of compression and archives are unpacked")
@@ -76,7 +77,7 @@ func (o *options) readFlags(c *cobra.Command) {
 	f.Var(&size{&o.maxUnpacked}, "max-unpacked", "how much may be unpacked in all, in `BYTES`")
 	o.maxMembers = 1_000_000
 	f.Var(&number{&o.maxMembers, 1}, "max-members", "how many members archives may have in all")
-	o.memory = pipeline.DefaultMemory
+	o.memory = record.DefaultMemory
 	f.Var(&atLeast{size{&o.memory}, &leastMemory}, "memory", "how much the spans may take in memory, in `BYTES` from 64MiB; beyond it they go to temporary files")
 	f.StringVar(&o.temp, "temp", "", "directory for temporary files, `DIR` (default $TMPDIR, or else the system's)")
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/tomoscrape/tomoscrape/export"
 	"github.com/tomoscrape/tomoscrape/internal/follow"
 	"github.com/tomoscrape/tomoscrape/internal/monitor"
+	"github.com/tomoscrape/tomoscrape/internal/record"
 	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/pipeline"
 )
@@ -56,9 +57,9 @@ its last checkpoint, with a third signal within a second, or SIGQUIT.`,
 	f.BoolVar(&o.resetCheckpoint, "reset-checkpoint", false, "forget what an earlier run delivered")
 	o.from = "end"
 	choose(c, &o.from, "from", []string{"end", "start"}, "where the very first run begins: what is logged from now on, or all that is there")
-	o.maxLine = pipeline.DefaultMaxLine
+	o.maxLine = parser.DefaultMaxRecord
 	f.Var(&size{&o.maxLine}, "max-line", "longest line that is read whole, in `BYTES`")
-	o.memory = pipeline.DefaultMemory
+	o.memory = record.DefaultMemory
 	f.Var(&atLeast{size{&o.memory}, &leastMemory}, "memory", "JSON: how much the open traces may take in memory, in `BYTES` from 64MiB; beyond it they are written early")
 	o.settle, o.idle = 2*time.Second, time.Minute
 	f.Var(&span{&o.settle}, "settle", "JSON: a complete trace is written when it was quiet for this `DURATION`")

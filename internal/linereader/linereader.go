@@ -3,6 +3,7 @@ package linereader
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 
 	"github.com/tomoscrape/tomoscrape/internal/codec"
@@ -164,4 +165,9 @@ func (l *Reader) read() {
 		}
 	}
 	l.err = io.ErrNoProgress
+}
+
+// TooLong says that only so many bytes of a line were read.
+func TooLong(line int64, bytes int) string {
+	return fmt.Sprintf("line %d is longer than %d bytes: the rest of it was not read (--max-line sets the limit)", line, bytes)
 }

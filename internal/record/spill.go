@@ -1,4 +1,4 @@
-package pipeline
+package record
 
 import (
 	"bufio"
@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	maxPartitions   = 128
+	MostPartitions  = 128
 	partitionBuffer = 64 << 10 // bytes that are written at once
 	readBuffer      = 256 << 10
 )
@@ -34,15 +34,15 @@ func newSpill(d *disk, parts int) *spill {
 
 // add writes a record behind all others of its partition. It keeps neither the key
 // nor the record.
-func (s *spill) add(k key, record string) error {
-	p := &s.parts[maphash.Comparable(s.seed, k.id)%uint64(len(s.parts))]
+func (s *spill) add(k Key, record string) error {
+	p := &s.parts[maphash.Comparable(s.seed, k.ID)%uint64(len(s.parts))]
 	if p.cost == 0 {
-		p.id = k.id.Clone()
+		p.id = k.ID.Clone()
 	}
-	p.several = p.several || p.id != k.id
-	p.cost += k.cost
+	p.several = p.several || p.id != k.ID
+	p.cost += k.Cost
 	p.spans++
-	p.buffer = appendRecord(p.buffer, record)
+	p.buffer = AppendFramed(p.buffer, record)
 	if len(p.buffer) < partitionBuffer {
 		return nil
 	}
@@ -129,13 +129,13 @@ func (r *recordReader) next() (string, error) {
 	if r.left == 0 {
 		return "", io.EOF
 	}
-	var length [recordLength]byte
+	var length [FrameSize]byte
 	if _, err := io.ReadFull(r.in, length[:]); err != nil {
 		return "", unexpectedEnd(err)
 	}
 	n := int64(binary.LittleEndian.Uint64(length[:]))
-	if r.left -= recordLength; n < 0 || n > r.left {
-		return "", errCodec
+	if r.left -= FrameSize; n < 0 || n > r.left {
+		return "", ErrDamaged
 	}
 	r.left -= n
 	var text strings.Builder // its String does not copy

@@ -1,4 +1,4 @@
-package pipeline
+package record
 
 import (
 	"bytes"
@@ -18,14 +18,14 @@ import (
 // a line that was moved.
 func TestSpansComeBackFromTheirRecords(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		n := &names{}
-		e, d := encoder{names: n, repeated: make([]repetition, 1<<repeatedBits)}, decoder{names: n}
+		n := &Names{}
+		e, d := Encoder{names: n, repeated: make([]repetition, 1<<repeatedBits)}, decoder{names: n}
 		for range 3 {
 			want := sampletest.AnySpan.Draw(t, "span")
-			record := e.appendRecord(nil, &want)
+			record := e.Append(nil, &want)
 			if len(want.Origin) > 0 {
 				lines := rapid.Int64().Draw(t, "lines")
-				moveLine(record, lines)
+				MoveLine(record, lines)
 				want.Origin[0].Line += lines
 			}
 			var got trace.Span
@@ -35,33 +35,33 @@ func TestSpansComeBackFromTheirRecords(t *testing.T) {
 			k, err := d.keyOf(string(record))
 			require.NoError(t, err)
 			first, _, timed := want.Extent()
-			require.Equal(t, key{id: want.TraceID, cost: cost(&want), start: first, hasStart: timed > 0, moved: want.Moved != 0}, k)
-			require.GreaterOrEqual(t, k.cost, cost(&trace.Span{}))
+			require.Equal(t, Key{ID: want.TraceID, Cost: Cost(&want), Start: first, HasStart: timed > 0, Moved: want.Moved != 0}, k)
+			require.GreaterOrEqual(t, k.Cost, Cost(&trace.Span{}))
 
 			// A record that is cut or wrong somewhere is an error, or another span.
-			require.ErrorIs(t, d.record(string(record[:rapid.IntRange(0, len(record)-1).Draw(t, "cut")]), &got), errCodec)
+			require.ErrorIs(t, d.record(string(record[:rapid.IntRange(0, len(record)-1).Draw(t, "cut")]), &got), ErrDamaged)
 			record[rapid.IntRange(0, len(record)-1).Draw(t, "at")] = rapid.Byte().Draw(t, "byte")
 			if err := d.record(string(record), &got); err != nil {
-				require.ErrorIs(t, err, errCodec)
+				require.ErrorIs(t, err, ErrDamaged)
 			}
 		}
 	})
 }
 
 func TestNamesAreBounded(t *testing.T) {
-	number := func(n *names, name string) int {
+	number := func(n *Names, name string) int {
 		number, kept := n.number(name)
 		if number > 0 {
 			require.Equal(t, name, kept)
 		}
 		return int(number)
 	}
-	n := &names{list: make([]string, maxNames-1)}
+	n := &Names{list: make([]string, maxNames-1)}
 	require.Equal(t, maxNames, number(n, "last"))
 	require.Zero(t, number(n, "one more"))
 	require.Equal(t, maxNames, number(n, "last"))
 
-	n = &names{}
+	n = &Names{}
 	require.Equal(t, 1, number(n, strings.Repeat("x", maxNameBytes-1)))
 	require.Zero(t, number(n, "xx"))
 	require.Equal(t, 2, number(n, "x"))
@@ -70,11 +70,11 @@ func TestNamesAreBounded(t *testing.T) {
 // A value is written once, where it is first seen, and then where it comes again:
 // from there on it is a number.
 func TestRepeatedValues(t *testing.T) {
-	n := &names{}
-	e, d := encoder{names: n, repeated: make([]repetition, 1<<repeatedBits)}, decoder{names: n}
+	n := &Names{}
+	e, d := Encoder{names: n, repeated: make([]repetition, 1<<repeatedBits)}, decoder{names: n}
 	inline := func(text string) bool {
 		want := trace.Span{Notes: []trace.Note{{Value: trace.Value{Kind: trace.String, Text: text}}}}
-		record := e.appendRecord(nil, &want)
+		record := e.Append(nil, &want)
 		var got trace.Span
 		require.NoError(t, d.record(string(record), &got))
 		require.Equal(t, want, got)
@@ -102,5 +102,5 @@ func TestRepeatedValues(t *testing.T) {
 	require.True(t, inline(long), "there is no room")
 	var got trace.Span
 	n.list = nil
-	require.ErrorIs(t, d.record(string(e.appendRecord(nil, &trace.Span{Notes: []trace.Note{{Value: trace.Value{Kind: trace.String, Text: strings.Repeat("SELECT ", 9)}}}})), &got), errCodec)
+	require.ErrorIs(t, d.record(string(e.Append(nil, &trace.Span{Notes: []trace.Note{{Value: trace.Value{Kind: trace.String, Text: strings.Repeat("SELECT ", 9)}}}})), &got), ErrDamaged)
 }

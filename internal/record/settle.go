@@ -1,4 +1,4 @@
-package pipeline
+package record
 
 import (
 	"bufio"
@@ -17,13 +17,13 @@ const maxSettlers = 4
 
 // settling makes runs of a spill, each of them of a partition: the traces that
 // come out, sorted, the records of each trace together.
-type settling struct {
+type settler struct {
 	ctx   context.Context
 	disk  *disk
 	limit int64 // of memory
 	// choose says which traces of a partition come out; nil: all. It is called by
 	// several goroutines.
-	choose func(h *held) ([]chosen, error)
+	choose func(h *Memory) ([]Chosen, error)
 	room   int64 // what a partition may take to be looked at at once
 
 	mu             sync.Mutex
@@ -38,7 +38,7 @@ type settling struct {
 }
 
 // settle assembles all partitions. The spill is used up, also after an error.
-func (s *settling) settle(spill *spill) error {
+func (s *settler) settle(spill *spill) error {
 	defer spill.close()
 	file, err := s.disk.create()
 	if err != nil {
@@ -78,7 +78,7 @@ func (s *settling) settle(spill *spill) error {
 
 // assembleAlone assembles, one after the other, what is too large for anything
 // to stand beside it.
-func (s *settling) assembleAlone() {
+func (s *settler) assembleAlone() {
 	for _, p := range s.alone {
 		if err := s.stopped(); err != nil {
 			s.note(err)
@@ -86,7 +86,7 @@ func (s *settling) assembleAlone() {
 			continue
 		}
 		if p.cost > s.limit {
-			takes := p.size + int64(len(p.buffer)) + p.spans*outlineCost
+			takes := p.size + int64(len(p.buffer)) + p.spans*OutlineCost
 			s.oversized++
 			s.oversizedBytes = max(s.oversizedBytes, takes)
 			allowMore(s.limit + takes)
@@ -97,7 +97,7 @@ func (s *settling) assembleAlone() {
 
 // outlineCost is what a span of a large trace takes in memory beside its record,
 // about, while its place in the tree is looked for.
-const outlineCost = 600
+const OutlineCost = 600
 
 // allowMore raises Go's limit of memory, if there is one, to at least so much.
 // What has to be held anyway would otherwise make the collector of garbage run
@@ -106,7 +106,7 @@ func allowMore(bytes int64) {
 	debug.SetMemoryLimit(max(bytes, debug.SetMemoryLimit(-1)))
 }
 
-func (s *settling) note(err error) {
+func (s *settler) note(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil {
@@ -115,7 +115,7 @@ func (s *settling) note(err error) {
 }
 
 // stopped is why no more has to be done, nil as long as there is something.
-func (s *settling) stopped() error {
+func (s *settler) stopped() error {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (s *settling) stopped() error {
 
 // partition assembles a partition, in parts if it is too large. One trace that
 // is too large by itself waits until nothing else is held.
-func (s *settling) partition(p *partition) error {
+func (s *settler) partition(p *partition) error {
 	if err := s.stopped(); err != nil || p.cost == 0 {
 		p.close()
 		return err
@@ -152,9 +152,9 @@ func (s *settling) partition(p *partition) error {
 }
 
 // split deals the traces of a partition out to smaller ones.
-func (s *settling) split(p *partition) (*spill, error) {
+func (s *settler) split(p *partition) (*spill, error) {
 	defer p.close()
-	smaller := newSpill(s.disk, int(min(2+2*p.cost/(s.room+1), maxPartitions)))
+	smaller := newSpill(s.disk, int(min(2+2*p.cost/(s.room+1), MostPartitions)))
 	records, err := p.open(s.disk)
 	if err != nil {
 		return smaller, err
@@ -165,7 +165,7 @@ func (s *settling) split(p *partition) (*spill, error) {
 		if err == io.EOF {
 			return smaller, nil
 		}
-		var k key
+		var k Key
 		if err == nil {
 			k, err = d.keyOf(record)
 		}
@@ -179,36 +179,36 @@ func (s *settling) split(p *partition) (*spill, error) {
 }
 
 // assemble makes a run of a partition.
-func (s *settling) assemble(p *partition) error {
+func (s *settler) assemble(p *partition) error {
 	text, err := p.text(s.disk)
 	if err != nil {
 		return err
 	}
-	h, err := heldIn(text)
+	h, err := memoryOf(text)
 	if err != nil {
 		return s.disk.failed("read", err)
 	}
 	if err := s.parents.add(h); err != nil {
 		return err
 	}
-	list := h.all()
+	list := h.All()
 	if s.choose != nil {
 		if list, err = s.choose(h); err != nil {
 			return err
 		}
 	}
-	sortChosen(list)
+	SortChosen(list)
 	return s.writeRun(h, list)
 }
 
 // writeRun writes a run, two records for each trace: its key, and its records
 // behind their lengths.
-func (s *settling) writeRun(h *held, list []chosen) error {
+func (s *settler) writeRun(h *Memory, list []Chosen) error {
 	size := int64(0)
 	var text []byte
 	for i := range list {
-		size += 2*recordLength + int64(len(appendKey(text[:0], list[i].key)))
-		b := h.bundle(list[i].index)
+		size += 2*FrameSize + int64(len(appendKey(text[:0], list[i].Key)))
+		b := h.Bundle(list[i].Index)
 		for records := range b.texts {
 			size += int64(len(records))
 		}
@@ -220,12 +220,12 @@ func (s *settling) writeRun(h *held, list []chosen) error {
 	s.mu.Unlock()
 	out := bufio.NewWriterSize(&runWriter{s.disk, s.runs.file, from}, readBuffer)
 	for i := range list {
-		b := h.bundle(list[i].index)
+		b := h.Bundle(list[i].Index)
 		length := 0
 		for records := range b.texts {
 			length += len(records)
 		}
-		text = appendRecord(text[:0], appendKey(nil, list[i].key))
+		text = AppendFramed(text[:0], appendKey(nil, list[i].Key))
 		text = binary.LittleEndian.AppendUint64(text, uint64(length))
 		if _, err := out.Write(text); err != nil {
 			return err
@@ -256,17 +256,17 @@ func (w *runWriter) Write(p []byte) (int, error) {
 
 // merged merges the runs: it gives the records of the traces by their places in
 // the order of all traces, from first to before end.
-func (s *settling) merged(first, end int) iter.Seq2[bundle, error] {
-	return func(yield func(bundle, error) bool) {
+func (s *settler) merged(first, end int) iter.Seq2[Bundle, error] {
+	return func(yield func(Bundle, error) bool) {
 		m, err := s.runs.open(s.limit / 8)
 		for at := 0; err == nil && at < end; at++ {
-			var b bundle
+			var b Bundle
 			if b, err = m.next(at >= first); err == nil && at >= first && !yield(b, nil) {
 				return
 			}
 		}
 		if err != nil {
-			yield(bundle{}, s.disk.failed("read", err))
+			yield(Bundle{}, s.disk.failed("read", err))
 		}
 	}
 }

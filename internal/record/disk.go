@@ -1,4 +1,4 @@
-package pipeline
+package record
 
 import (
 	"errors"
@@ -33,7 +33,7 @@ type disk struct {
 }
 
 // openUnnamed opens a new file without a name.
-func openUnnamed(dir string) (*os.File, error) {
+func OpenUnnamed(dir string) (*os.File, error) {
 	f, err := os.CreateTemp(dir, "tomoscrape-")
 	if err != nil {
 		return nil, err

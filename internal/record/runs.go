@@ -1,4 +1,4 @@
-package pipeline
+package record
 
 import (
 	"io"
@@ -49,13 +49,13 @@ func (r *runs) open(memory int64) (merge, error) {
 		}
 		m = append(m, h)
 	}
-	slices.SortFunc(m, func(a, b *head) int { return a.compare(b.key) })
+	slices.SortFunc(m, func(a, b *head) int { return a.compare(b.Key) })
 	return m, nil
 }
 
 // head is a run whose next trace is known by its key.
 type head struct {
-	key
+	Key
 	in *recordReader
 }
 
@@ -67,7 +67,7 @@ func (h *head) next() error {
 	}
 	var d decoder
 	d.begin(record)
-	h.key = d.key()
+	h.Key = d.key()
 	return d.end()
 }
 
@@ -79,7 +79,7 @@ func (m merge) sink() {
 	for i := 0; ; {
 		least := i
 		for _, child := range []int{2*i + 1, 2*i + 2} {
-			if child < len(m) && m[child].compare(m[least].key) < 0 {
+			if child < len(m) && m[child].compare(m[least].Key) < 0 {
 				least = child
 			}
 		}
@@ -92,7 +92,7 @@ func (m merge) sink() {
 }
 
 // next reads the first trace of all; it is empty if it is not wanted.
-func (m *merge) next(wanted bool) (b bundle, err error) {
+func (m *merge) next(wanted bool) (b Bundle, err error) {
 	if len(*m) == 0 {
 		return b, io.ErrUnexpectedEOF
 	}
@@ -102,7 +102,7 @@ func (m *merge) next(wanted bool) (b bundle, err error) {
 		return b, unexpectedEnd(err)
 	}
 	if wanted {
-		b = bundle{id: top.id, cost: top.cost, text: text}
+		b = Bundle{ID: top.ID, Cost: top.Cost, text: text}
 	}
 	if err = top.next(); err == io.EOF {
 		last := len(*m) - 1

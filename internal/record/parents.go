@@ -1,4 +1,4 @@
-package pipeline
+package record
 
 import (
 	"io"
@@ -24,18 +24,18 @@ import (
 const maxWanted = 1 << 17
 
 // maxOddID is how many digits an odd id may have to be looked for or remembered.
-const maxOddID = 64
+const LongestOddID = 64
 
 // parents are spans that are named as parents and are not in their children's
 // trace.
-type parents struct {
+type Parents struct {
 	mu     sync.Mutex
 	wanted map[trace.ID]*assemble.Elsewhere
 	over   bool // there are more than maxWanted
 }
 
 // elsewhere is what is known of a parent that a trace misses.
-func (p *parents) elsewhere(parent trace.ID) assemble.Elsewhere {
+func (p *Parents) Elsewhere(parent trace.ID) assemble.Elsewhere {
 	if e := p.wanted[parent]; e != nil && !p.over {
 		return *e
 	}
@@ -48,9 +48,9 @@ type spanIDs struct{ spans, parents []trace.ID }
 // read reads the ids of some records of a trace. They borrow from these.
 func (f *spanIDs) read(d *decoder, records string) error {
 	for records != "" {
-		record, rest, ok := cutRecord(records)
+		record, rest, ok := cutFramed(records)
 		if !ok {
-			return errCodec
+			return ErrDamaged
 		}
 		_, span, parent, err := d.ids(record)
 		if err != nil {
@@ -67,7 +67,7 @@ func (f *spanIDs) read(d *decoder, records string) error {
 }
 
 // of reads the ids of a whole trace, in the place of those before.
-func (f *spanIDs) of(d *decoder, b bundle) error {
+func (f *spanIDs) of(d *decoder, b Bundle) error {
 	f.spans, f.parents = f.spans[:0], f.parents[:0]
 	for records := range b.texts {
 		if err := f.read(d, records); err != nil {
@@ -78,7 +78,7 @@ func (f *spanIDs) of(d *decoder, b bundle) error {
 }
 
 // want notes the parents that a trace misses.
-func (p *parents) want(f *spanIDs) {
+func (p *Parents) want(f *spanIDs) {
 	if len(f.parents) == 0 {
 		return
 	}
@@ -90,10 +90,10 @@ func (p *parents) want(f *spanIDs) {
 	}
 }
 
-func (p *parents) add(parent trace.ID) {
+func (p *Parents) add(parent trace.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.over || len(parent.Odd) > maxOddID || p.wanted[parent] != nil {
+	if p.over || len(parent.Odd) > LongestOddID || p.wanted[parent] != nil {
 		return
 	}
 	if len(p.wanted) == maxWanted {
@@ -108,19 +108,19 @@ func (p *parents) add(parent trace.ID) {
 
 // offer notes that a trace has a span. Of several that do, the one with the lowest
 // id is told, so that the order of reading does not show.
-func (p *parents) offer(in, span trace.ID) {
+func (p *Parents) offer(in, span trace.ID) {
 	if e := p.wanted[span]; e != nil && (!e.Found || in.Compare(e.In) < 0) {
 		*e = assemble.Elsewhere{In: in.Clone(), Found: true}
 	}
 }
 
 // parentsOfHeld looks among records in memory, which are as they were made.
-func parentsOfHeld(h *held) *parents {
-	p := &parents{}
+func FindParents(h *Memory) *Parents {
+	p := &Parents{}
 	var d decoder
 	var f spanIDs
 	for i := range h.traces {
-		_ = f.of(&d, h.bundle(i))
+		_ = f.of(&d, h.Bundle(i))
 		p.want(&f)
 	}
 	if len(p.wanted) == 0 {
@@ -128,7 +128,7 @@ func parentsOfHeld(h *held) *parents {
 	}
 	for _, chunk := range h.chunks {
 		for text := borrowed(chunk); text != ""; { // nothing is added any more
-			record, rest, _ := cutRecord(text)
+			record, rest, _ := cutFramed(text)
 			in, span, _, _ := d.ids(record)
 			p.offer(in, span)
 			text = rest
@@ -141,27 +141,27 @@ func parentsOfHeld(h *held) *parents {
 // settled by several goroutines: a record for each trace, its id and those of its
 // spans.
 type parentFile struct {
-	parents
+	Parents
 	disk *disk
 	file *os.File
 	size int64
 }
 
 // add takes the traces of a partition. The error is a [*TempError].
-func (p *parentFile) add(h *held) error {
+func (p *parentFile) add(h *Memory) error {
 	var d decoder
 	var f spanIDs
 	var ids, text []byte
 	for i := range h.traces {
 		t := &h.traces[i]
-		if err := f.of(&d, h.bundle(i)); err != nil {
+		if err := f.of(&d, h.Bundle(i)); err != nil {
 			return p.disk.failed("read", err)
 		}
-		ids = appendID(ids[:0], t.id)
+		ids = appendID(ids[:0], t.ID)
 		for _, span := range f.spans {
 			ids = appendID(ids, span)
 		}
-		text = appendRecord(text, ids)
+		text = AppendFramed(text, ids)
 		p.want(&f)
 	}
 	p.mu.Lock()
@@ -192,7 +192,7 @@ func (p *parentFile) find() error {
 			p.offer(in, d.id())
 		}
 		if d.bad {
-			return p.disk.failed("read", errCodec)
+			return p.disk.failed("read", ErrDamaged)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package pipeline
+package record
 
 import (
 	"encoding/binary"
@@ -10,7 +10,7 @@ import (
 // decoder reads records. The strings that it gives are parts of the record's text,
 // its lists are parts of a common room. After bad all that it gives is worthless.
 type decoder struct {
-	names *names
+	names *Names
 	text  string
 	at    int
 	bad   bool
@@ -26,7 +26,7 @@ func (d *decoder) begin(text string) { d.text, d.at, d.bad = text, 0, false }
 // end says whether everything was read, and read well.
 func (d *decoder) end() error {
 	if d.bad || d.at != len(d.text) {
-		return errCodec
+		return ErrDamaged
 	}
 	return nil
 }
@@ -44,24 +44,24 @@ func (d *decoder) forget() {
 }
 
 // keyOf reads the key of a record.
-func (d *decoder) keyOf(record string) (key, error) {
+func (d *decoder) keyOf(record string) (Key, error) {
 	d.begin(record)
 	d.part(headSize)
 	k := d.key()
 	if d.bad {
-		return k, errCodec
+		return k, ErrDamaged
 	}
 	return k, nil
 }
 
-func (d *decoder) key() (k key) {
+func (d *decoder) key() (k Key) {
 	flags := d.byte()
-	k.cost = int64(d.uvarint())
-	k.id = d.id()
-	if k.hasStart = flags&keyHasStart != 0; k.hasStart {
-		k.start = d.varint()
+	k.Cost = int64(d.uvarint())
+	k.ID = d.id()
+	if k.HasStart = flags&keyHasStart != 0; k.HasStart {
+		k.Start = d.varint()
 	}
-	k.moved = flags&keyMoved != 0
+	k.Moved = flags&keyMoved != 0
 	return k
 }
 
@@ -70,7 +70,7 @@ func (d *decoder) record(record string, s *trace.Span) error {
 	d.begin(record)
 	line := d.fixed()
 	d.part(headSize - lineSize)
-	*s = trace.Span{TraceID: d.key().id}
+	*s = trace.Span{TraceID: d.key().ID}
 	d.span(s, int64(line))
 	return d.end()
 }
@@ -80,14 +80,14 @@ func (d *decoder) record(record string, s *trace.Span) error {
 func (d *decoder) ids(record string) (id, span, parent trace.ID, err error) {
 	d.begin(record)
 	d.part(headSize)
-	id = d.key().id
+	id = d.key().ID
 	flags := d.byte()
 	span = d.id()
 	if flags&hasParent != 0 {
 		parent = d.id()
 	}
 	if d.bad {
-		err = errCodec
+		err = ErrDamaged
 	}
 	return id, span, parent, err
 }

@@ -1,4 +1,4 @@
-package pipeline
+package record
 
 import (
 	"runtime"
@@ -27,25 +27,25 @@ func TestLargeTraceCost(t *testing.T) {
 		"a tree": func(i int) int { return i / 2 }, "a chain": func(i int) int { return i - 1 }, "children of one": func(int) int { return 0 },
 	} {
 		t.Run(name, func(t *testing.T) {
-			table := &names{}
-			e := newEncoder(table, false)
+			table := &Names{}
+			e := NewEncoder(table, false)
 			var text []byte
 			for i := range n {
 				s := trace.Span{TraceID: trace.IDFromUint64(1), ID: trace.IDFromUint64(uint64(i + 1)), HasParent: i > 0,
 					ParentID: trace.IDFromUint64(uint64(parent(i) + 1)), Name: trace.NewText("work"),
 					Notes:  []trace.Note{{Time: int64(i), HasTime: true, Value: trace.Value{Kind: trace.String, Text: "start"}, Service: trace.NewText("nova")}, {Time: int64(i) + 5, HasTime: true, Value: trace.Value{Kind: trace.String, Text: "stop"}, Service: trace.NewText("nova")}},
 					Origin: []trace.Origin{{File: "a.log", Line: int64(i)}}}
-				text = appendRecord(text, e.appendRecord(nil, &s))
+				text = AppendFramed(text, e.Append(nil, &s))
 			}
-			m := newMaker(assemble.Options{}, table, 1)
+			m := NewMaker(assemble.Options{}, table, 1)
 			var tr trace.Trace
 			var err error
-			took := allocated(func() { tr, _, err = m.trace(bundle{id: trace.IDFromUint64(1), cost: 2, text: borrowed(text)}) })
+			took := allocated(func() { tr, _, err = m.Trace(Bundle{ID: trace.IDFromUint64(1), Cost: 2, text: borrowed(text)}) })
 			require.NoError(t, err)
 			require.NotNil(t, tr.Large)
 			require.Equal(t, n, tr.Len())
-			require.Less(t, took, int64(n*outlineCost*5/4), "the race detector takes some, too")
-			require.Greater(t, took, int64(n*outlineCost/2), "the constant says about what is true")
+			require.Less(t, took, int64(n*OutlineCost*5/4), "the race detector takes some, too")
+			require.Greater(t, took, int64(n*OutlineCost/2), "the constant says about what is true")
 		})
 	}
 }

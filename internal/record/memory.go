@@ -1,4 +1,4 @@
-package pipeline
+package record
 
 import (
 	"encoding/binary"
@@ -9,9 +9,9 @@ import (
 )
 
 // held is records in memory, by their traces.
-type held struct {
+type Memory struct {
 	chunks [][]byte         // records behind their lengths
-	traces []heldTrace      // in the order in which they were first heard of
+	traces []memoryTrace    // in the order in which they were first heard of
 	index  map[trace.ID]int // into traces
 	size   int64            // about what all this takes, in bytes
 }
@@ -23,8 +23,8 @@ type place uint64
 const placeBits = 40
 
 // heldTrace is the records of a trace; each one knows the next.
-type heldTrace struct {
-	key
+type memoryTrace struct {
+	Key
 	first, last place
 }
 
@@ -32,12 +32,12 @@ type heldTrace struct {
 const chunkSize = 8 << 20
 
 // traceCost is what a trace takes in memory beside its records.
-const traceCost = int64(unsafe.Sizeof(heldTrace{}))*3/2 + 128
+const traceCost = int64(unsafe.Sizeof(memoryTrace{}))*3/2 + 128
 
 // add copies a record, of which k is the key, to those of its trace. It returns
 // the key of the trace.
-func (h *held) add(k key, record []byte) key {
-	length := recordLength + len(record)
+func (h *Memory) add(k Key, record []byte) Key {
+	length := FrameSize + len(record)
 	chunk := len(h.chunks) - 1
 	if chunk < 0 || length > cap(h.chunks[chunk])-len(h.chunks[chunk]) {
 		room := make([]byte, 0, max(chunkSize, length))
@@ -46,79 +46,79 @@ func (h *held) add(k key, record []byte) key {
 		chunk++
 	}
 	at := len(h.chunks[chunk])
-	h.chunks[chunk] = appendRecord(h.chunks[chunk], record)
+	h.chunks[chunk] = AppendFramed(h.chunks[chunk], record)
 	h.size += int64(length)
 	return h.enter(k, chunk, at)
 }
 
 // enter enters a record that stands in a chunk. The key may borrow from a record
 // that is not kept.
-func (h *held) enter(k key, chunk, at int) key {
+func (h *Memory) enter(k Key, chunk, at int) Key {
 	record := place(chunk)<<placeBits | place(at+1)
-	i, known := h.index[k.id]
+	i, known := h.index[k.ID]
 	if !known {
 		if h.index == nil {
 			h.index = make(map[trace.ID]int)
 		}
-		k.id = k.id.Clone()
-		h.index[k.id] = len(h.traces)
-		h.traces = append(h.traces, heldTrace{k, record, record})
+		k.ID = k.ID.Clone()
+		h.index[k.ID] = len(h.traces)
+		h.traces = append(h.traces, memoryTrace{k, record, record})
 		h.size += traceCost
 		return k
 	}
 	t := &h.traces[i]
-	t.key.add(k)
-	setNext(h.text(t.last)[recordLength:], record)
+	t.Key.add(k)
+	setNext(h.text(t.last)[FrameSize:], record)
 	t.last = record
-	return t.key
+	return t.Key
 }
 
 // text is the record at a place, behind its length.
-func (h *held) text(p place) []byte {
+func (h *Memory) text(p place) []byte {
 	text := h.chunks[p>>placeBits][p&(1<<placeBits-1)-1:]
-	return text[:recordLength+binary.LittleEndian.Uint64(text)]
+	return text[:FrameSize+binary.LittleEndian.Uint64(text)]
 }
 
 // chosen is a trace that is to come out, by its key.
-type chosen struct {
-	key
-	index int // of the memory's traces
+type Chosen struct {
+	Key
+	Index int // of the memory's traces
 }
 
-func sortChosen(list []chosen) {
-	slices.SortFunc(list, func(a, b chosen) int { return a.compare(b.key) })
+func SortChosen(list []Chosen) {
+	slices.SortFunc(list, func(a, b Chosen) int { return a.compare(b.Key) })
 }
 
 // all is all traces that are held, by the keys of their records.
-func (h *held) all() []chosen {
-	list := make([]chosen, len(h.traces))
+func (h *Memory) All() []Chosen {
+	list := make([]Chosen, len(h.traces))
 	for i := range h.traces {
-		list[i] = chosen{h.traces[i].key, i}
+		list[i] = Chosen{h.traces[i].Key, i}
 	}
 	return list
 }
 
 // len is the number of traces.
-func (h *held) len() int { return len(h.traces) }
+func (h *Memory) Len() int { return len(h.traces) }
 
 // keyAt is the key of a trace.
-func (h *held) keyAt(i int) key { return h.traces[i].key }
+func (h *Memory) Key(i int) Key { return h.traces[i].Key }
 
 // bundle is the records of a trace in the order in which they came.
-func (h *held) bundle(i int) bundle {
+func (h *Memory) Bundle(i int) Bundle {
 	t := &h.traces[i]
-	return bundle{id: t.id, cost: t.cost, held: h, first: t.first}
+	return Bundle{ID: t.ID, Cost: t.Cost, held: h, first: t.first}
 }
 
 // heldIn enters all records that stand in a text.
-func heldIn(text []byte) (*held, error) {
-	h := &held{chunks: [][]byte{text}}
+func memoryOf(text []byte) (*Memory, error) {
+	h := &Memory{chunks: [][]byte{text}}
 	var d decoder
 	whole := borrowed(text)
 	for at := 0; at < len(whole); {
-		record, next, ok := cutRecord(whole[at:])
+		record, next, ok := cutFramed(whole[at:])
 		if !ok {
-			return nil, errCodec
+			return nil, ErrDamaged
 		}
 		k, err := d.keyOf(record)
 		if err != nil {
@@ -132,28 +132,28 @@ func heldIn(text []byte) (*held, error) {
 
 // bundle is all records of a trace, ready to be made a trace of: those from first
 // on that are held in memory, or those of a text.
-type bundle struct {
-	id    trace.ID
-	cost  int64 // of its spans when they are decoded
-	held  *held
+type Bundle struct {
+	ID    trace.ID
+	Cost  int64 // of its spans when they are decoded
+	held  *Memory
 	first place
 	text  string // records behind their lengths
 }
 
 // newBundle is the records of a text, behind their lengths, which does not change.
-func newBundle(id trace.ID, cost int64, text []byte) bundle {
-	return bundle{id: id, cost: cost, text: borrowed(text)}
+func NewBundle(id trace.ID, cost int64, text []byte) Bundle {
+	return Bundle{ID: id, Cost: cost, text: borrowed(text)}
 }
 
 // texts gives the records behind their lengths, one or more in each text.
-func (b *bundle) texts(yield func(string) bool) {
+func (b *Bundle) texts(yield func(string) bool) {
 	if b.held == nil {
 		yield(b.text)
 		return
 	}
 	for p := b.first; p != 0; {
 		text := b.held.text(p)
-		p = nextOf(text[recordLength:])
+		p = nextOf(text[FrameSize:])
 		// Nothing is entered any more, so it does not change.
 		if !yield(borrowed(text)) {
 			return
@@ -162,25 +162,25 @@ func (b *bundle) texts(yield func(string) bool) {
 }
 
 // recordLength is how many bytes hold the length of a record, before it.
-const recordLength = 8
+const FrameSize = 8
 
 // appendRecord appends a record behind its length.
-func appendRecord[T string | []byte](dst []byte, record T) []byte {
+func AppendFramed[T string | []byte](dst []byte, record T) []byte {
 	return append(binary.LittleEndian.AppendUint64(dst, uint64(len(record))), record...)
 }
 
 // cutRecord takes the first record off a text.
-func cutRecord(text string) (record, rest string, ok bool) {
-	if len(text) < recordLength {
+func cutFramed(text string) (record, rest string, ok bool) {
+	if len(text) < FrameSize {
 		return "", "", false
 	}
 	length := uint64(0)
-	for i := range recordLength {
+	for i := range FrameSize {
 		length |= uint64(text[i]) << (8 * i)
 	}
-	if length > uint64(len(text)-recordLength) {
+	if length > uint64(len(text)-FrameSize) {
 		return "", "", false
 	}
-	text = text[recordLength:]
+	text = text[FrameSize:]
 	return text[:length], text[length:], true
 }

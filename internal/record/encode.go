@@ -1,4 +1,4 @@
-package pipeline
+package record
 
 import (
 	"encoding/binary"
@@ -28,7 +28,7 @@ import (
 // values that come again, stand in a table of names and are numbers here.
 
 // errCodec means that a temporary file does not hold what was written to it.
-var errCodec = errors.New("it does not hold what was written to it")
+var ErrDamaged = errors.New("it does not hold what was written to it")
 
 // Bounds of a names table; an ordinary run has far fewer files and statements.
 const (
@@ -39,7 +39,7 @@ const (
 // names are strings that stand in records as their number: the names of the files
 // that were read, and values such as SQL statements that stand in many spans.
 // Several goroutines may use it.
-type names struct {
+type Names struct {
 	mu      sync.Mutex
 	numbers map[string]uint64 // from 1
 	list    []string          // read without a lock once no more records are made
@@ -47,7 +47,7 @@ type names struct {
 }
 
 // number gives 0 for a name that has none, and the name as it is kept.
-func (n *names) number(name string) (number uint64, kept string) {
+func (n *Names) number(name string) (number uint64, kept string) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	number, known := n.numbers[name]
@@ -104,8 +104,8 @@ type shared struct {
 }
 
 // encoder makes records. It is for one goroutine.
-type encoder struct {
-	names  *names
+type Encoder struct {
+	names  *Names
 	file   string // the last one, which most often is the next, too
 	number uint64
 
@@ -132,8 +132,8 @@ var repeatedSeed = maphash.MakeSeed()
 
 // newEncoder makes records whose names stand in n. If values are looked for that
 // come again, as they do where many spans are of one log, they are written once.
-func newEncoder(n *names, again bool) *encoder {
-	e := &encoder{names: n}
+func NewEncoder(n *Names, again bool) *Encoder {
+	e := &Encoder{names: n}
 	if again {
 		e.repeated = make([]repetition, 1<<repeatedBits)
 	}
@@ -141,7 +141,7 @@ func newEncoder(n *names, again bool) *encoder {
 }
 
 // numberOf is the number of a value that was seen before, or 0.
-func (e *encoder) numberOf(text string) uint64 {
+func (e *Encoder) numberOf(text string) uint64 {
 	hash := maphash.String(repeatedSeed, text)
 	r := &e.repeated[hash>>(64-repeatedBits)]
 	switch {
@@ -156,40 +156,40 @@ func (e *encoder) numberOf(text string) uint64 {
 }
 
 // appendRecord appends the record of a span.
-func (e *encoder) appendRecord(dst []byte, s *trace.Span) []byte {
+func (e *Encoder) Append(dst []byte, s *trace.Span) []byte {
 	line := int64(0)
 	if len(s.Origin) > 0 {
 		line = s.Origin[0].Line
 	}
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(line))
 	dst = binary.LittleEndian.AppendUint64(dst, 0)
-	return e.appendSpan(appendKey(dst, keyOf(s)), s)
+	return e.appendSpan(appendKey(dst, KeyOf(s)), s)
 }
 
 // appendContent appends what makes a span itself: all but where it was read.
-func (e *encoder) appendContent(dst []byte, s *trace.Span) []byte {
+func (e *Encoder) AppendContent(dst []byte, s *trace.Span) []byte {
 	content := *s
 	content.Origin = nil
 	return e.appendSpan(appendID(dst, s.TraceID), &content)
 }
 
 // keyOf is the key of a span.
-func keyOf(s *trace.Span) key {
-	k := key{id: s.TraceID, cost: cost(s), moved: s.Moved != 0}
+func KeyOf(s *trace.Span) Key {
+	k := Key{ID: s.TraceID, Cost: Cost(s), Moved: s.Moved != 0}
 	var timed int
-	k.start, _, timed = s.Extent()
-	k.hasStart = timed > 0
+	k.Start, _, timed = s.Extent()
+	k.HasStart = timed > 0
 	return k
 }
 
 // key is what a record's place goes by, without the rest of it: that of one span,
 // or that of all spans of a trace.
-type key struct {
-	id       trace.ID
-	cost     int64 // about what the spans take in memory when they are decoded, see cost
-	start    int64 // earliest note time as it stands in the spans, valid if hasStart
-	hasStart bool
-	moved    bool // a span has Moved, so its times are not those of the log
+type Key struct {
+	ID       trace.ID
+	Cost     int64 // about what the spans take in memory when they are decoded, see cost
+	Start    int64 // earliest note time as it stands in the spans, valid if hasStart
+	HasStart bool
+	Moved    bool // a span has Moved, so its times are not those of the log
 }
 
 // What a key's flags say.
@@ -198,31 +198,31 @@ const (
 	keyMoved
 )
 
-func appendKey(dst []byte, k key) []byte {
-	dst = append(dst, flagIf(k.hasStart, keyHasStart)|flagIf(k.moved, keyMoved))
-	dst = appendID(binary.AppendUvarint(dst, uint64(k.cost)), k.id)
-	if k.hasStart {
-		dst = binary.AppendVarint(dst, k.start)
+func appendKey(dst []byte, k Key) []byte {
+	dst = append(dst, flagIf(k.HasStart, keyHasStart)|flagIf(k.Moved, keyMoved))
+	dst = appendID(binary.AppendUvarint(dst, uint64(k.Cost)), k.ID)
+	if k.HasStart {
+		dst = binary.AppendVarint(dst, k.Start)
 	}
 	return dst
 }
 
 // add makes k the key of one more span of the trace.
-func (k *key) add(s key) {
-	k.cost += s.cost
-	k.moved = k.moved || s.moved
-	if s.hasStart && (!k.hasStart || s.start < k.start) {
-		k.start, k.hasStart = s.start, true
+func (k *Key) add(s Key) {
+	k.Cost += s.Cost
+	k.Moved = k.Moved || s.Moved
+	if s.HasStart && (!k.HasStart || s.Start < k.Start) {
+		k.Start, k.HasStart = s.Start, true
 	}
 }
 
 // compare is the order of traces.
-func (k key) compare(l key) int {
-	return assemble.Order(trace.Trace{ID: k.id, Start: k.start, HasStart: k.hasStart}, trace.Trace{ID: l.id, Start: l.start, HasStart: l.hasStart})
+func (k Key) compare(l Key) int {
+	return assemble.Order(trace.Trace{ID: k.ID, Start: k.Start, HasStart: k.HasStart}, trace.Trace{ID: l.ID, Start: l.Start, HasStart: l.HasStart})
 }
 
 // moveLine adds to the line of a record.
-func moveLine(record []byte, lines int64) {
+func MoveLine(record []byte, lines int64) {
 	at := record[:lineSize]
 	binary.LittleEndian.PutUint64(at, binary.LittleEndian.Uint64(at)+uint64(lines))
 }
@@ -245,7 +245,7 @@ func flagIf(is bool, bit byte) byte {
 }
 
 // appendSpan appends a span without its trace id and the line of its first origin.
-func (e *encoder) appendSpan(dst []byte, s *trace.Span) []byte {
+func (e *Encoder) appendSpan(dst []byte, s *trace.Span) []byte {
 	dst = append(dst, flagIf(s.HasParent, hasParent)|flagIf(s.Name.Set, hasName)|flagIf(s.Moved != 0, hasMoved)|
 		flagIf(s.Notes == nil, noNotes)|flagIf(s.Dimensions == nil, noTags)|flagIf(s.Extra != nil, hasExtra)|
 		flagIf(len(s.Origin) == 1, oneOrigin)|flagIf(s.Damage != 0, isDamaged))
@@ -336,7 +336,7 @@ func (last *shared) append(dst []byte, flags byte, service, address trace.Text, 
 }
 
 // appendOrigin appends an origin without its line.
-func (e *encoder) appendOrigin(dst []byte, o *trace.Origin) []byte {
+func (e *Encoder) appendOrigin(dst []byte, o *trace.Origin) []byte {
 	if e.number == 0 || o.File != e.file {
 		e.number, _ = e.names.number(o.File)
 		e.file = o.File
@@ -381,7 +381,7 @@ const (
 )
 
 // appendValue appends a value that may stand in many spans.
-func (e *encoder) appendValue(dst []byte, v trace.Value) []byte {
+func (e *Encoder) appendValue(dst []byte, v trace.Value) []byte {
 	if v.Kind == trace.String && len(v.Text) >= minRepeated && len(v.Text) <= maxRepeated && e.repeated != nil {
 		if number := e.numberOf(v.Text); number > 0 {
 			return binary.AppendUvarint(dst, number<<kindBits|kindNumbered)

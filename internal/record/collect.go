@@ -1,4 +1,4 @@
-package pipeline
+package record
 
 import (
 	"context"
@@ -17,12 +17,12 @@ const DefaultMemory = 512 << 20
 // collector takes the records of spans in the order of the input: into memory as
 // long as they are within the limit, from then on, with all that were there, to
 // disk.
-type collector struct {
+type Collector struct {
 	limit int64 // bytes in memory
 	disk  *disk
 	fail  func(error) // is told err
 
-	held  held
+	held  Memory
 	spill *spill // nil while all is in memory
 	moved bool   // there are spans whose times are not those of the log
 	d     decoder
@@ -32,15 +32,15 @@ type collector struct {
 // newCollector collects within a limit of bytes, then in dir. open opens a temporary
 // file there, one without a name if it is nil; fail is told why the disk takes
 // nothing any more.
-func newCollector(limit int64, dir string, open func(dir string) (*os.File, error), fail func(error)) *collector {
+func NewCollector(limit int64, dir string, open func(dir string) (*os.File, error), fail func(error)) *Collector {
 	if open == nil {
-		open = openUnnamed
+		open = OpenUnnamed
 	}
-	return &collector{limit: limit, disk: &disk{dir: dir, open: open}, fail: fail}
+	return &Collector{limit: limit, disk: &disk{dir: dir, open: open}, fail: fail}
 }
 
 // memory is all that was collected, nil if it went to disk.
-func (c *collector) memory() *held {
+func (c *Collector) Memory() *Memory {
 	if c.spill != nil {
 		return nil
 	}
@@ -48,78 +48,78 @@ func (c *collector) memory() *held {
 }
 
 // anyMoved says whether there are spans whose times are not those of the log.
-func (c *collector) anyMoved() bool { return c.moved }
+func (c *Collector) Moved() bool { return c.moved }
 
 // failure is the [*TempError] that ended the collecting.
-func (c *collector) failure() error { return c.err }
+func (c *Collector) Err() error { return c.err }
 
 // failed is an error of what was collected when it is read again, as a [*TempError].
-func (c *collector) failed(err error) error { return c.disk.failed("read", err) }
+func (c *Collector) Failed(err error) error { return c.disk.failed("read", err) }
 
 // settle sorts what went to disk by traces. choose says which traces of a part come
 // out; nil: all. It is called by several goroutines.
-func (c *collector) settle(ctx context.Context, choose func(*held) ([]chosen, error)) (*settled, error) {
-	s := &settling{ctx: ctx, disk: c.disk, limit: c.limit, choose: choose}
+func (c *Collector) Settle(ctx context.Context, choose func(*Memory) ([]Chosen, error)) (*Settled, error) {
+	s := &settler{ctx: ctx, disk: c.disk, limit: c.limit, choose: choose}
 	if err := s.settle(c.spill); err != nil {
 		s.runs.close()
 		return nil, err
 	}
-	return &settled{Count: s.count, Bytes: c.disk.written.Load(), Partitions: s.partitions, Oversized: s.oversized, OversizedBytes: s.oversizedBytes, s: s}, nil
+	return &Settled{Count: s.count, Bytes: c.disk.written.Load(), Partitions: s.partitions, Oversized: s.oversized, OversizedBytes: s.oversizedBytes, s: s}, nil
 }
 
 // close frees what is on disk and was not settled.
-func (c *collector) close() {
+func (c *Collector) Close() {
 	if c.spill != nil {
 		c.spill.close()
 	}
 }
 
 // settled is traces on disk, in their order.
-type settled struct {
+type Settled struct {
 	Count          int   // of the traces that come out
 	Bytes          int64 // written to disk
 	Partitions     int64
 	Oversized      int64 // traces that are larger than the limit each
 	OversizedBytes int64 // what the largest of them takes
 
-	s *settling
+	s *settler
 }
 
 // elsewhere is what is known of a parent that a trace misses.
-func (s *settled) elsewhere(parent trace.ID) assemble.Elsewhere { return s.s.parents.elsewhere(parent) }
+func (s *Settled) Elsewhere(parent trace.ID) assemble.Elsewhere { return s.s.parents.Elsewhere(parent) }
 
 // bundles gives the records of the traces by their places in the order of all, from
 // first to before end.
-func (s *settled) bundles(first, end int) iter.Seq2[bundle, error] { return s.s.merged(first, end) }
+func (s *Settled) Bundles(first, end int) iter.Seq2[Bundle, error] { return s.s.merged(first, end) }
 
 // close frees the disk.
-func (s *settled) close() error { return s.s.runs.file.Close() }
+func (s *Settled) Close() error { return s.s.runs.file.Close() }
 
 // add takes a record, which it does not keep.
-func (c *collector) add(record []byte) {
+func (c *Collector) Add(record []byte) {
 	if c.err != nil {
 		return
 	}
 	k, _ := c.d.keyOf(borrowed(record)) // it was just made
-	c.moved = c.moved || k.moved
+	c.moved = c.moved || k.Moved
 	if c.spill != nil {
 		c.check(c.spill.add(k, borrowed(record)))
 		return
 	}
 	// A trace that takes much of the limit when it is made is no matter for
 	// memory either.
-	if t := c.held.add(k, record); c.held.size > c.limit || t.cost > c.limit/2 {
-		c.spill = newSpill(c.disk, maxPartitions)
+	if t := c.held.add(k, record); c.held.size > c.limit || t.Cost > c.limit/2 {
+		c.spill = newSpill(c.disk, MostPartitions)
 		c.check(c.empty())
 	}
 }
 
 // empty moves what is held to disk.
-func (c *collector) empty() error {
+func (c *Collector) empty() error {
 	for i, chunk := range c.held.chunks {
 		c.held.chunks[i] = nil
 		for text := borrowed(chunk); text != ""; {
-			record, rest, _ := cutRecord(text) // it was put there just so
+			record, rest, _ := cutFramed(text) // it was put there just so
 			k, _ := c.d.keyOf(record)
 			if err := c.spill.add(k, record); err != nil {
 				return err
@@ -128,14 +128,14 @@ func (c *collector) empty() error {
 		}
 		poison.Bytes(chunk)
 	}
-	c.held = held{}
+	c.held = Memory{}
 	return nil
 }
 
 // borrowed is text as a string without a copy; it changes when text does.
 func borrowed(text []byte) string { return unsafe.String(unsafe.SliceData(text), len(text)) }
 
-func (c *collector) check(err error) {
+func (c *Collector) check(err error) {
 	if err != nil {
 		c.err = err
 		c.fail(err)
@@ -144,7 +144,7 @@ func (c *collector) check(err error) {
 
 // cost is about what a span takes in memory, in bytes, when its record is decoded
 // and its trace made: itself, the node it becomes, and all that these refer to.
-func cost(s *trace.Span) int64 {
+func Cost(s *trace.Span) int64 {
 	const (
 		span      = int64(unsafe.Sizeof(trace.Span{})) + int64(unsafe.Sizeof(trace.Node{})) + 96
 		note      = int64(unsafe.Sizeof(trace.Note{}))

@@ -1,4 +1,4 @@
-package pipeline
+package record
 
 import (
 	"github.com/tomoscrape/tomoscrape/assemble"
@@ -7,7 +7,7 @@ import (
 )
 
 // maker makes traces. It is for one goroutine.
-type maker struct {
+type Maker struct {
 	opt   assemble.Options
 	d     decoder
 	spans []trace.Span
@@ -17,22 +17,22 @@ type maker struct {
 
 // newMaker makes traces of records whose names stand in n. A trace that costs more
 // than large is not held whole.
-func newMaker(opt assemble.Options, n *names, large int64) *maker {
-	return &maker{opt: opt, d: decoder{names: n}, large: large}
+func NewMaker(opt assemble.Options, n *Names, large int64) *Maker {
+	return &Maker{opt: opt, d: decoder{names: n}, large: large}
 }
 
 // trace makes a trace; duplicates is how many of its spans were copies of others.
 // What the trace refers to stays as it is until reuse.
-func (m *maker) trace(b bundle) (t trace.Trace, duplicates int, err error) {
-	if b.cost > m.large {
+func (m *Maker) Trace(b Bundle) (t trace.Trace, duplicates int, err error) {
+	if b.Cost > m.large {
 		return m.outline(b)
 	}
 	m.spans = m.spans[:0]
 	for text := range b.texts {
 		for text != "" {
-			record, rest, ok := cutRecord(text)
+			record, rest, ok := cutFramed(text)
 			if !ok {
-				return t, 0, errCodec
+				return t, 0, ErrDamaged
 			}
 			m.spans = append(m.spans, trace.Span{})
 			if err := m.d.record(record, &m.spans[len(m.spans)-1]); err != nil {
@@ -41,7 +41,7 @@ func (m *maker) trace(b bundle) (t trace.Trace, duplicates int, err error) {
 			text = rest
 		}
 	}
-	t, duplicates = assemble.Trace(b.id, m.spans, m.opt)
+	t, duplicates = assemble.Trace(b.ID, m.spans, m.opt)
 	if m.opt.Room = nil; cap(t.Spans) > cap(m.nodes) && cap(t.Spans) <= maxNodes {
 		m.nodes = t.Spans
 	}
@@ -50,13 +50,13 @@ func (m *maker) trace(b bundle) (t trace.Trace, duplicates int, err error) {
 
 // outline makes a trace that is too large to be held whole: its nodes are read from
 // their records one by one, each time when they are asked for.
-func (m *maker) outline(b bundle) (t trace.Trace, duplicates int, err error) {
+func (m *Maker) outline(b Bundle) (t trace.Trace, duplicates int, err error) {
 	n := 0
 	for text := range b.texts {
 		for text != "" {
 			var ok bool
-			if _, text, ok = cutRecord(text); !ok {
-				return t, 0, errCodec
+			if _, text, ok = cutFramed(text); !ok {
+				return t, 0, ErrDamaged
 			}
 			n++
 		}
@@ -64,7 +64,7 @@ func (m *maker) outline(b bundle) (t trace.Trace, duplicates int, err error) {
 	records := make([]string, 0, n)
 	for text := range b.texts {
 		for text != "" {
-			record, rest, _ := cutRecord(text)
+			record, rest, _ := cutFramed(text)
 			records = append(records, record)
 			text = rest
 		}
@@ -83,7 +83,7 @@ func (m *maker) outline(b bundle) (t trace.Trace, duplicates int, err error) {
 		o.Add(&s)
 	}
 	d.forget()
-	t, duplicates = o.Trace(b.id, m.opt)
+	t, duplicates = o.Trace(b.ID, m.opt)
 	return t, duplicates, nil
 }
 
@@ -91,14 +91,14 @@ func (m *maker) outline(b bundle) (t trace.Trace, duplicates int, err error) {
 const maxNodes = 4096
 
 // reuse makes room for the next trace of what the ones before it took.
-func (m *maker) reuse() {
+func (m *Maker) Reuse() {
 	m.d.reuse()
 	poison.List(m.nodes)
 	m.opt.Room = m.nodes
 }
 
 // forget leaves to the traces what they took.
-func (m *maker) forget() {
+func (m *Maker) Forget() {
 	m.d.forget()
 	m.nodes = nil
 }
