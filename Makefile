@@ -27,7 +27,7 @@ setup:
 # the longest tests would tell nothing more.
 poison: setup
 	TOMOSCRAPE_REQUIRE_SERVERS= $(GO) test -tags poison -count=1 -short -skip 'TestReplayAndTailGiveOneAnswer/(half_a_line|ten_thousand)' \
-		./internal/poison ./internal/source ./parser ./tracejson ./assemble ./internal/follow ./pipeline ./export ./cmd/tomoscrape
+		./internal/poison ./internal/source ./parser ./tracejson ./assemble ./internal/follow ./internal/record ./internal/replay ./internal/tail ./export ./cmd/tomoscrape
 
 # Each fuzz test for a fixed number of executions, so that a run means the same
 # on every machine.

@@ -23,8 +23,8 @@ var layers = [][]string{
 	{"internal/unpack"},
 	{"query", "tracejson", "zipkin", "internal/monitor"},
 	{"internal/source", "parser", "assemble", "export"},
-	{"internal/follow"},
-	{"pipeline"},
+	{"internal/follow", "internal/record"},
+	{"internal/replay", "internal/tail"},
 	{"cmd/tomoscrape"},
 }
 

@@ -18,8 +18,8 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/internal/replay"
 	"github.com/tomoscrape/tomoscrape/parser"
-	"github.com/tomoscrape/tomoscrape/pipeline"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/tracejson"
 )
@@ -173,7 +173,7 @@ func TestEvalScript(t *testing.T) {
 
 	theirs, err := os.ReadFile(out)
 	require.NoError(t, err)
-	result, err := pipeline.Replay(t.Context(), pipeline.Options{Paths: []string{in}})
+	result, err := replay.Run(t.Context(), replay.Options{Paths: []string{in}})
 	require.NoError(t, err)
 	defer result.Close()
 	var ours bytes.Buffer

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tomoscrape/tomoscrape/export"
-	"github.com/tomoscrape/tomoscrape/pipeline"
+	"github.com/tomoscrape/tomoscrape/internal/replay"
 )
 
 // BenchmarkReplay reads a log and writes its traces as JSON; the bytes are those
@@ -27,7 +27,7 @@ func BenchmarkReplay(b *testing.B) {
 	require.NoError(b, file.Close())
 	b.SetBytes(truth.Bytes)
 	for b.Loop() {
-		result, err := pipeline.Replay(context.Background(), pipeline.Options{Paths: []string{log}})
+		result, err := replay.Run(context.Background(), replay.Options{Paths: []string{log}})
 		require.NoError(b, err)
 		out, err := os.Create(filepath.Join(dir, "traces.jsonl"))
 		require.NoError(b, err)

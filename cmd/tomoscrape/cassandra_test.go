@@ -17,8 +17,8 @@ import (
 	"github.com/openzipkin/zipkin-go/model"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tomoscrape/tomoscrape/internal/replay"
 	"github.com/tomoscrape/tomoscrape/internal/zipkintest"
-	"github.com/tomoscrape/tomoscrape/pipeline"
 	"github.com/tomoscrape/tomoscrape/zipkin"
 )
 
@@ -56,7 +56,7 @@ func TestZipkinOnCassandra(t *testing.T) {
 		require.NotContains(t, said, "older than three days", "it is said once")
 
 		var want []*model.SpanModel
-		result, err := pipeline.Replay(t.Context(), pipeline.Options{Paths: []string{logs("folsom")}})
+		result, err := replay.Run(t.Context(), replay.Options{Paths: []string{logs("folsom")}})
 		require.NoError(t, err)
 		for tr, err := range result.Traces() {
 			require.NoError(t, err)

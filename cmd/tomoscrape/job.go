@@ -13,9 +13,9 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/internal/replay"
 	"github.com/tomoscrape/tomoscrape/internal/source"
 	"github.com/tomoscrape/tomoscrape/parser"
-	"github.com/tomoscrape/tomoscrape/pipeline"
 	"github.com/tomoscrape/tomoscrape/query"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -44,10 +44,10 @@ func inputs(c *cobra.Command, args []string) error {
 
 // task is what a command does of its own.
 type task struct {
-	outputs  func() []output                               // besides --summary and --errors
-	prepare  func(*job) error                              // finds wrong usage before anything is read; may be nil
-	complain func(*job, *trace.Complaint) error            // gets every complaint; its error ends the reading; may be nil
-	present  func(context.Context, *job, *pipeline.Result) // delivers the result; may be nil
+	outputs  func() []output                             // besides --summary and --errors
+	prepare  func(*job) error                            // finds wrong usage before anything is read; may be nil
+	complain func(*job, *trace.Complaint) error          // gets every complaint; its error ends the reading; may be nil
+	present  func(context.Context, *job, *replay.Result) // delivers the result; may be nil
 }
 
 // runs makes the RunE of a command that does t.
@@ -108,7 +108,7 @@ func (j *job) run(ctx context.Context, t task) {
 	file := &complaints{program: j.program, path: j.errors}
 	defer file.discard()
 	j.bar = j.progress(j.options)
-	opt := pipeline.Options{
+	opt := replay.Options{
 		Paths:    j.paths,
 		Source:   source.Options{MaxDepth: int(j.maxDepth), MaxUnpacked: j.maxUnpacked, MaxMembers: int(j.maxMembers), Stdin: j.in, Progress: j.bar.step},
 		Parser:   parser.Options{MaxRecord: int(j.maxLine)},
@@ -136,7 +136,7 @@ func (j *job) run(ctx context.Context, t task) {
 	if j.lookup("GOGC") == "" {
 		defer debug.SetGCPercent(debug.SetGCPercent(garbagePercent))
 	}
-	result, err := pipeline.Replay(ctx, opt)
+	result, err := replay.Run(ctx, opt)
 	j.bar.end()
 	if ctx.Err() != nil {
 		return
@@ -176,7 +176,7 @@ const garbagePercent = 200
 func collectAbove(memory int64) int64 { return memory + memory/8 + 16<<20 }
 
 // account tells what was read and sets the exit code by it.
-func (j *job) account(l *pipeline.Ledger) {
+func (j *job) account(l *replay.Ledger) {
 	if j.code != exitGone {
 		_ = l.WriteSummary(besideBar{j.err, j.bar}) // standard error has nobody to complain to
 	}

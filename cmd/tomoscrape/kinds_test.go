@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tomoscrape/tomoscrape/pipeline"
+	"github.com/tomoscrape/tomoscrape/internal/replay"
 )
 
 // randomBytes are like packed data.
@@ -82,14 +82,14 @@ func write(t *testing.T, dir string, files map[string]string) {
 	}
 }
 
-func ledgerOf(t *testing.T, code int, stdin string, args ...string) *pipeline.Ledger {
+func ledgerOf(t *testing.T, code int, stdin string, args ...string) *replay.Ledger {
 	t.Helper()
 	summary := filepath.Join(t.TempDir(), "summary.json")
 	var out, errs bytes.Buffer
 	require.Equal(t, code, run(append(args, "--summary", summary), strings.NewReader(stdin), &out, &errs, nil), errs.String())
 	text, err := os.ReadFile(summary)
 	require.NoError(t, err)
-	var l pipeline.Ledger
+	var l replay.Ledger
 	require.NoError(t, json.Unmarshal(text, &l))
 	return &l
 }

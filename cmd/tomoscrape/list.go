@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tomoscrape/tomoscrape/export"
-	"github.com/tomoscrape/tomoscrape/pipeline"
+	"github.com/tomoscrape/tomoscrape/internal/replay"
 )
 
 func (p *program) list() *cobra.Command {
@@ -25,7 +25,7 @@ the trace is complete. On a terminal the columns fit its width.`,
 	}
 	o.readFlags(c)
 	o.assembleFlags(c)
-	c.RunE = p.runs(o, task{outputs: shown, present: func(_ context.Context, j *job, r *pipeline.Result) {
+	c.RunE = p.runs(o, task{outputs: shown, present: func(_ context.Context, j *job, r *replay.Result) {
 		j.fail(j.write("-", func(w io.Writer) error { return export.List(w, r.Traces(), j.view()) }))
 	}})
 	return c

@@ -1,6 +1,6 @@
 // Command tomoscrape turns the span lines that tomograph left in OpenStack's
-// logs into traces. This package holds flags and wiring only; see package
-// pipeline for the way through.
+// logs into traces. This package holds flags and wiring only; see packages
+// replay and tail for the two ways through.
 package main
 
 import (

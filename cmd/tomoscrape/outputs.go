@@ -13,7 +13,7 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/export"
 	"github.com/tomoscrape/tomoscrape/internal/paths"
-	"github.com/tomoscrape/tomoscrape/pipeline"
+	"github.com/tomoscrape/tomoscrape/internal/replay"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -128,7 +128,7 @@ func (p *program) write(path string, fill func(io.Writer) error) error {
 	return f.Close()
 }
 
-func (p *program) writeSummary(path string, l *pipeline.Ledger) error {
+func (p *program) writeSummary(path string, l *replay.Ledger) error {
 	return p.write(path, func(w io.Writer) error {
 		encoder := json.NewEncoder(w)
 		encoder.SetEscapeHTML(false)

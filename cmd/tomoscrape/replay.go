@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/internal/replay"
 	"github.com/tomoscrape/tomoscrape/internal/smallfile"
-	"github.com/tomoscrape/tomoscrape/pipeline"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/zipkin"
 )
@@ -134,7 +134,7 @@ func readHosts(path string) (zipkin.Hosts, error) {
 
 // deliver writes the traces to all outputs; one that fails does not keep the
 // others from getting theirs.
-func deliver(ctx context.Context, j *job, r *pipeline.Result) {
+func deliver(ctx context.Context, j *job, r *replay.Result) {
 	if j.json != "" {
 		view := export.View{}
 		if j.json == "-" {

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tomoscrape/tomoscrape/export"
-	"github.com/tomoscrape/tomoscrape/pipeline"
+	"github.com/tomoscrape/tomoscrape/internal/replay"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -28,7 +28,7 @@ traces, then the largest one.`,
 	}
 	o.readFlags(c)
 	o.assembleFlags(c)
-	c.RunE = p.runs(o, task{outputs: shown, present: func(ctx context.Context, j *job, r *pipeline.Result) {
+	c.RunE = p.runs(o, task{outputs: shown, present: func(ctx context.Context, j *job, r *replay.Result) {
 		view := j.view()
 		view.Done = ctx.Done()
 		j.fail(j.write("-", func(w io.Writer) error {

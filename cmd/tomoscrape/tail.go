@@ -26,8 +26,8 @@ import (
 	"github.com/tomoscrape/tomoscrape/internal/follow"
 	"github.com/tomoscrape/tomoscrape/internal/monitor"
 	"github.com/tomoscrape/tomoscrape/internal/record"
+	"github.com/tomoscrape/tomoscrape/internal/tail"
 	"github.com/tomoscrape/tomoscrape/parser"
-	"github.com/tomoscrape/tomoscrape/pipeline"
 )
 
 func (p *program) tail() *cobra.Command {
@@ -94,7 +94,7 @@ type tailJob struct {
 // namedTail is what follows for one output.
 type namedTail struct {
 	name string
-	*pipeline.Tail
+	*tail.Tail
 }
 
 func (j *tailJob) follow(ctx context.Context) error {
@@ -165,7 +165,7 @@ func (j *tailJob) check() error {
 
 // open opens what follows for each output.
 func (j *tailJob) open() error {
-	opt := pipeline.TailOptions{
+	opt := tail.Options{
 		Follow: follow.Options{Paths: j.paths, Reset: j.resetCheckpoint, FromStart: j.from == "start", Idle: j.idle, Stdin: j.in,
 			Exclude: slices.DeleteFunc([]string{j.json, j.quarantine}, func(path string) bool { return path == "" || path == "-" })},
 		Parser: parser.Options{MaxRecord: int(j.maxLine)},
@@ -183,8 +183,8 @@ func (j *tailJob) open() error {
 		}
 		j.zipkin = z
 		j.close = append(j.close, z.Close)
-		if err := j.add("zipkin", j.options.zipkin, opt, inputs, func(opt pipeline.TailOptions) (*pipeline.Tail, error) {
-			return pipeline.NewZipkinTail(opt, z)
+		if err := j.add("zipkin", j.options.zipkin, opt, inputs, func(opt tail.Options) (*tail.Tail, error) {
+			return tail.NewZipkin(opt, z)
 		}); err != nil {
 			return err
 		}
@@ -201,8 +201,8 @@ func (j *tailJob) open() error {
 				return err
 			}
 		}
-		return j.add("json", place, opt, inputs, func(opt pipeline.TailOptions) (*pipeline.Tail, error) {
-			return pipeline.NewJSONTail(opt, out, pipeline.LiveOptions{Settle: j.settle, Idle: j.idle, Memory: j.memory},
+		return j.add("json", place, opt, inputs, func(opt tail.Options) (*tail.Tail, error) {
+			return tail.NewJSON(opt, out, tail.LiveOptions{Settle: j.settle, Idle: j.idle, Memory: j.memory},
 				assemble.Options{AdjustSkew: j.skew == "adjust"})
 		})
 	}
@@ -210,7 +210,7 @@ func (j *tailJob) open() error {
 }
 
 // add opens what follows for an output that delivers to a place.
-func (j *tailJob) add(name, place string, opt pipeline.TailOptions, inputs []io.Reader, open func(pipeline.TailOptions) (*pipeline.Tail, error)) error {
+func (j *tailJob) add(name, place string, opt tail.Options, inputs []io.Reader, open func(tail.Options) (*tail.Tail, error)) error {
 	checkpoint, err := j.checkpointFor(name, place)
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ import (
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/export"
 	"github.com/tomoscrape/tomoscrape/internal/follow"
-	"github.com/tomoscrape/tomoscrape/pipeline"
+	"github.com/tomoscrape/tomoscrape/internal/tail"
 )
 
 // What the journal left out is no error of reading.
@@ -29,9 +29,9 @@ func TestMetricOfUnreadableLines(t *testing.T) {
 	require.NoError(t, err)
 	defer out.Close()
 	journal := `{"_SYSTEMD_UNIT":"nova-api.service","MESSAGE":null,"PRIORITY":"6","__REALTIME_TIMESTAMP":"1700000000000000"}` + "\n"
-	opt := pipeline.TailOptions{Logger: slog.New(slog.DiscardHandler),
+	opt := tail.Options{Logger: slog.New(slog.DiscardHandler),
 		Follow: follow.Options{Paths: []string{"-"}, Stdin: strings.NewReader(journal + "a line\n" + journal)}}
-	tail, err := pipeline.NewJSONTail(opt, out, pipeline.LiveOptions{}, assemble.Options{})
+	tail, err := tail.NewJSON(opt, out, tail.LiveOptions{}, assemble.Options{})
 	require.NoError(t, err)
 	require.NoError(t, tail.Run(context.Background()))
 	j := &tailJob{tails: []namedTail{{"json", tail}}}

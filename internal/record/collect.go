@@ -14,7 +14,7 @@ import (
 // DefaultMemory is what spans may take before they go to disk, in bytes.
 const DefaultMemory = 512 << 20
 
-// collector takes the records of spans in the order of the input: into memory as
+// Collector takes the records of spans in the order of the input: into memory as
 // long as they are within the limit, from then on, with all that were there, to
 // disk.
 type Collector struct {
@@ -29,7 +29,7 @@ type Collector struct {
 	err   error // of the disk; what comes after it is dropped
 }
 
-// newCollector collects within a limit of bytes, then in dir. open opens a temporary
+// NewCollector collects within a limit of bytes, then in dir. open opens a temporary
 // file there, one without a name if it is nil; fail is told why the disk takes
 // nothing any more.
 func NewCollector(limit int64, dir string, open func(dir string) (*os.File, error), fail func(error)) *Collector {
@@ -39,7 +39,7 @@ func NewCollector(limit int64, dir string, open func(dir string) (*os.File, erro
 	return &Collector{limit: limit, disk: &disk{dir: dir, open: open}, fail: fail}
 }
 
-// memory is all that was collected, nil if it went to disk.
+// Memory is all that was collected, nil if it went to disk.
 func (c *Collector) Memory() *Memory {
 	if c.spill != nil {
 		return nil
@@ -47,16 +47,16 @@ func (c *Collector) Memory() *Memory {
 	return &c.held
 }
 
-// anyMoved says whether there are spans whose times are not those of the log.
+// Moved says whether there are spans whose times are not those of the log.
 func (c *Collector) Moved() bool { return c.moved }
 
-// failure is the [*TempError] that ended the collecting.
+// Err is the [*TempError] that ended the collecting.
 func (c *Collector) Err() error { return c.err }
 
-// failed is an error of what was collected when it is read again, as a [*TempError].
+// Failed is an error of what was collected when it is read again, as a [*TempError].
 func (c *Collector) Failed(err error) error { return c.disk.failed("read", err) }
 
-// settle sorts what went to disk by traces. choose says which traces of a part come
+// Settle sorts what went to disk by traces. choose says which traces of a part come
 // out; nil: all. It is called by several goroutines.
 func (c *Collector) Settle(ctx context.Context, choose func(*Memory) ([]Chosen, error)) (*Settled, error) {
 	s := &settler{ctx: ctx, disk: c.disk, limit: c.limit, choose: choose}
@@ -67,14 +67,14 @@ func (c *Collector) Settle(ctx context.Context, choose func(*Memory) ([]Chosen, 
 	return &Settled{Count: s.count, Bytes: c.disk.written.Load(), Partitions: s.partitions, Oversized: s.oversized, OversizedBytes: s.oversizedBytes, s: s}, nil
 }
 
-// close frees what is on disk and was not settled.
+// Close frees what is on disk and was not settled.
 func (c *Collector) Close() {
 	if c.spill != nil {
 		c.spill.close()
 	}
 }
 
-// settled is traces on disk, in their order.
+// Settled is traces on disk, in their order.
 type Settled struct {
 	Count          int   // of the traces that come out
 	Bytes          int64 // written to disk
@@ -85,17 +85,17 @@ type Settled struct {
 	s *settler
 }
 
-// elsewhere is what is known of a parent that a trace misses.
+// Elsewhere is what is known of a parent that a trace misses.
 func (s *Settled) Elsewhere(parent trace.ID) assemble.Elsewhere { return s.s.parents.Elsewhere(parent) }
 
-// bundles gives the records of the traces by their places in the order of all, from
+// Bundles gives the records of the traces by their places in the order of all, from
 // first to before end.
 func (s *Settled) Bundles(first, end int) iter.Seq2[Bundle, error] { return s.s.merged(first, end) }
 
-// close frees the disk.
+// Close frees the disk.
 func (s *Settled) Close() error { return s.s.runs.file.Close() }
 
-// add takes a record, which it does not keep.
+// Add takes a record, which it does not keep.
 func (c *Collector) Add(record []byte) {
 	if c.err != nil {
 		return
@@ -142,7 +142,7 @@ func (c *Collector) check(err error) {
 	}
 }
 
-// cost is about what a span takes in memory, in bytes, when its record is decoded
+// Cost is about what a span takes in memory, in bytes, when its record is decoded
 // and its trace made: itself, the node it becomes, and all that these refer to.
 func Cost(s *trace.Span) int64 {
 	const (

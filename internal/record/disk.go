@@ -32,7 +32,7 @@ type disk struct {
 	written atomic.Int64 // bytes
 }
 
-// openUnnamed opens a new file without a name.
+// OpenUnnamed opens a new file without a name.
 func OpenUnnamed(dir string) (*os.File, error) {
 	f, err := os.CreateTemp(dir, "tomoscrape-")
 	if err != nil {

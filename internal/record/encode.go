@@ -1,3 +1,14 @@
+// Package record keeps spans as bytes without pointers until their traces are made:
+//
+//	span ─ encode.go ─> record ─ collect.go ─┬─> memory.go: by trace, within a limit ────────────────────────┐
+//	                                         └─> spill.go: partitions on disk ─ settle.go ─> runs.go: sorted ─┤
+//	                                                                                                          v
+//	                                                  trace <─ maker.go ─ decode.go <─ Bundle: the records of a trace
+//
+// Records hold no pointers, so that the collector of garbage has nothing to do with
+// them, and take a tenth to a third of the log's text. They live as long as one run of
+// the program and are read by that run alone. parents.go finds the traces that have
+// the parents which others miss.
 package record
 
 import (
@@ -11,11 +22,6 @@ import (
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-// The form in which spans are kept until their traces are made, in memory and in
-// temporary files. It holds no pointers, so that the collector of garbage has
-// nothing to do with it, and takes a tenth to a third of the log's text. It
-// lives as long as one run of the program and is read by that run alone.
-//
 // A record is
 //
 //	the line of the first origin, 8 bytes, and where the next record of its trace
@@ -27,7 +33,7 @@ import (
 // what is absent or the same as in the note or dimension before. File names, and
 // values that come again, stand in a table of names and are numbers here.
 
-// errCodec means that a temporary file does not hold what was written to it.
+// ErrDamaged means that a temporary file does not hold what was written to it.
 var ErrDamaged = errors.New("it does not hold what was written to it")
 
 // Bounds of a names table; an ordinary run has far fewer files and statements.
@@ -36,7 +42,7 @@ const (
 	maxNameBytes = 8 << 20 // of all of them
 )
 
-// names are strings that stand in records as their number: the names of the files
+// Names are strings that stand in records as their number: the names of the files
 // that were read, and values such as SQL statements that stand in many spans.
 // Several goroutines may use it.
 type Names struct {
@@ -103,7 +109,7 @@ type shared struct {
 	port, duration   trace.Value
 }
 
-// encoder makes records. It is for one goroutine.
+// Encoder makes records. It is for one goroutine.
 type Encoder struct {
 	names  *Names
 	file   string // the last one, which most often is the next, too
@@ -130,7 +136,7 @@ const (
 // repeatedSeed is that of all hashes of values.
 var repeatedSeed = maphash.MakeSeed()
 
-// newEncoder makes records whose names stand in n. If values are looked for that
+// NewEncoder makes records whose names stand in n. If values are looked for that
 // come again, as they do where many spans are of one log, they are written once.
 func NewEncoder(n *Names, again bool) *Encoder {
 	e := &Encoder{names: n}
@@ -155,7 +161,7 @@ func (e *Encoder) numberOf(text string) uint64 {
 	return r.number
 }
 
-// appendRecord appends the record of a span.
+// Append appends the record of a span.
 func (e *Encoder) Append(dst []byte, s *trace.Span) []byte {
 	line := int64(0)
 	if len(s.Origin) > 0 {
@@ -166,14 +172,14 @@ func (e *Encoder) Append(dst []byte, s *trace.Span) []byte {
 	return e.appendSpan(appendKey(dst, KeyOf(s)), s)
 }
 
-// appendContent appends what makes a span itself: all but where it was read.
+// AppendContent appends what makes a span itself: all but where it was read.
 func (e *Encoder) AppendContent(dst []byte, s *trace.Span) []byte {
 	content := *s
 	content.Origin = nil
 	return e.appendSpan(appendID(dst, s.TraceID), &content)
 }
 
-// keyOf is the key of a span.
+// KeyOf is the key of a span.
 func KeyOf(s *trace.Span) Key {
 	k := Key{ID: s.TraceID, Cost: Cost(s), Moved: s.Moved != 0}
 	var timed int
@@ -182,7 +188,7 @@ func KeyOf(s *trace.Span) Key {
 	return k
 }
 
-// key is what a record's place goes by, without the rest of it: that of one span,
+// Key is what a record's place goes by, without the rest of it: that of one span,
 // or that of all spans of a trace.
 type Key struct {
 	ID       trace.ID
@@ -221,7 +227,7 @@ func (k Key) compare(l Key) int {
 	return assemble.Order(trace.Trace{ID: k.ID, Start: k.Start, HasStart: k.HasStart}, trace.Trace{ID: l.ID, Start: l.Start, HasStart: l.HasStart})
 }
 
-// moveLine adds to the line of a record.
+// MoveLine adds to the line of a record.
 func MoveLine(record []byte, lines int64) {
 	at := record[:lineSize]
 	binary.LittleEndian.PutUint64(at, binary.LittleEndian.Uint64(at)+uint64(lines))

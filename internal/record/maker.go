@@ -6,7 +6,7 @@ import (
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-// maker makes traces. It is for one goroutine.
+// Maker makes traces. It is for one goroutine.
 type Maker struct {
 	opt   assemble.Options
 	d     decoder
@@ -15,13 +15,13 @@ type Maker struct {
 	large int64        // a trace that costs more is not held whole
 }
 
-// newMaker makes traces of records whose names stand in n. A trace that costs more
+// NewMaker makes traces of records whose names stand in n. A trace that costs more
 // than large is not held whole.
 func NewMaker(opt assemble.Options, n *Names, large int64) *Maker {
 	return &Maker{opt: opt, d: decoder{names: n}, large: large}
 }
 
-// trace makes a trace; duplicates is how many of its spans were copies of others.
+// Trace makes a trace; duplicates is how many of its spans were copies of others.
 // What the trace refers to stays as it is until reuse.
 func (m *Maker) Trace(b Bundle) (t trace.Trace, duplicates int, err error) {
 	if b.Cost > m.large {
@@ -90,14 +90,14 @@ func (m *Maker) outline(b Bundle) (t trace.Trace, duplicates int, err error) {
 // maxNodes is how many nodes are room for another trace at most.
 const maxNodes = 4096
 
-// reuse makes room for the next trace of what the ones before it took.
+// Reuse makes room for the next trace of what the ones before it took.
 func (m *Maker) Reuse() {
 	m.d.reuse()
 	poison.List(m.nodes)
 	m.opt.Room = m.nodes
 }
 
-// forget leaves to the traces what they took.
+// Forget leaves to the traces what they took.
 func (m *Maker) Forget() {
 	m.d.forget()
 	m.nodes = nil

@@ -8,7 +8,7 @@ import (
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-// held is records in memory, by their traces.
+// Memory is records in memory, by their traces.
 type Memory struct {
 	chunks [][]byte         // records behind their lengths
 	traces []memoryTrace    // in the order in which they were first heard of
@@ -22,7 +22,7 @@ type place uint64
 
 const placeBits = 40
 
-// heldTrace is the records of a trace; each one knows the next.
+// memoryTrace is the records of a trace; each one knows the next.
 type memoryTrace struct {
 	Key
 	first, last place
@@ -79,7 +79,7 @@ func (h *Memory) text(p place) []byte {
 	return text[:FrameSize+binary.LittleEndian.Uint64(text)]
 }
 
-// chosen is a trace that is to come out, by its key.
+// Chosen is a trace that is to come out, by its key.
 type Chosen struct {
 	Key
 	Index int // of the memory's traces
@@ -89,7 +89,7 @@ func SortChosen(list []Chosen) {
 	slices.SortFunc(list, func(a, b Chosen) int { return a.compare(b.Key) })
 }
 
-// all is all traces that are held, by the keys of their records.
+// All is all traces that are held, by the keys of their records.
 func (h *Memory) All() []Chosen {
 	list := make([]Chosen, len(h.traces))
 	for i := range h.traces {
@@ -98,19 +98,19 @@ func (h *Memory) All() []Chosen {
 	return list
 }
 
-// len is the number of traces.
+// Len is the number of traces.
 func (h *Memory) Len() int { return len(h.traces) }
 
-// keyAt is the key of a trace.
+// Key is the key of a trace.
 func (h *Memory) Key(i int) Key { return h.traces[i].Key }
 
-// bundle is the records of a trace in the order in which they came.
+// Bundle is the records of a trace in the order in which they came.
 func (h *Memory) Bundle(i int) Bundle {
 	t := &h.traces[i]
 	return Bundle{ID: t.ID, Cost: t.Cost, held: h, first: t.first}
 }
 
-// heldIn enters all records that stand in a text.
+// memoryOf enters all records that stand in a text.
 func memoryOf(text []byte) (*Memory, error) {
 	h := &Memory{chunks: [][]byte{text}}
 	var d decoder
@@ -130,7 +130,7 @@ func memoryOf(text []byte) (*Memory, error) {
 	return h, nil
 }
 
-// bundle is all records of a trace, ready to be made a trace of: those from first
+// Bundle is all records of a trace, ready to be made a trace of: those from first
 // on that are held in memory, or those of a text.
 type Bundle struct {
 	ID    trace.ID
@@ -140,7 +140,7 @@ type Bundle struct {
 	text  string // records behind their lengths
 }
 
-// newBundle is the records of a text, behind their lengths, which does not change.
+// NewBundle is the records of a text, behind their lengths, which does not change.
 func NewBundle(id trace.ID, cost int64, text []byte) Bundle {
 	return Bundle{ID: id, Cost: cost, text: borrowed(text)}
 }
@@ -161,7 +161,7 @@ func (b *Bundle) texts(yield func(string) bool) {
 	}
 }
 
-// recordLength is how many bytes hold the length of a record, before it.
+// FrameSize is how many bytes hold the length of a record, before it.
 const FrameSize = 8
 
 // appendRecord appends a record behind its length.
@@ -169,7 +169,7 @@ func AppendFramed[T string | []byte](dst []byte, record T) []byte {
 	return append(binary.LittleEndian.AppendUint64(dst, uint64(len(record))), record...)
 }
 
-// cutRecord takes the first record off a text.
+// cutFramed takes the first record off a text.
 func cutFramed(text string) (record, rest string, ok bool) {
 	if len(text) < FrameSize {
 		return "", "", false

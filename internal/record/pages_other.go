@@ -1,5 +1,5 @@
 //go:build !linux
 
-package pipeline
+package record
 
 func preferLargePages([]byte) {}

@@ -23,10 +23,10 @@ import (
 // said of any.
 const maxWanted = 1 << 17
 
-// maxOddID is how many digits an odd id may have to be looked for or remembered.
+// LongestOddID is how many digits an odd id may have to be looked for or remembered.
 const LongestOddID = 64
 
-// parents are spans that are named as parents and are not in their children's
+// Parents are spans that are named as parents and are not in their children's
 // trace.
 type Parents struct {
 	mu     sync.Mutex
@@ -34,7 +34,7 @@ type Parents struct {
 	over   bool // there are more than maxWanted
 }
 
-// elsewhere is what is known of a parent that a trace misses.
+// Elsewhere is what is known of a parent that a trace misses.
 func (p *Parents) Elsewhere(parent trace.ID) assemble.Elsewhere {
 	if e := p.wanted[parent]; e != nil && !p.over {
 		return *e
@@ -114,7 +114,7 @@ func (p *Parents) offer(in, span trace.ID) {
 	}
 }
 
-// parentsOfHeld looks among records in memory, which are as they were made.
+// FindParents looks among records in memory, which are as they were made.
 func FindParents(h *Memory) *Parents {
 	p := &Parents{}
 	var d decoder

@@ -15,7 +15,7 @@ import (
 // maxSettlers is how many partitions are assembled at a time.
 const maxSettlers = 4
 
-// settling makes runs of a spill, each of them of a partition: the traces that
+// settler makes runs of a spill, each of them of a partition: the traces that
 // come out, sorted, the records of each trace together.
 type settler struct {
 	ctx   context.Context
@@ -95,7 +95,7 @@ func (s *settler) assembleAlone() {
 	}
 }
 
-// outlineCost is what a span of a large trace takes in memory beside its record,
+// OutlineCost is what a span of a large trace takes in memory beside its record,
 // about, while its place in the tree is looked for.
 const OutlineCost = 600
 

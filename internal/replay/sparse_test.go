@@ -1,4 +1,4 @@
-package pipeline
+package replay
 
 import (
 	"os"
@@ -44,7 +44,7 @@ func TestHolesAreAsZeros(t *testing.T) {
 		lines      int64
 	}
 	replay := func(name string) (got result, bytes int64) {
-		r, err := Replay(t.Context(), Options{Paths: []string{name}, Complain: func(c *trace.Complaint) error {
+		r, err := Run(t.Context(), Options{Paths: []string{name}, Complain: func(c *trace.Complaint) error {
 			told := *c
 			told.File, told.Text = "", append([]byte(nil), c.Text[:min(len(c.Text), 4096)]...)
 			got.complaints = append(got.complaints, told)

@@ -1,4 +1,4 @@
-package pipeline
+package tail
 
 import (
 	"context"
@@ -21,9 +21,9 @@ type zipkinSink struct {
 	delivered, quarantined atomic.Int64
 }
 
-// NewZipkinTail makes a Tail that delivers to Zipkin. Its errors are those of
+// NewZipkin makes a Tail that delivers to Zipkin. Its errors are those of
 // [follow.Open].
-func NewZipkinTail(opt TailOptions, z *export.Zipkin) (*Tail, error) {
+func NewZipkin(opt Options, z *export.Zipkin) (*Tail, error) {
 	s := &zipkinSink{zipkin: z, in: make(chan export.Item, 256), ended: make(chan struct{})}
 	t, err := newTail(opt, s)
 	if err != nil {
@@ -98,7 +98,7 @@ func (s *zipkinSink) end(ctx context.Context) error {
 	return s.err
 }
 
-func (s *zipkinSink) stats(t *TailStats) {
+func (s *zipkinSink) stats(t *Stats) {
 	r := s.zipkin.Report()
 	t.Delivered, t.Quarantined, t.Batches, t.Retries = s.delivered.Load(), s.quarantined.Load(), r.Batches, r.Retried
 	if outage, out := s.zipkin.Outage(); out {

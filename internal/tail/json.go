@@ -1,4 +1,4 @@
-package pipeline
+package tail
 
 import (
 	"context"
@@ -40,12 +40,12 @@ type jsonSink struct {
 	synced  time.Time
 
 	mu     sync.Mutex
-	counts TailStats // what stats enters
+	counts Stats // what stats enters
 }
 
-// NewJSONTail makes a Tail that appends the documents of traces to out. Its errors
+// NewJSON makes a Tail that appends the documents of traces to out. Its errors
 // are those of [follow.Open].
-func NewJSONTail(opt TailOptions, out *export.Appender, how LiveOptions, a assemble.Options) (*Tail, error) {
+func NewJSON(opt Options, out *export.Appender, how LiveOptions, a assemble.Options) (*Tail, error) {
 	s := &jsonSink{out: out, synced: time.Now()}
 	out.Warn = func(text string) { s.logger.Warn(text) }
 	s.live = newLive(how, a, s.write)
@@ -177,7 +177,7 @@ func (s *jsonSink) note() {
 	s.counts.OpenTraces, s.counts.OpenBytes, s.counts.Early = int64(len(s.live.due)), s.live.size, early
 }
 
-func (s *jsonSink) stats(t *TailStats) {
+func (s *jsonSink) stats(t *Stats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := &s.counts

@@ -1,4 +1,4 @@
-package pipeline
+package replay
 
 import (
 	"archive/tar"
@@ -14,12 +14,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/tomoscrape/tomoscrape/internal/source"
-
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
 	"github.com/ulikunitz/xz"
 
+	"github.com/tomoscrape/tomoscrape/internal/source"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/tracejson"
 )
@@ -140,11 +139,11 @@ func sosreport(t testing.TB, folder string) []byte {
 func TestArchiveGivesTheSameTraces(t *testing.T) {
 	for _, folder := range []string{"real-openstack", "folsom", "python3-oslo", "damaged"} {
 		t.Run(folder, func(t *testing.T) {
-			plain, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(logs, folder)}})
+			plain, err := Run(t.Context(), Options{Paths: []string{filepath.Join(logs, folder)}})
 			require.NoError(t, err)
 			path := filepath.Join(t.TempDir(), "sos.tar.xz")
 			require.NoError(t, os.WriteFile(path, sosreport(t, filepath.Join(logs, folder)), 0o600))
-			packed, err := Replay(t.Context(), Options{Paths: []string{path}})
+			packed, err := Run(t.Context(), Options{Paths: []string{path}})
 			require.NoError(t, err)
 			require.Equal(t, documents(t, plain), documents(t, packed))
 			want, got := *ledger(t, plain), *ledger(t, packed)
@@ -169,7 +168,7 @@ func TestEmptyMembers(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, tarOf(t, append(members, file{"last.log", []byte(wholeLine + "\n")})...), 0o600))
 	before, after := new(runtime.MemStats), new(runtime.MemStats)
 	runtime.ReadMemStats(before)
-	result, err := Replay(t.Context(), Options{Paths: []string{path}})
+	result, err := Run(t.Context(), Options{Paths: []string{path}})
 	require.NoError(t, err)
 	runtime.ReadMemStats(after)
 	require.Equal(t, n+1, ledger(t, result).Members)
@@ -184,7 +183,7 @@ func TestArchiveCutInTheMiddle(t *testing.T) {
 	before := int64(0)
 	for _, tenths := range []int{1, 3, 5, 7, 9} {
 		require.NoError(t, os.WriteFile(path, whole[:len(whole)*tenths/10], 0o600))
-		result, err := Replay(t.Context(), Options{Paths: []string{path}})
+		result, err := Run(t.Context(), Options{Paths: []string{path}})
 		require.NoError(t, err)
 		require.NotEmpty(t, ledger(t, result).Unreadable)
 		for _, u := range ledger(t, result).Unreadable {
@@ -201,7 +200,7 @@ func TestArchiveCutInTheMiddle(t *testing.T) {
 // What was written as trace JSON is read back as the same traces.
 func TestTraceJSONIsReadBack(t *testing.T) {
 	for _, folder := range []string{"real-openstack", "havana", "damaged", "odd-trees"} {
-		first, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(logs, folder)}})
+		first, err := Run(t.Context(), Options{Paths: []string{filepath.Join(logs, folder)}})
 		require.NoError(t, err)
 		var lines []byte
 		for _, tr := range all(t, first) {
@@ -209,7 +208,7 @@ func TestTraceJSONIsReadBack(t *testing.T) {
 		}
 		path := filepath.Join(t.TempDir(), "traces.json")
 		require.NoError(t, os.WriteFile(path, lines, 0o600))
-		again, err := Replay(t.Context(), Options{Paths: []string{path}})
+		again, err := Run(t.Context(), Options{Paths: []string{path}})
 		require.NoError(t, err)
 		var second []byte
 		for _, tr := range all(t, again) {
@@ -238,19 +237,19 @@ func TestRecordOverRotation(t *testing.T) {
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
 	}
-	result, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(dir, "nova.log*")}})
+	result, err := Run(t.Context(), Options{Paths: []string{filepath.Join(dir, "nova.log*")}})
 	require.NoError(t, err)
 	require.EqualValues(t, 2, ledger(t, result).Parsed)
-	result, err = Replay(t.Context(), Options{Paths: []string{filepath.Join(dir, "0.log*")}})
+	result, err = Run(t.Context(), Options{Paths: []string{filepath.Join(dir, "0.log*")}})
 	require.NoError(t, err)
 	require.EqualValues(t, 1, ledger(t, result).Parsed)
 	for _, paths := range [][]string{{"nova.log", "nova.log.1"}, {"other.log.2", "other.log"}, {"open.log.1", "open.log"}} {
-		result, err = Replay(t.Context(), Options{Paths: []string{filepath.Join(dir, paths[0]), filepath.Join(dir, paths[1])}})
+		result, err = Run(t.Context(), Options{Paths: []string{filepath.Join(dir, paths[0]), filepath.Join(dir, paths[1])}})
 		require.NoError(t, err)
 		require.EqualValues(t, 1, ledger(t, result).Salvaged)
 		requireBalance(t, ledger(t, result))
 	}
-	result, err = Replay(t.Context(), Options{Paths: []string{filepath.Join(dir, "cut.log*")}})
+	result, err = Run(t.Context(), Options{Paths: []string{filepath.Join(dir, "cut.log*")}})
 	require.NoError(t, err)
 	require.Zero(t, ledger(t, result).Parsed)
 	require.Len(t, ledger(t, result).Unreadable, 1)
@@ -258,7 +257,7 @@ func TestRecordOverRotation(t *testing.T) {
 
 // Traces written as JSON and log lines may stand in one stream, in any order.
 func TestMixedStream(t *testing.T) {
-	first, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(logs, "havana")}})
+	first, err := Run(t.Context(), Options{Paths: []string{filepath.Join(logs, "havana")}})
 	require.NoError(t, err)
 	var traces []byte
 	for tr, err := range first.Traces() {
@@ -270,7 +269,7 @@ func TestMixedStream(t *testing.T) {
 	log, err := os.ReadFile(filepath.Join(logs, "basic-a8d619c/basic-a8d619c.log"))
 	require.NoError(t, err)
 	for _, stream := range [][]byte{slices.Concat(traces, log), slices.Concat(log, traces), slices.Concat(log, traces, log)} {
-		result, err := Replay(t.Context(), Options{Paths: []string{"-"}, Source: source.Options{Stdin: bytes.NewReader(stream)}})
+		result, err := Run(t.Context(), Options{Paths: []string{"-"}, Source: source.Options{Stdin: bytes.NewReader(stream)}})
 		require.NoError(t, err)
 		require.Equal(t, spans+4, ledger(t, result).Spans)
 		require.Zero(t, ledger(t, result).Rejected+ledger(t, result).Mentions)
@@ -281,7 +280,7 @@ func TestMixedStream(t *testing.T) {
 	// A damaged document costs itself, and its place is that in the stream.
 	broken := slices.Concat(log, traces[:bytes.IndexByte(traces, '\n')-40], []byte("\n"), log)
 	var complaints []trace.Complaint
-	result, err := Replay(t.Context(), Options{Paths: []string{"-"}, Source: source.Options{Stdin: bytes.NewReader(broken)},
+	result, err := Run(t.Context(), Options{Paths: []string{"-"}, Source: source.Options{Stdin: bytes.NewReader(broken)},
 		Complain: func(c *trace.Complaint) error { complaints = append(complaints, *c); return nil }})
 	require.NoError(t, err)
 	require.Len(t, complaints, 1)

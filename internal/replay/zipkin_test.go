@@ -1,4 +1,4 @@
-package pipeline
+package replay
 
 import (
 	"encoding/json"
@@ -20,7 +20,7 @@ import (
 // The request ids that the client of the real OpenStack was answered with find
 // the traces of its requests.
 func TestRequestIDFindsTheTrace(t *testing.T) {
-	result, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(logs, "real-openstack")}})
+	result, err := Run(t.Context(), Options{Paths: []string{filepath.Join(logs, "real-openstack")}})
 	require.NoError(t, err)
 	every := all(t, result)
 	logged := map[string]bool{}
@@ -76,7 +76,7 @@ const zipkinPatience = time.Minute
 func TestRealZipkinAnswersWithOurTrees(t *testing.T) {
 	server := zipkintest.Start(t)
 	for folder, service := range map[string]string{"real-openstack": "rpcbuild_and_run_instance", "folsom": "rpcrun_instance"} {
-		result, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(logs, folder)}})
+		result, err := Run(t.Context(), Options{Paths: []string{filepath.Join(logs, folder)}})
 		require.NoError(t, err)
 		sender, err := export.NewZipkin(export.ZipkinOptions{URL: server.URL, Quarantine: filepath.Join(t.TempDir(), "quarantine.jsonl")})
 		require.NoError(t, err)

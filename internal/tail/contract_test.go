@@ -1,9 +1,8 @@
-package pipeline
+package tail
 
 import (
 	"bytes"
 	"cmp"
-	"compress/gzip"
 	"context"
 	"fmt"
 	"log/slog"
@@ -22,6 +21,8 @@ import (
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/export"
 	"github.com/tomoscrape/tomoscrape/internal/follow"
+	"github.com/tomoscrape/tomoscrape/internal/packtest"
+	"github.com/tomoscrape/tomoscrape/internal/replay"
 	"github.com/tomoscrape/tomoscrape/internal/source"
 	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/trace"
@@ -129,14 +130,6 @@ func (d dir) socket(name string) {
 	d.t.Cleanup(func() { l.Close() })
 }
 
-func packed(text string) string {
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	_, _ = w.Write([]byte(text))
-	_ = w.Close()
-	return b.String()
-}
-
 const manyFiles = 10_000
 
 var (
@@ -172,7 +165,7 @@ var rows = []row{
 	{name: "pattern that matches nothing", lay: oneByOne, paths: []string{"a.log", "*.txt"},
 		want: want{spans: one.spans, said: []string{"unreadable *.txt: no file matches this pattern"}},
 		tail: &exception{because: "it is waited for", want: one}},
-	{name: "member of an archive", lay: func(d dir) { d.file("a.tar", string(tarOf(d.t, file{"c.log", []byte(line(1))}))) },
+	{name: "member of an archive", lay: func(d dir) { d.file("a.tar", packtest.Tar("c.log", line(1))) },
 		paths: []string{"a.tar!c.log"}, want: want{spans: []string{"1 a.tar!c.log:1"}},
 		tail: &exception{because: "nobody writes on in an archive",
 			refused: "DIR/a.tar!c.log cannot be followed: it is a part of the archive DIR/a.tar, to which nothing is added; read it with tomoscrape replay"},
@@ -256,7 +249,7 @@ var rows = []row{
 		return list
 	}()}},
 	{name: "rotated files of a log", lay: func(d dir) {
-		d.file("a.log.2.gz", packed(line(1)))
+		d.file("a.log.2.gz", packtest.Gzip(line(1)))
 		d.file("a.log.1", line(2))
 		d.file("a.log", line(3))
 	}, paths: []string{""}, want: want{spans: []string{"1 a.log.2.gz:1", "2 a.log.1:1", "3 a.log:1"}}},
@@ -269,15 +262,15 @@ var rows = []row{
 			said: []string{"unreadable d/b.log.lz: lzip data; it cannot be read here, unpack it first (lzip -d)"}}},
 	{name: "an archive beside a log", lay: func(d dir) {
 		d.file("d/a.log", line(1))
-		d.file("d/b.tar", string(tarOf(d.t, file{"c.log", []byte(line(2))})))
+		d.file("d/b.tar", packtest.Tar("c.log", line(2)))
 	},
 		paths: []string{"d"}, want: want{spans: []string{"1 d/a.log:1", "2 d/b.tar!c.log:1"}},
 		tail: &exception{because: "nobody writes on in an archive, and what is in it is not in the order of writing",
 			want: want{spans: []string{"1 d/a.log:1"},
 				said: []string{"unreadable d/b.tar: tar archive, to which nothing is added; read it with tomoscrape replay"}}}},
-	{name: "a packed log", lay: func(d dir) { d.file("a.gz", packed(lines(1, 3))) },
+	{name: "a packed log", lay: func(d dir) { d.file("a.gz", packtest.Gzip(lines(1, 3))) },
 		paths: []string{"a.gz"}, noStdin: "tail refuses packed input: what it follows is written as it is read", want: want{spans: []string{"1 a.gz:1", "2 a.gz:2", "3 a.gz:3"}}},
-	{name: "a packed log that was packed again", lay: func(d dir) { d.file("a.log", line(1)); d.file("b.gz.gz", packed(packed(line(2)))) },
+	{name: "a packed log that was packed again", lay: func(d dir) { d.file("a.log", line(1)); d.file("b.gz.gz", packtest.Gzip(packtest.Gzip(line(2)))) },
 		paths: []string{""}, want: want{spans: []string{"1 a.log:1", "2 b.gz.gz:1"}},
 		tail: &exception{because: "no rotation packs twice",
 			want: want{spans: []string{"1 a.log:1"}, said: []string{"unreadable b.gz.gz: packed twice; unpack it once"}}}},
@@ -434,7 +427,7 @@ func (r *row) absolute(d dir) []string {
 
 // replayed reads a row by replay.
 func (r *row) replayed(t *testing.T, d dir) (got want) {
-	result, err := Replay(context.Background(), Options{Paths: r.absolute(d), Parser: parser.Options{MaxRecord: r.maxLine},
+	result, err := replay.Run(context.Background(), replay.Options{Paths: r.absolute(d), Parser: parser.Options{MaxRecord: r.maxLine},
 		Source: source.Options{Stdin: bytes.NewReader(r.text)},
 		Complain: func(c *trace.Complaint) error {
 			got.said = append(got.said, fmt.Sprintf("%s %s:%d:%d: %s", c.Kind, d.bare(c.File), c.Line, c.Column, c.Reason))
@@ -442,7 +435,8 @@ func (r *row) replayed(t *testing.T, d dir) (got want) {
 		}})
 	require.NoError(t, err)
 	defer result.Close()
-	l := ledger(t, result)
+	l, err := result.Ledger()
+	require.NoError(t, err)
 	for _, s := range l.Skipped {
 		got.said = append(got.said, fmt.Sprintf("skipped %s: %s", d.bare(s.Name), s.Reason))
 	}
@@ -462,7 +456,7 @@ func (d dir) bare(path string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(path, d.path), "/")
 }
 
-func (d dir) spansIn(t *testing.T, result *Result) (list []string) {
+func (d dir) spansIn(t *testing.T, result *replay.Result) (list []string) {
 	for tr, err := range result.Traces() {
 		require.NoError(t, err)
 		for i := range tr.Spans {
@@ -489,7 +483,7 @@ func (r *row) refused(t *testing.T, sentence string) {
 	appender, err := export.Append(filepath.Join(t.TempDir(), "traces.jsonl"), nil)
 	require.NoError(t, err)
 	defer appender.Close()
-	_, err = NewJSONTail(TailOptions{Follow: follow.Options{Paths: r.absolute(d)}}, appender, LiveOptions{}, assemble.Options{})
+	_, err = NewJSON(Options{Follow: follow.Options{Paths: r.absolute(d)}}, appender, LiveOptions{}, assemble.Options{})
 	require.EqualError(t, err, strings.ReplaceAll(sentence, "DIR", d.path))
 }
 
@@ -504,7 +498,7 @@ func (r *row) tailed(t *testing.T, w want, live bool) (got want) {
 	if !live {
 		r.lay(d)
 	}
-	tail, err := NewJSONTail(TailOptions{Logger: slog.New(said), Parser: parser.Options{MaxRecord: r.maxLine},
+	tail, err := NewJSON(Options{Logger: slog.New(said), Parser: parser.Options{MaxRecord: r.maxLine},
 		Follow: follow.Options{Paths: r.absolute(d), Checkpoint: filepath.Join(t.TempDir(), "checkpoint"), FromStart: true, Idle: time.Second,
 			Stdin: bytes.NewReader(r.text)}},
 		appender, LiveOptions{Settle: time.Millisecond, Idle: time.Millisecond}, assemble.Options{})
@@ -529,7 +523,7 @@ func (r *row) tailed(t *testing.T, w want, live bool) (got want) {
 	stop()
 	require.NoError(t, <-ended)
 	require.NoError(t, appender.Close())
-	result, err := Replay(context.Background(), Options{Paths: []string{out}})
+	result, err := replay.Run(context.Background(), replay.Options{Paths: []string{out}})
 	require.NoError(t, err)
 	defer result.Close()
 	return want{d.spansIn(t, result), said.list()}

@@ -1,4 +1,4 @@
-package pipeline
+package tail
 
 import (
 	"bytes"
@@ -22,6 +22,9 @@ import (
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/export"
 	"github.com/tomoscrape/tomoscrape/internal/follow"
+	"github.com/tomoscrape/tomoscrape/internal/packtest"
+	"github.com/tomoscrape/tomoscrape/internal/replay"
+	"github.com/tomoscrape/tomoscrape/internal/sampletest"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/tracejson"
 )
@@ -31,7 +34,7 @@ type tailed struct {
 	t    require.TestingT
 	dir  string // of the logs
 	out  string
-	opt  TailOptions
+	opt  Options
 	live LiveOptions
 	tail *Tail
 	stop func()
@@ -40,7 +43,7 @@ type tailed struct {
 func newTailed(t require.TestingT, dir string) *tailed {
 	l := &tailed{t: t, dir: filepath.Join(dir, "logs"), out: filepath.Join(dir, "traces.jsonl")}
 	require.NoError(t, os.MkdirAll(l.dir, 0o755))
-	l.opt = TailOptions{Logger: slog.New(slog.DiscardHandler), blockTime: time.Hour, // what was begun is read
+	l.opt = Options{Logger: slog.New(slog.DiscardHandler), blockTime: time.Hour, // what was begun is read
 		Follow: follow.Options{Paths: []string{l.dir}, Checkpoint: filepath.Join(dir, "checkpoint"), FromStart: true}}
 	return l
 }
@@ -49,7 +52,7 @@ func newTailed(t require.TestingT, dir string) *tailed {
 func (l *tailed) start() {
 	out, err := export.Append(l.out, nil)
 	require.NoError(l.t, err)
-	l.tail, err = NewJSONTail(l.opt, out, l.live, assemble.Options{})
+	l.tail, err = NewJSON(l.opt, out, l.live, assemble.Options{})
 	require.NoError(l.t, err)
 	ended := l.run()
 	stop := l.stop
@@ -90,10 +93,10 @@ func (l *tailed) caughtUp(bytes int64) {
 
 // merged are the traces of files, merged by id, without where they were read.
 func merged(t require.TestingT, paths ...string) (list []trace.Trace) {
-	result, err := Replay(context.Background(), Options{Paths: paths})
+	result, err := replay.Run(context.Background(), replay.Options{Paths: paths})
 	require.NoError(t, err)
 	defer result.Close()
-	require.Empty(t, ledger(t, result).Unreadable)
+	require.Empty(t, accounted(t, result).Unreadable)
 	for tr, err := range result.Traces() {
 		require.NoError(t, err)
 		spans := make([]trace.Span, len(tr.Spans))
@@ -120,7 +123,7 @@ func TestTailGivesWhatReplayGives(t *testing.T) {
 	var texts [][]byte
 	folders := []string{"havana", "real-openstack"}
 	for _, folder := range folders {
-		paths, err := filepath.Glob(filepath.Join(logs, folder, "*", "*.log"))
+		paths, err := filepath.Glob(filepath.Join(sampletest.Root(t), "testdata/logs", folder, "*", "*.log"))
 		require.NoError(t, err)
 		for _, path := range paths {
 			text, err := os.ReadFile(path)
@@ -243,7 +246,7 @@ func TestTailReadsHardLinesAsReplayDoes(t *testing.T) {
 	docker := func(id, name string) string {
 		return `{"log":"` + strings.TrimSuffix(span(id, name), "\n") + `\n","stream":"stdout","time":"2026-03-01T07:59:59.6Z"}` + "\n"
 	}
-	for _, longest := range []int{2000, blockSize} { // replay reads blocks, or line by line
+	for _, longest := range []int{2000, 1 << 20} { // replay reads blocks, or line by line
 		long, zeros := strings.Repeat("x", 2*longest), strings.Repeat("\x00", longest+7)
 		text := []byte(span("1", "before") + span("2", long) + span("3", "between") + zeros + span("4", "behind NULs") + zeros + span("5", long) +
 			docker("6", long) + docker("7", "after") + span("8", long))
@@ -254,17 +257,17 @@ func TestTailReadsHardLinesAsReplayDoes(t *testing.T) {
 				l.opt.Parser.MaxRecord = longest
 				var complaints, said []string
 				if packed {
-					l.write("x.log.1.gz", gz(t, text))
+					l.write("x.log.1.gz", []byte(packtest.Gzip(string(text))))
 				} else {
 					l.write("x.log", text)
 				}
-				result, err := Replay(context.Background(), Options{Paths: []string{l.dir}, Parser: l.opt.Parser, Complain: func(c *trace.Complaint) error {
+				result, err := replay.Run(context.Background(), replay.Options{Paths: []string{l.dir}, Parser: l.opt.Parser, Complain: func(c *trace.Complaint) error {
 					complaints = append(complaints, fmt.Sprint(c.Kind, c.Line, c.Column, c.Reason))
 					return nil
 				}})
 				require.NoError(t, err)
 				defer result.Close()
-				for _, u := range ledger(t, result).Unreadable {
+				for _, u := range accounted(t, result).Unreadable {
 					complaints = append(complaints, u.Reason)
 				}
 				require.Len(t, complaints, 8)
@@ -286,9 +289,9 @@ func TestTailReadsHardLinesAsReplayDoes(t *testing.T) {
 				l.stop()
 				require.ElementsMatch(t, complaints, said)
 				require.EqualValues(t, 4, l.tail.Stats().LongLines)
-				want, _ := Replay(context.Background(), Options{Paths: []string{l.dir}, Parser: l.opt.Parser})
+				want, _ := replay.Run(context.Background(), replay.Options{Paths: []string{l.dir}, Parser: l.opt.Parser})
 				defer want.Close()
-				got, _ := Replay(context.Background(), Options{Paths: []string{l.out}})
+				got, _ := replay.Run(context.Background(), replay.Options{Paths: []string{l.out}})
 				defer got.Close()
 				require.Equal(t, written(t, want), written(t, got))
 			})
@@ -297,7 +300,7 @@ func TestTailReadsHardLinesAsReplayDoes(t *testing.T) {
 }
 
 // written are the traces of a result as they are written.
-func written(t *testing.T, r *Result) (list []string) {
+func written(t *testing.T, r *replay.Result) (list []string) {
 	for tr, err := range r.Traces() {
 		require.NoError(t, err)
 		list = append(list, string(tracejson.Append(nil, tr)))
@@ -380,7 +383,7 @@ func TestTailWritesItsQuarantineAgain(t *testing.T) {
 			said = append(said, text)
 		}})
 		require.NoError(t, err)
-		l.tail, err = NewZipkinTail(l.opt, zipkin)
+		l.tail, err = NewZipkin(l.opt, zipkin)
 		require.NoError(t, err)
 		return l.run()
 	}
@@ -423,6 +426,13 @@ func TestTailWritesItsQuarantineAgain(t *testing.T) {
 	require.NoError(t, <-ended)
 	require.NoError(t, zipkin.Close())
 	require.Equal(t, 4, strings.Count(strings.Join(said, "\n"), "go to a file of that name"), "%q", said)
+}
+
+// accounted is the ledger of a result.
+func accounted(t require.TestingT, r *replay.Result) *replay.Ledger {
+	l, err := r.Ledger()
+	require.NoError(t, err)
+	return l
 }
 
 // The zero value of the options but for the paths is safe.

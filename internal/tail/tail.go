@@ -1,4 +1,15 @@
-package pipeline
+// Package tail follows live logs for one output:
+//
+//	follow.Follower ── Block ──> parser.Reader of its family ── span ──> seen before? ──> sink
+//	     ^                            │ lines that it holds back                            │
+//	     └──────────── Hold … Done ───┴─────────────────────────────── delivered ───────────┘
+//	                                                                    zipkin.go: each span at once
+//	                                                                    json.go: traces, when live.go gives them out
+//
+// A line is acknowledged when nothing of it is held back and every span that was
+// read from it was delivered. Each output has a Tail of its own, so that an outage
+// of one does not stall another: reading and parsing are cheap.
+package tail
 
 import (
 	"bytes"
@@ -18,16 +29,6 @@ import (
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-// This file follows live logs for one output:
-//
-//	follow.Follower ── Block ──> parser.Reader of its family ── span ──> seen before? ──> sink
-//	     ^                            │ lines that it holds back                            │
-//	     └──────────── Hold … Done ───┴─────────────────────────────── delivered ───────────┘
-//
-// A line is acknowledged when nothing of it is held back and every span that was
-// read from it was delivered. Each output has a Tail of its own, so that an outage
-// of one does not stall another: reading and parsing are cheap.
-
 const (
 	tickEvery   = 100 * time.Millisecond
 	lineAge     = 10 * time.Second // a record whose rest does not come for so long is taken as it is
@@ -37,8 +38,8 @@ const (
 	drainTime   = 2 * time.Second  // for the output to take what it has, in the end
 )
 
-// TailOptions say what is followed.
-type TailOptions struct {
+// Options say what is followed.
+type Options struct {
 	Follow follow.Options
 	Parser parser.Options // MaxRecord bounds a line, too
 	Logger *slog.Logger   // takes events (slog.Default())
@@ -56,12 +57,12 @@ type sink interface {
 	// end delivers what was taken, as far as that is possible until ctx ends.
 	end(ctx context.Context) error
 	// stats enters what became of the spans. It may be called at any time.
-	stats(*TailStats)
+	stats(*Stats)
 }
 
 // Tail follows logs for one output.
 type Tail struct {
-	opt      TailOptions
+	opt      Options
 	sink     sink
 	follower *follow.Follower
 
@@ -109,7 +110,7 @@ type lineRange struct {
 
 func (l lineRange) hold() *follow.Hold { return l.generation.Hold(l.start, l.end, l.line) }
 
-func newTail(opt TailOptions, sink sink) (*Tail, error) {
+func newTail(opt Options, sink sink) (*Tail, error) {
 	opt.Parser.MaxRecord = cmp.Or(opt.Parser.MaxRecord, parser.DefaultMaxRecord)
 	opt.blockTime = cmp.Or(opt.blockTime, blockTime)
 	opt.Logger = cmp.Or(opt.Logger, slog.Default())
@@ -378,8 +379,8 @@ func (t *Tail) count(s *stream) {
 	t.counts.Store(&copied)
 }
 
-// TailStats is what a Tail did.
-type TailStats struct {
+// Stats is what a Tail did.
+type Stats struct {
 	follow.Stats
 	parser.Counts
 	Unreadable  int64 // lines whose text is not there, such as the journal's null
@@ -396,8 +397,8 @@ type TailStats struct {
 }
 
 // Stats says what was done so far. It may be called at any time.
-func (t *Tail) Stats() TailStats {
-	s := TailStats{Stats: t.follower.Stats(), Counts: *t.counts.Load(), Repeated: t.again.Load(), Unreadable: t.unreadable.Load()}
+func (t *Tail) Stats() Stats {
+	s := Stats{Stats: t.follower.Stats(), Counts: *t.counts.Load(), Repeated: t.again.Load(), Unreadable: t.unreadable.Load()}
 	t.sink.stats(&s)
 	return s
 }

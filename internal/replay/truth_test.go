@@ -1,4 +1,4 @@
-package pipeline
+package replay
 
 import (
 	"bufio"
@@ -23,7 +23,7 @@ import (
 // Every whole span must be equal to it in every field, and of a damaged one
 // just that must be there which stands whole.
 
-const logs = "../testdata/logs"
+const logs = "../../testdata/logs"
 
 // truthRow is a line of samples.jsonl.
 type truthRow struct {
@@ -72,7 +72,7 @@ type truthTag struct {
 }
 
 func readTruth(t testing.TB, name string, each func(line []byte)) {
-	f, err := os.Open("../testdata/truth/" + name)
+	f, err := os.Open("../../testdata/truth/" + name)
 	require.NoError(t, err)
 	defer f.Close()
 	lines := bufio.NewScanner(f)
@@ -227,7 +227,7 @@ func TestSamplesEqualTheirTruth(t *testing.T) {
 	require.Equal(t, 18, len(folders))
 	for folder, rows := range folders {
 		t.Run(folder, func(t *testing.T) {
-			result, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(logs, folder)}})
+			result, err := Run(t.Context(), Options{Paths: []string{filepath.Join(logs, folder)}})
 			require.NoError(t, err)
 			spans := map[string][]*trace.Node{}
 			count := 0
@@ -304,7 +304,7 @@ func requireBalance(t testing.TB, l *Ledger) {
 // The logs of a real OpenStack against what a second backend of the library
 // dumped at the same time.
 func TestRealOpenStackEqualsItsTruth(t *testing.T) {
-	result, err := Replay(t.Context(), Options{Paths: []string{filepath.Join(logs, "real-openstack")}})
+	result, err := Run(t.Context(), Options{Paths: []string{filepath.Join(logs, "real-openstack")}})
 	require.NoError(t, err)
 	got := map[string]*trace.Node{}
 	services := 0

@@ -1,18 +1,17 @@
-// Package pipeline wires the parts to each other.
+// Package replay reads to the end, assembles and accounts.
 //
-//	replay:  source.Walk ──member──> bytes ──lines──> parser.Reader ──spans──┐
-//	             │                     └─trace JSON─> tracejson.Read ─spans──┤ records (codec.go)
-//	             │                                                           v
-//	             │                           collector: in memory (held.go), or beyond
-//	             │                           --memory on disk (spill.go, settle.go, merge.go)
-//	             v                                                           │ records of a trace, in order
-//	          Ledger <──counts── all of them     make.go: assemble.Trace, query.Selection
-//	                                                                         v traces
-//	                                                          Result.Render, Result.Traces
+//	source.Walk ──member──> bytes ──lines──> parser.Reader ──spans──┐  blocks.go: several blocks at once
+//	    │                     └─trace JSON─> tracejson.Read ─spans──┤  read.go: in the order of the input
+//	    │                                                           v records
+//	    │                                    record.Collector: in memory, or beyond --memory on disk
+//	    v                                                           │ records of a trace, in order
+//	 Ledger <──counts── all of them                make.go: assemble.Trace, query.Selection
+//	                                                                v traces
+//	                                                 Result.Render, Result.Traces
 //
 // Data flows one way, and whatever does not become a span is counted in the
 // Ledger on the way.
-package pipeline
+package replay
 
 import (
 	"cmp"
@@ -112,11 +111,11 @@ func (r *Result) Close() error {
 	return r.settled.Close()
 }
 
-// Replay reads all input to its end and assembles it. There is no result if the
+// Run reads all input to its end and assembles it. There is no result if the
 // error is the context's, a [*TempError] or a [*query.UsageError]. If it is that
 // of Complain, or says that named traces are not there or ambiguous, the result
 // has no traces, but a ledger of what was read.
-func Replay(ctx context.Context, opt Options) (*Result, error) { return replay(ctx, opt, read) }
+func Run(ctx context.Context, opt Options) (*Result, error) { return replay(ctx, opt, read) }
 
 // reader reads all input, as read does.
 type reader func(ctx context.Context, opt Options, add adder) (Ledger, error)
