@@ -17,7 +17,7 @@ const module = "github.com/tomoscrape/tomoscrape"
 // Imports go one way. Each package may use those of the layers before its own,
 // and none of its own layer: they never import each other.
 var layers = [][]string{
-	{"trace", "internal/codec", "internal/early", "internal/inorder", "internal/paths", "internal/poison", "internal/rotation", "internal/smallfile", "internal/sparse"},
+	{"trace", "internal/codec", "internal/early", "internal/inorder", "internal/paths", "internal/poison", "internal/rotation", "internal/safetext", "internal/smallfile", "internal/sparse"},
 	{"internal/linereader", "internal/readahead", "internal/tarfile"},
 	{"internal/xz"},
 	{"internal/unpack"},
@@ -29,7 +29,7 @@ var layers = [][]string{
 }
 
 // Only tests and benchmarks use these.
-var testOnly = []string{"bench", "soak", "internal/faultproxy", "internal/packtest", "internal/sampletest", "internal/zipkintest"}
+var testOnly = []string{"bench", "soak", "internal/faultproxy", "internal/packtest", "internal/sampletest", "internal/screentest", "internal/zipkintest"}
 
 // allowed says whether a package may import another of the module.
 func allowed(from, to string) bool {

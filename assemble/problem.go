@@ -8,6 +8,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -93,7 +94,7 @@ func (r *room) problems(v *vertex, elsewhere func(trace.ID) Elsewhere, tell func
 	}
 	if s.Damage&trace.Truncated != 0 {
 		tell(trace.CodeTruncated, "%s is cut or damaged in the log; what stood whole before the damage was kept: %s and %s.",
-			describe(s), count(len(s.Notes), "note"), count(len(s.Dimensions), "dimension"))
+			describe(s), safetext.Plural(int64(len(s.Notes)), "note"), safetext.Plural(int64(len(s.Dimensions)), "dimension"))
 	}
 	if s.Damage&trace.Torn != 0 {
 		tell(trace.CodeTorn, "%s has a string with the header of a log line in it; probably two writers wrote into one line.", describe(s))
@@ -144,7 +145,7 @@ func (v *vertex) skewText(s, parent *trace.Span) string {
 		return fmt.Sprintf("%s; its times were changed: it was moved %s later.", text, length(v.skew.moved))
 	default:
 		return fmt.Sprintf("%s; its times were changed: it and %s below it were moved %s later.",
-			text, count(v.skew.below, "span"), length(v.skew.moved))
+			text, safetext.Plural(int64(v.skew.below), "span"), length(v.skew.moved))
 	}
 }
 
@@ -210,13 +211,6 @@ func capped(text string, runes int) string {
 		runes--
 	}
 	return text
-}
-
-func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return strconv.Itoa(n) + " " + what + "s"
 }
 
 // length is a number of microseconds for people.

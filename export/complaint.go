@@ -1,14 +1,13 @@
 package export
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -27,24 +26,24 @@ func WriteComplaint(w io.Writer, c *trace.Complaint, v View) error {
 		width = 160
 	}
 	var b strings.Builder
-	place := fmt.Sprintf("%s:%d:%d:", Escape(c.File), c.Line, c.Column)
+	place := fmt.Sprintf("%s:%d:%d:", safetext.Escape(c.File), c.Line, c.Column)
 	sgr := red
 	if c.Kind == trace.Salvaged {
 		sgr = yellow
 	}
 	b.WriteString(v.paint(bold, place))
-	_, used := fitAll(place)
+	_, used := safetext.FitAll(place)
 	reason := string(c.Kind) + ": " + c.Reason
-	if lines := wrap(reason, width-used-1); len(lines) == 1 && width-used > widestEscape {
+	if lines := safetext.Wrap(reason, width-used-1); len(lines) == 1 && width-used > safetext.WidestEscape {
 		b.WriteString(" " + v.paint(sgr, lines[0]) + "\n")
 	} else {
 		b.WriteByte('\n')
-		for _, line := range wrap(reason, width-2) {
+		for _, line := range safetext.Wrap(reason, width-2) {
 			b.WriteString("  " + v.paint(sgr, line) + "\n")
 		}
 	}
 	reserve := 1 // columns for the caret and, if it is short, what was expected
-	if _, cols := fitAll(c.Expected); c.Expected != "" && cols < width/2 {
+	if _, cols := safetext.FitAll(c.Expected); c.Expected != "" && cols < width/2 {
 		reserve += len(" expected ") + cols
 	}
 	window, caret := windowOf(c, width-2, reserve)
@@ -70,19 +69,19 @@ func windowOf(c *trace.Complaint, width, reserve int) (string, int) {
 		return "", -1
 	}
 	if at < 0 || at > len(text) {
-		shown, _ := clip(text, width)
+		shown, _ := safetext.Clip(text, width)
 		return shown, -1
 	}
 	for at > 0 && at < len(text) && !utf8.RuneStart(text[at]) {
 		at--
 	}
-	before, cols := fitAll(text[:at])
-	_, after := clip(text[at:], width)
+	before, cols := safetext.FitAll(text[:at])
+	_, after := safetext.Clip(text[at:], width)
 	if room := width - max(after, reserve); cols > room { // cut on the left
 		room = max(room, min(width*2/3, width-reserve)) // a third stands behind
-		before, cols = clipTail(text[:at], room)
+		before, cols = safetext.ClipTail(text[:at], room)
 	}
-	rest, _ := clip(text[at:], width-cols)
+	rest, _ := safetext.Clip(text[at:], width-cols)
 	return before + rest, cols
 }
 
@@ -97,18 +96,18 @@ func pointer(b *strings.Builder, what string, v View, shown bool, caret, width i
 	} else {
 		b.WriteString("  " + pad(caret) + v.paint(bold+";"+green, "^"))
 	}
-	_, cols := fitAll(expected)
+	_, cols := safetext.FitAll(expected)
 	switch {
 	case expected == "" && caret >= 0:
 		b.WriteByte('\n')
 	case expected == "":
 	case caret >= 0 && caret+2+cols <= width:
-		b.WriteString(" " + v.paint(green, Escape(expected)) + "\n")
+		b.WriteString(" " + v.paint(green, safetext.Escape(expected)) + "\n")
 	default:
 		if caret >= 0 {
 			b.WriteByte('\n')
 		}
-		for _, line := range wrap(expected, width) {
+		for _, line := range safetext.Wrap(expected, width) {
 			b.WriteString("  " + v.paint(green, line) + "\n")
 		}
 	}
@@ -120,45 +119,13 @@ func pointer(b *strings.Builder, what string, v View, shown bool, caret, width i
 // printable character stands as an escape.
 func AppendComplaint(dst []byte, c *trace.Complaint) []byte {
 	text := c.Text[:min(len(c.Text), complaintText)]
-	dst = appendJSONString(append(dst, `{"kind":`...), []byte(c.Kind))
-	dst = appendJSONString(append(dst, `,"file":`...), []byte(c.File))
+	dst = safetext.AppendJSON(append(dst, `{"kind":`...), []byte(c.Kind))
+	dst = safetext.AppendJSON(append(dst, `,"file":`...), []byte(c.File))
 	dst = strconv.AppendInt(append(dst, `,"line":`...), c.Line, 10)
 	dst = strconv.AppendInt(append(dst, `,"column":`...), int64(c.Column), 10)
 	dst = strconv.AppendInt(append(dst, `,"offset":`...), c.Offset, 10)
-	dst = appendJSONString(append(dst, `,"reason":`...), []byte(c.Reason))
-	dst = appendJSONString(append(dst, `,"expected":`...), []byte(c.Expected))
-	dst = appendJSONString(append(dst, `,"text":`...), text)
+	dst = safetext.AppendJSON(append(dst, `,"reason":`...), []byte(c.Reason))
+	dst = safetext.AppendJSON(append(dst, `,"expected":`...), []byte(c.Expected))
+	dst = safetext.AppendJSON(append(dst, `,"text":`...), text)
 	return append(dst, "}\n"...)
-}
-
-func appendJSONString(dst, s []byte) []byte {
-	dst = append(dst, '"')
-	for _, r := range string(bytes.ToValidUTF8(s, []byte("\ufffd"))) {
-		switch {
-		case r == '"' || r == '\\':
-			dst = append(dst, '\\', byte(r))
-		case r == '\n':
-			dst = append(dst, `\n`...)
-		case r == '\r':
-			dst = append(dst, `\r`...)
-		case r == '\t':
-			dst = append(dst, `\t`...)
-		default:
-			dst = appendJSONRune(dst, r)
-		}
-	}
-	return append(dst, '"')
-}
-
-// appendJSONRune appends a character of a JSON string, as an escape if it would
-// not draw.
-func appendJSONRune(dst []byte, r rune) []byte {
-	switch {
-	case draws(r):
-		return utf8.AppendRune(dst, r)
-	case r > 0xffff:
-		high, low := utf16.EncodeRune(r)
-		return fmt.Appendf(dst, `\u%04x\u%04x`, high, low)
-	}
-	return fmt.Appendf(dst, `\u%04x`, r)
 }

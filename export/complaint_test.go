@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/tomoscrape/tomoscrape/internal/screentest"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -48,8 +49,8 @@ func TestComplaintFits(t *testing.T) {
 		var out strings.Builder
 		require.NoError(t, WriteComplaint(&out, &c, View{Width: width}))
 		for _, line := range strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n") {
-			harmless(t, line)
-			require.LessOrEqual(t, textWidth(line), width)
+			screentest.Harmless(t, line)
+			require.LessOrEqual(t, screentest.Width(line), width)
 		}
 	})
 }
@@ -84,7 +85,7 @@ func TestComplaintJSONIsHarmless(t *testing.T) {
 		c := trace.Complaint{Kind: "rejected", File: string(rapid.SliceOf(rapid.Byte()).Draw(t, "file")),
 			Text: []byte(string(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes")) + rapid.String().Draw(t, "text"))}
 		line := AppendComplaint(nil, &c)
-		harmless(t, strings.TrimSuffix(string(line), "\n"))
+		screentest.Harmless(t, strings.TrimSuffix(string(line), "\n"))
 		var got trace.Complaint
 		require.NoError(t, json.Unmarshal(line, &struct{ File *string }{&got.File}))
 		require.Equal(t, strings.ToValidUTF8(c.File, "\ufffd"), got.File)

@@ -4,6 +4,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -24,9 +25,9 @@ func (d *drawing) flow(prefix string, prefixTo int, facts []fact) {
 	room := d.flowTo - prefixTo
 	col := 0
 	for _, f := range facts {
-		text, cols := fitAll(f.text)
+		text, cols := safetext.FitAll(f.text)
 		if d.Width > 0 {
-			text, cols = clip(f.text, room)
+			text, cols = safetext.Clip(f.text, room)
 		}
 		switch {
 		case col == 0:
@@ -49,9 +50,9 @@ func (d *drawing) flow(prefix string, prefixTo int, facts []fact) {
 // problem writes a problem on lines of its own.
 func (d *drawing) problem(prefix string, prefixTo int, text string) {
 	const mark = "! "
-	lines := []string{Escape(text)}
+	lines := []string{safetext.Escape(text)}
 	if d.Width > 0 {
-		lines = wrap(text, d.Width-prefixTo-len(mark))
+		lines = safetext.Wrap(text, d.Width-prefixTo-len(mark))
 	}
 	for i, line := range lines {
 		lead := mark
@@ -159,5 +160,5 @@ func tail(path string, width int) string {
 	if slash := strings.IndexByte(path[cut:], '/'); slash >= 0 && slash < width/2 {
 		cut += slash
 	}
-	return ellipsis + path[cut:]
+	return safetext.Ellipsis + path[cut:]
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/tomoscrape/tomoscrape/internal/screentest"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -135,9 +136,9 @@ func fits(t require.TestingT, text string, v View) {
 		text = sgr.ReplaceAllString(text, "")
 	}
 	for _, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
-		harmless(t, line)
+		screentest.Harmless(t, line)
 		if v.Width > 0 {
-			require.LessOrEqual(t, textWidth(line), v.Width, "%q", line)
+			require.LessOrEqual(t, screentest.Width(line), v.Width, "%q", line)
 		}
 	}
 }
@@ -225,23 +226,6 @@ func TestDeepLevelsAreNumbered(t *testing.T) {
 	var out strings.Builder
 	require.NoError(t, Tree(&out, &tr, View{Width: 40}))
 	require.Contains(t, out.String(), "\n…39     └╴f ")
-}
-
-func TestFormatDuration(t *testing.T) {
-	for us, want := range map[uint64]string{
-		0: "0 µs", 950: "950 µs", 1000: "1 ms", 1234: "1.234 ms", 114403: "114.403 ms", 999999: "999.999 ms",
-		1000000: "1 s", 2500000: "2.5 s", 59999499: "59.999 s", 59999500: "1 min", 184000000: "3 min 4 s",
-		3599499999: "59 min 59 s", 3599500000: "1 h", 7500000000: "2 h 5 min", 273600000000: "3 d 4 h",
-		math.MaxUint64: "213503982 d 8 h",
-	} {
-		require.Equal(t, want, FormatDuration(us))
-	}
-}
-
-func TestFormatTime(t *testing.T) {
-	require.Equal(t, "2013-04-18T02:02:08.495435Z", FormatTime(1366250528495435, 6))
-	require.Equal(t, "2013-04-18T02:02:08.495Z", FormatTime(1366250528495435, 3))
-	require.Equal(t, "1969-12-31T23:59:59Z", FormatTime(-1, 0))
 }
 
 func TestDrawingTellsWriteErrors(t *testing.T) {

@@ -3,6 +3,7 @@ package export
 import (
 	"io"
 
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/tracejson"
 )
@@ -37,7 +38,7 @@ func appendLine(dst []byte, t *trace.Trace, v View, full func([]byte) []byte) []
 	}
 	draw := func(json []byte) {
 		for _, r := range string(json) { // what does not draw stands inside strings only
-			dst = appendJSONRune(dst, r)
+			dst = safetext.AppendJSONRune(dst, r)
 		}
 	}
 	var parts func([]byte) []byte

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tomoscrape/tomoscrape/internal/screentest"
 	"github.com/tomoscrape/tomoscrape/tracejson"
 )
 
@@ -28,7 +29,7 @@ func TestJSONOnATerminalIsHarmlessAndTheSame(t *testing.T) {
 	var raw, safe strings.Builder
 	require.NoError(t, JSON(&raw, rendered(each(traces...)), View{}))
 	require.NoError(t, JSON(&safe, rendered(each(traces...)), View{Width: 80}))
-	harmless(t, strings.TrimSuffix(safe.String(), "\n"))
+	screentest.Harmless(t, strings.TrimSuffix(safe.String(), "\n"))
 	require.JSONEq(t, raw.String(), safe.String())
 	require.Contains(t, safe.String(), `\u202e\u009b\u007f\udb40\udc41`)
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -76,7 +77,7 @@ func startWith(decimals int) func(*trace.Trace) string {
 		if !t.HasStart {
 			return "-"
 		}
-		return FormatTime(t.Start, decimals)
+		return safetext.Time(t.Start, decimals)
 	}
 }
 
@@ -85,7 +86,7 @@ func clock(t *trace.Trace) string {
 	if !t.HasStart {
 		return "-"
 	}
-	day, time, _ := strings.Cut(FormatTime(t.Start, 0), "T")
+	day, time, _ := strings.Cut(safetext.Time(t.Start, 0), "T")
 	return day[len(day)-5:] + " " + strings.TrimSuffix(time, "Z")
 }
 
@@ -105,11 +106,11 @@ func newTable(traces iter.Seq2[*trace.Trace, error], v View) (*table, error) {
 		if err != nil {
 			return nil, err
 		}
-		_, cols := clip(tr.ID.Hex(), idTo)
+		_, cols := safetext.Clip(tr.ID.Hex(), idTo)
 		t.id = max(t.id, cols)
-		_, cols = clip(duration(tr), 20)
+		_, cols = safetext.Clip(duration(tr), 20)
 		t.took = max(t.took, cols)
-		_, cols = clip(rootLabel(tr), t.limit(80))
+		_, cols = safetext.Clip(rootLabel(tr), t.limit(80))
 		t.root = max(t.root, cols)
 		t.spans = max(t.spans, len(strconv.Itoa(tr.Len())))
 		_, cols = joined(tr.Services)
@@ -252,9 +253,9 @@ func (t *table) line(out *bufio.Writer, c cells, tr *trace.Trace) {
 // clip cuts only for a terminal.
 func (t *table) clip(s string, width int) (string, int) {
 	if t.Width <= 0 {
-		return fitAll(s)
+		return safetext.FitAll(s)
 	}
-	return clip(s, width)
+	return safetext.Clip(s, width)
 }
 
 // joined is the names of services, escaped, and the columns they take.
@@ -263,7 +264,7 @@ func joined(services []string) (string, int) {
 	for i, s := range services {
 		texts[i] = visible(s)
 	}
-	return fitAll(strings.Join(texts, ", "))
+	return safetext.FitAll(strings.Join(texts, ", "))
 }
 
 // names is the services that fit, and how many more there are.
@@ -283,6 +284,6 @@ func (t *table) names(services []string) (string, int) {
 	if len(services) == 1 {
 		more = ""
 	}
-	text, cols = clip(visible(services[0]), t.services-len(more))
+	text, cols = safetext.Clip(visible(services[0]), t.services-len(more))
 	return text + more, cols + len(more)
 }

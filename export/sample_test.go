@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -179,7 +180,7 @@ func plant(t *trace.Trace) {
 	}
 	slices.Sort(t.Services)
 	if len(roots) > 1 {
-		t.Problems = append(t.Problems, trace.Problem{Code: trace.SeveralRoots, Text: counted(len(roots), "span") + " have no parent here"})
+		t.Problems = append(t.Problems, trace.Problem{Code: trace.SeveralRoots, Text: safetext.Plural(int64(len(roots)), "span") + " have no parent here"})
 	}
 	t.Spans = nil
 	var grow func(nodes []trace.Node, parent, depth int)

@@ -3,6 +3,7 @@ package export
 import (
 	"strings"
 
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -97,12 +98,12 @@ func (d *drawing) ruler(a axis) {
 		return
 	}
 	left, right := offset(a.first, d.t.Start), offset(a.last, d.t.Start)
-	_, leftTo := fitAll(left)
-	_, rightTo := fitAll(right)
+	_, leftTo := safetext.FitAll(left)
+	_, rightTo := safetext.FitAll(right)
 	line := strings.Repeat("─", max(d.barTo-leftTo-rightTo-2, 0))
 	if line == "" {
-		left, leftTo = clip(left, d.barTo)
-		right, rightTo = clip(right, d.barTo-leftTo-1)
+		left, leftTo = safetext.Clip(left, d.barTo)
+		right, rightTo = safetext.Clip(right, d.barTo-leftTo-1)
 		line = pad(d.barTo - leftTo - rightTo)
 	} else {
 		line = " " + line + " "

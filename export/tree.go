@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -112,10 +113,10 @@ func (d *drawing) settleColumns() {
 	}
 	for i := range d.spans() {
 		n := d.t.Node(i)
-		_, cols := clip(label(&n.Span), limit)
+		_, cols := safetext.Clip(label(&n.Span), limit)
 		d.labelTo = max(d.labelTo, min(cols+step*min(n.Depth, d.levels), limit))
 		if us, ok := length(&n.Span); ok {
-			_, cols = clip(FormatDuration(us), limit)
+			_, cols = safetext.Clip(safetext.Duration(us), limit)
 			d.tookTo = max(d.tookTo, cols)
 		}
 	}
@@ -156,9 +157,9 @@ func (d *drawing) head() {
 	})
 	when := fact{text: "no times"}
 	if t.HasStart {
-		when.text = FormatTime(t.Start, 6)
+		when.text = safetext.Time(t.Start, 6)
 	}
-	facts := []fact{when, {text: duration(t), sgr: bold}, {text: counted(t.Len(), "span")}}
+	facts := []fact{when, {text: duration(t), sgr: bold}, {text: safetext.Plural(int64(t.Len()), "span")}}
 	if !t.HasStart {
 		facts = append(facts[:1], facts[2:]...)
 	}
@@ -181,7 +182,7 @@ func some(requests []string, few bool) []fact {
 	var facts []fact
 	for i, r := range requests {
 		if few && i == enough && len(requests) > enough+1 {
-			return append(facts, fact{text: counted(len(requests)-enough, "more request"), sgr: faint})
+			return append(facts, fact{text: safetext.Plural(int64(len(requests)-enough), "more request"), sgr: faint})
 		}
 		facts = append(facts, fact{text: r, sgr: faint})
 	}
@@ -205,7 +206,7 @@ func tally(problems []trace.Problem) []string {
 		count[p.Code]++
 	}
 	for i, code := range codes {
-		codes[i] = code + trace.Code(" in "+counted(count[code], "span"))
+		codes[i] = code + trace.Code(" in "+safetext.Plural(int64(count[code]), "span"))
 	}
 	if len(codes) > 0 {
 		var texts []string
@@ -231,14 +232,14 @@ func (d *drawing) span(i int) {
 	guides, cols := d.guides(n.Depth, true)
 	text := label(&n.Span)
 	room := d.labelTo - cols
-	shown, wide := fitAll(text)
+	shown, wide := safetext.FitAll(text)
 	if d.Width > 0 {
-		shown, wide = clip(text, room)
+		shown, wide = safetext.Clip(text, room)
 	}
 	d.out.WriteString(guides)
 	service := n.Service()
 	sgr := bold
-	if head := Escape(visible(service.String)); service.Set && strings.HasPrefix(shown, head) {
+	if head := safetext.Escape(visible(service.String)); service.Set && strings.HasPrefix(shown, head) {
 		d.out.WriteString(d.paint(d.colors[service.String], head))
 		shown = shown[len(head):]
 	}
@@ -253,9 +254,9 @@ func (d *drawing) span(i int) {
 	}
 	took := "-"
 	if us, ok := length(&n.Span); ok {
-		took = FormatDuration(us)
+		took = safetext.Duration(us)
 	}
-	_, cols = fitAll(took)
+	_, cols = safetext.FitAll(took)
 	d.out.WriteString(pad(gap+d.tookTo-cols) + took + "\n")
 	d.below(i, n)
 }
@@ -270,11 +271,11 @@ func (d *drawing) guides(depth int, branch bool) (string, int) {
 	var b strings.Builder
 	cols := step * min(depth, d.levels)
 	if depth > d.levels {
-		mark := ellipsis
+		mark := safetext.Ellipsis
 		if branch {
 			mark += strconv.Itoa(depth)
 		}
-		text, wide := clip(mark, cols-step)
+		text, wide := safetext.Clip(mark, cols-step)
 		b.WriteString(text + pad(cols-step-wide))
 	} else {
 		for level := 1; level < depth; level++ {

@@ -1,10 +1,9 @@
 package export
 
 import (
-	"strconv"
 	"strings"
-	"time"
 
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -46,57 +45,6 @@ func (v View) paint(sgr, text string) string {
 	return "\x1b[" + sgr + "m" + text + "\x1b[0m"
 }
 
-// FormatDuration writes microseconds for people: 950 µs, 1.234 ms, 2.5 s,
-// 3 min 4 s, 2 h 5 min, 3 d 4 h.
-func FormatDuration(us uint64) string {
-	const ms, s = 1000, 1000 * 1000
-	switch {
-	case us < ms:
-		return strconv.FormatUint(us, 10) + " µs"
-	case us < s:
-		return thousandths(us) + " ms"
-	case us < 60*s-ms/2:
-		return thousandths((us+ms/2)/ms) + " s"
-	}
-	seconds := us / s
-	if us%s >= s/2 {
-		seconds++
-	}
-	two := func(n, per uint64, big, small string) string {
-		text := strconv.FormatUint(n/per, 10) + " " + big
-		if n%per != 0 {
-			text += " " + strconv.FormatUint(n%per, 10) + " " + small
-		}
-		return text
-	}
-	switch {
-	case seconds < 3600:
-		return two(seconds, 60, "min", "s")
-	case seconds < 24*3600:
-		return two(seconds/60, 60, "h", "min")
-	}
-	return two(seconds/3600, 24, "d", "h")
-}
-
-// thousandths writes n/1000 without trailing zeros.
-func thousandths(n uint64) string {
-	whole := strconv.FormatUint(n/1000, 10)
-	if n%1000 == 0 {
-		return whole
-	}
-	return whole + "." + strings.TrimRight(strconv.FormatUint(1000+n%1000, 10)[1:], "0")
-}
-
-// FormatTime writes microseconds since the epoch as RFC 3339 in UTC with the
-// given number of decimals of a second (0, 3 or 6).
-func FormatTime(us int64, decimals int) string {
-	layout := "2006-01-02T15:04:05Z"
-	if decimals > 0 {
-		layout = "2006-01-02T15:04:05." + strings.Repeat("0", decimals) + "Z"
-	}
-	return time.UnixMicro(us).UTC().Format(layout)
-}
-
 // offset writes the time from start to us with its sign, in more detail than a
 // duration: notes of minutes later still lie milliseconds apart.
 func offset(us, start int64) string {
@@ -106,9 +54,9 @@ func offset(us, start int64) string {
 	}
 	const minute, day = 60 * 1000 * 1000, 24 * 3600 * 1000 * 1000
 	if rest := d % minute / 1000; d >= minute && d < day && rest > 0 {
-		return sign + FormatDuration(d-d%minute) + " " + thousandths(rest) + " s"
+		return sign + safetext.Duration(d-d%minute) + " " + safetext.Thousandths(rest) + " s"
 	}
-	return sign + FormatDuration(d)
+	return sign + safetext.Duration(d)
 }
 
 // duration is the trace's in words, "-" without any timed note.
@@ -116,7 +64,7 @@ func duration(t *trace.Trace) string {
 	if !t.HasStart {
 		return "-"
 	}
-	return FormatDuration(uint64(t.End) - uint64(t.Start))
+	return safetext.Duration(uint64(t.End) - uint64(t.Start))
 }
 
 func verdict(t *trace.Trace) string {
@@ -154,14 +102,6 @@ func visible(s string) string {
 		return `""`
 	}
 	return s
-}
-
-// counted is "1 span", "2 spans".
-func counted(n int, one string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.Itoa(n) + " " + one + "s"
 }
 
 func pad(cols int) string {

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/internal/smallfile"
 )
 
@@ -49,7 +50,7 @@ type ZipkinAccessError struct {
 func (e *ZipkinAccessError) Error() string {
 	text := e.What + ": " + e.Problem
 	if e.Err != nil {
-		text += ": " + Escape(e.Err.Error())
+		text += ": " + safetext.Escape(e.Err.Error())
 	}
 	return text
 }
@@ -75,7 +76,7 @@ func (a ZipkinAccess) transport(connections int) (http.RoundTripper, error) {
 		}
 		t.TLSClientConfig.RootCAs = x509.NewCertPool()
 		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, &ZipkinAccessError{What: Escape(a.CA), Problem: "there is no certificate in it; expected PEM, -----BEGIN CERTIFICATE-----"}
+			return nil, &ZipkinAccessError{What: safetext.Escape(a.CA), Problem: "there is no certificate in it; expected PEM, -----BEGIN CERTIFICATE-----"}
 		}
 	}
 	if a.Cert != "" {
@@ -98,7 +99,7 @@ func (a ZipkinAccess) transport(connections int) (http.RoundTripper, error) {
 		if _, err := load(nil); errors.As(err, new(*fs.PathError)) {
 			return nil, unreadable("the certificate to show to Zipkin", err)
 		} else if err != nil {
-			return nil, &ZipkinAccessError{Escape(a.Cert), "this certificate and its key cannot be used", err}
+			return nil, &ZipkinAccessError{safetext.Escape(a.Cert), "this certificate and its key cannot be used", err}
 		}
 		t.TLSClientConfig.GetClientCertificate = load
 	}
@@ -111,9 +112,9 @@ func (a ZipkinAccess) check(endpoint zipkinEndpoint) error {
 	case endpoint.base.Scheme == "http" && (a.CA != "" || a.Cert != ""):
 		return &ZipkinAccessError{What: "zipkin " + endpoint.shown(), Problem: "a certificate is of no use there; begin the address with https://"}
 	case a.Key != "" && a.Cert == "":
-		return &ZipkinAccessError{What: Escape(a.Key), Problem: "there is a key, but no certificate to show with it"}
+		return &ZipkinAccessError{What: safetext.Escape(a.Key), Problem: "there is a key, but no certificate to show with it"}
 	case a.AuthFile != "" && a.Auth != "":
-		return &ZipkinAccessError{What: Escape(a.AuthFile), Problem: "credentials for Zipkin are in " + ZipkinAuthVariable + ", too; give one of both"}
+		return &ZipkinAccessError{What: safetext.Escape(a.AuthFile), Problem: "credentials for Zipkin are in " + ZipkinAuthVariable + ", too; give one of both"}
 	case endpoint.base.User != nil && (a.AuthFile != "" || a.Auth != ""):
 		return &ZipkinAccessError{What: "zipkin " + endpoint.shown(), Problem: "there are credentials in the address, and others besides; give one of both"}
 	}
@@ -123,7 +124,7 @@ func (a ZipkinAccess) check(endpoint zipkinEndpoint) error {
 func unreadable(what string, err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
-		return &ZipkinAccessError{Escape(path.Path), "cannot read " + what, path.Err}
+		return &ZipkinAccessError{safetext.Escape(path.Path), "cannot read " + what, path.Err}
 	}
 	return &ZipkinAccessError{What: what, Problem: "cannot be read", Err: err}
 }
@@ -149,7 +150,7 @@ func (a ZipkinAccess) login(endpoint zipkinEndpoint, warn func(string)) (*zipkin
 			return nil, err
 		}
 		if info, err := os.Stat(a.AuthFile); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0 {
-			warn(fmt.Sprintf("%s: everybody on this machine can read the credentials in it; chmod 600 changes that", Escape(a.AuthFile)))
+			warn(fmt.Sprintf("%s: everybody on this machine can read the credentials in it; chmod 600 changes that", safetext.Escape(a.AuthFile)))
 		}
 	case a.Auth != "":
 		if problem := l.use(a.Auth); problem != "" {
@@ -174,7 +175,7 @@ func (l *zipkinLogin) read() error {
 		return unreadable("the credentials for Zipkin", err)
 	}
 	if problem := l.use(string(text)); problem != "" {
-		return &ZipkinAccessError{What: Escape(l.path), Problem: problem}
+		return &ZipkinAccessError{What: safetext.Escape(l.path), Problem: problem}
 	}
 	return nil
 }

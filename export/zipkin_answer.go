@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 )
 
 // zipkinVerdict is what an answer means for a request.
@@ -100,7 +102,7 @@ func (a *zipkinAnswer) kind() string {
 // String is the answer in one line, escaped.
 func (a zipkinAnswer) String() string {
 	if a.err != nil {
-		return Escape(networkProblem(a.err))
+		return safetext.Escape(networkProblem(a.err))
 	}
 	if a.proxy != "" {
 		return "the proxy " + a.proxy + " answered " + a.refusal().String()
@@ -108,7 +110,9 @@ func (a zipkinAnswer) String() string {
 	return "it answered " + a.refusal().String()
 }
 
-func (a *zipkinAnswer) refusal() zipkinRefusal { return zipkinRefusal{a.status, Escape(a.words)} }
+func (a *zipkinAnswer) refusal() zipkinRefusal {
+	return zipkinRefusal{a.status, safetext.Escape(a.words)}
+}
 
 // read fills in what a response says; text is the beginning of its body.
 func (a *zipkinAnswer) read(response *http.Response, text string) {
@@ -156,5 +160,5 @@ func inWords(d time.Duration) string {
 	} else {
 		d = max(d.Round(time.Millisecond), time.Millisecond)
 	}
-	return FormatDuration(uint64(d.Microseconds()))
+	return safetext.Duration(uint64(d.Microseconds()))
 }

@@ -3,6 +3,8 @@ package export
 import (
 	"context"
 	"fmt"
+
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 )
 
 // zipkinDoubt is a span that was refused, alone, by a server that has not taken
@@ -82,8 +84,8 @@ func (s *zipkinStream) takesNone(n int, a zipkinAnswer) error {
 		hint = receiver.place()
 	}
 	return &ZipkinError{
-		URL: s.z.endpoint.shown(), Status: a.status, Words: Escape(a.words),
-		Problem: fmt.Sprintf("it refused each of the %s that it was sent, though it takes an empty list", plural(int64(n), "span")),
+		URL: s.z.endpoint.shown(), Status: a.status, Words: safetext.Escape(a.words),
+		Problem: fmt.Sprintf("it refused each of the %s that it was sent, though it takes an empty list", safetext.Plural(int64(n), "span")),
 		Hint:    hint + ", and what it says in its log",
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -62,7 +63,7 @@ func (e *ZipkinError) Error() string {
 		text += " (" + zipkinRefusal{e.Status, e.Words}.String() + ")"
 	}
 	if e.Err != nil {
-		text += ": " + Escape(networkProblem(e.Err))
+		text += ": " + safetext.Escape(networkProblem(e.Err))
 	}
 	if e.Hint != "" {
 		text += "; " + e.Hint
@@ -132,7 +133,7 @@ func (r Receiver) place() string {
 
 // stopped explains an answer after which nothing would be accepted.
 func (z *Zipkin) stopped(a zipkinAnswer) error {
-	e := &ZipkinError{URL: z.endpoint.shown(), Status: a.status, Words: Escape(a.words), Err: a.err}
+	e := &ZipkinError{URL: z.endpoint.shown(), Status: a.status, Words: safetext.Escape(a.words), Err: a.err}
 	receiver, other := z.other()
 	check := "check that the address is Zipkin's"
 	if other {
@@ -157,7 +158,7 @@ func (z *Zipkin) stopped(a zipkinAnswer) error {
 		e.Problem, e.Words = "a web page answered, not "+receiver.String(), ""
 		e.Hint = receiver.place()
 	case a.location != "":
-		e.Problem, e.Words = "it redirects to "+shortened(Escape(withoutUser(a.location))), ""
+		e.Problem, e.Words = "it redirects to "+shortened(safetext.Escape(withoutUser(a.location))), ""
 		e.Hint = fmt.Sprintf("if that is %s, give its address", receiver)
 	case a.redirects():
 		e.Problem, e.Hint, e.Words = "it redirects without saying where to", check, ""
@@ -191,7 +192,7 @@ func (z *Zipkin) stopped(a zipkinAnswer) error {
 // when to come again was beyond it; node is not nil if that span alone is not
 // taken.
 func (z *Zipkin) gaveUp(a zipkinAnswer, tried time.Duration, asked bool, node *trace.Node) error {
-	e := &ZipkinError{URL: z.endpoint.shown(), Status: a.status, Words: Escape(a.words), Err: a.err}
+	e := &ZipkinError{URL: z.endpoint.shown(), Status: a.status, Words: safetext.Escape(a.words), Err: a.err}
 	e.Hint = "run it again when it works"
 	if z.Receiver() == ReceiverZipkin {
 		e.Hint += ": what arrives twice is stored once"

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
+
 	"github.com/openzipkin/zipkin-go/model"
 )
 
@@ -146,10 +148,10 @@ func (z *Zipkin) canReadBack(ctx context.Context) error {
 		e.Problem = "what was delivered cannot be read back, for it is not known what took it (--receiver says it)"
 	default:
 		e.Problem = fmt.Sprintf("what was delivered cannot be read back: Jaeger's query service is not at %s (%s)",
-			z.jaeger.shown(), Escape(networkProblem(err)))
+			z.jaeger.shown(), safetext.Escape(networkProblem(err)))
 	}
 	if z.jaeger.given {
-		e.Problem = fmt.Sprintf("what was delivered cannot be read back: Jaeger's query service is not at %s (%s)", z.jaeger.shown(), Escape(networkProblem(err)))
+		e.Problem = fmt.Sprintf("what was delivered cannot be read back: Jaeger's query service is not at %s (%s)", z.jaeger.shown(), safetext.Escape(networkProblem(err)))
 		e.Hint = "check --jaeger-query: it is the address of Jaeger's page, such as http://HOST:" + jaegerPort
 	}
 	return e

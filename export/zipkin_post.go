@@ -13,6 +13,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/zipkin"
 )
 
@@ -276,7 +277,7 @@ func (z *Zipkin) send(ctx context.Context, wire zipkin.Wire, body []byte, packed
 	}
 	response, err := z.do(request, answer.login)
 	if refused := (*proxyError)(nil); errors.As(err, &refused) {
-		answer.proxy, answer.status = Escape(refused.host), refused.status
+		answer.proxy, answer.status = safetext.Escape(refused.host), refused.status
 		return answer
 	}
 	if err != nil {

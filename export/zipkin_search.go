@@ -16,6 +16,7 @@ import (
 
 	"github.com/openzipkin/zipkin-go/model"
 
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -58,7 +59,7 @@ func ParseZipkinURL(address string) (string, error) {
 func parseZipkinEndpoint(address string) (zipkinEndpoint, error) {
 	bad := func(problem string) (zipkinEndpoint, error) {
 		shown := address[strings.LastIndexByte(address, '@')+1:]
-		return zipkinEndpoint{}, &ZipkinURLError{URL: Escape(shown), Problem: problem}
+		return zipkinEndpoint{}, &ZipkinURLError{URL: safetext.Escape(shown), Problem: problem}
 	}
 	u, err := url.Parse(address)
 	switch {
@@ -75,7 +76,7 @@ func parseZipkinEndpoint(address string) (zipkinEndpoint, error) {
 	problem, instead := elsewhere(u, path)
 	switch {
 	case problem != "":
-		return zipkinEndpoint{}, &ZipkinURLError{URL: Escape(withoutUser(address)), Problem: problem, Instead: Escape(instead)}
+		return zipkinEndpoint{}, &ZipkinURLError{URL: safetext.Escape(withoutUser(address)), Problem: problem, Instead: safetext.Escape(instead)}
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return bad("nothing may follow a ? or # in it")
 	}

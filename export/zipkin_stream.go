@@ -10,6 +10,7 @@ import (
 
 	"github.com/openzipkin/zipkin-go/model"
 
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/zipkin"
 )
@@ -390,7 +391,7 @@ func (s *zipkinStream) setAside(piece zipkinPiece, reason string, refusal zipkin
 			reason += ": " + refusal.String()
 		}
 		s.z.health.say(fmt.Sprintf("span %s of trace %s was not delivered (%s); it is kept in %s, and so will be all others like it",
-			item.Node.ID, item.Node.TraceID, reason, Escape(s.z.opt.Quarantine)))
+			item.Node.ID, item.Node.TraceID, reason, safetext.Escape(s.z.opt.Quarantine)))
 	}
 	s.z.health.progress()
 	s.telling.Lock()

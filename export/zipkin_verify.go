@@ -16,6 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
+
 	"github.com/cenkalti/backoff/v5"
 	"github.com/openzipkin/zipkin-go/model"
 )
@@ -63,9 +65,9 @@ func (v *ZipkinVerification) Lines() []string {
 		return []string{"nothing was there to be read back"}
 	}
 	whole := v.Traces - len(v.Missing)
-	head := fmt.Sprintf("read back: %d of %s stored whole", whole, plural(int64(v.Traces), "trace"))
+	head := fmt.Sprintf("read back: %d of %s stored whole", whole, safetext.Plural(int64(v.Traces), "trace"))
 	if v.Sample {
-		head += fmt.Sprintf(" (a sample: %d of %s)", v.Spans, plural(v.Accepted, "acknowledged span"))
+		head += fmt.Sprintf(" (a sample: %d of %s)", v.Spans, safetext.Plural(v.Accepted, "acknowledged span"))
 	}
 	if found := whole - len(v.Doubled) - len(v.Old) - len(v.Unfound) - v.Unsure; found == v.Traces && !v.Jaeger && !v.SearchOff {
 		head += ", and found by search"
@@ -81,11 +83,11 @@ func (v *ZipkinVerification) Lines() []string {
 			reason = "They were acknowledged, and Jaeger does not have them: what passes them on or its storage dropped them (see their logs), " +
 				"or it made room for others (max_traces of its storage in memory)"
 		}
-		lines = append(lines, fmt.Sprintf("missing: %s of %s: %s. %s", plural(int64(v.missing()), "span"), plural(int64(len(list)), "trace"), someOf(list), reason))
+		lines = append(lines, fmt.Sprintf("missing: %s of %s: %s. %s", safetext.Plural(int64(v.missing()), "span"), safetext.Plural(int64(len(list)), "trace"), someOf(list), reason))
 	}
 	stored := func(how string, traces []string, what string) {
 		if len(traces) > 0 {
-			lines = append(lines, fmt.Sprintf("stored, but %s: %s: %s. %s", how, plural(int64(len(traces)), "trace"), someOf(traces), what))
+			lines = append(lines, fmt.Sprintf("stored, but %s: %s: %s. %s", how, safetext.Plural(int64(len(traces)), "trace"), someOf(traces), what))
 		}
 	}
 	stored("there with other times, too", v.Doubled, "Zipkin had them from an earlier replay, with or without --shift-to now. "+
@@ -97,7 +99,7 @@ func (v *ZipkinVerification) Lines() []string {
 		lines = append(lines, "whether search finds them was not asked: it is switched off there (SEARCH_ENABLED=false); they open by trace ID")
 	}
 	if v.Unsure > 0 {
-		lines = append(lines, fmt.Sprintf("stored, but too many others at the same time to tell whether search finds them: %s", plural(int64(v.Unsure), "trace")))
+		lines = append(lines, fmt.Sprintf("stored, but too many others at the same time to tell whether search finds them: %s", safetext.Plural(int64(v.Unsure), "trace")))
 	}
 	return lines
 }
@@ -109,13 +111,6 @@ func someOf(list []string) string {
 		return strings.Join(list, ", ")
 	}
 	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
-}
-
-func plural(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // Verify reads back what was acknowledged since it was last called: every trace

@@ -15,6 +15,7 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/export"
 	"github.com/tomoscrape/tomoscrape/internal/replay"
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/internal/smallfile"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/zipkin"
@@ -187,7 +188,7 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 		}
 	}
 	if unfit := report.Quarantined - report.Refused; unfit > 0 {
-		fmt.Fprintf(j.err, "without a form in Zipkin: %s, kept with the reason in %s\n", spans(unfit), export.Escape(report.QuarantineFile))
+		fmt.Fprintf(j.err, "without a form in Zipkin: %s, kept with the reason in %s\n", spans(unfit), safetext.Escape(report.QuarantineFile))
 		j.partly()
 	}
 	if report.Refused > 0 {
@@ -209,9 +210,9 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 		fmt.Fprintln(j.err, "to be found wherever that shows them or passes them on to (--jaeger-query names a Jaeger)")
 	default:
 		if search.Page == "" {
-			fmt.Fprintf(j.err, "to be found at %s (Zipkin's page is not at this address)\n", export.Escape(search.API))
+			fmt.Fprintf(j.err, "to be found at %s (Zipkin's page is not at this address)\n", safetext.Escape(search.API))
 		} else {
-			fmt.Fprintf(j.err, "to be found at %s\n", export.Escape(search.Page))
+			fmt.Fprintf(j.err, "to be found at %s\n", safetext.Escape(search.Page))
 		}
 		if search.Old != "" && len(stored.Old) == 0 { // else it was said of those that are not found
 			fmt.Fprintln(j.err, search.Old)

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/export"
 	"github.com/tomoscrape/tomoscrape/internal/early"
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 )
 
 // The exit codes. A failure wins over a part that was not read whole.
@@ -134,7 +135,7 @@ func (p *program) tell(err error) int {
 
 // message writes one line to standard error.
 func (p *program) message(text string) {
-	fmt.Fprintf(p.err, "tomoscrape: %s\n", export.Escape(text))
+	fmt.Fprintf(p.err, "tomoscrape: %s\n", safetext.Escape(text))
 }
 
 func (p *program) root() *cobra.Command {

@@ -11,6 +11,8 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 )
 
 const (
@@ -40,7 +42,7 @@ func NewLogger(w io.Writer, format string, level slog.Leveler) (*Logger, error) 
 	var to slog.Handler
 	options := &slog.HandlerOptions{Level: level}
 	switch format {
-	case "text": // quotes and escapes what is not printable
+	case "text": // quotes and escapes what is not safetext.Printable
 		to = slog.NewTextHandler(w, options)
 	case "json":
 		to = slog.NewJSONHandler(printableJSON{w}, options)
@@ -154,7 +156,7 @@ func (h *limited) Handle(ctx context.Context, r slog.Record) error {
 		cause = causeOf(a, cause)
 		return true
 	})
-	suppressed, ok, err := h.limiter.pass(key{r.Level, clip(r.Message, maxKey), clip(cause, maxKey)}, r.Time)
+	suppressed, ok, err := h.limiter.pass(key{r.Level, safetext.ClipBytes(r.Message, maxKey), safetext.ClipBytes(cause, maxKey)}, r.Time)
 	if !ok {
 		return err
 	}
@@ -187,7 +189,7 @@ func causeOf(a slog.Attr, before string) string {
 	return a.Value.Resolve().String()
 }
 
-// printableJSON writes JSON with what is no printable character escaped: slog
+// printableJSON writes JSON with what is no safetext.Printable character escaped: slog
 // does so with ASCII's control characters only. In JSON, such can stand in
 // strings only.
 type printableJSON struct{ to io.Writer }

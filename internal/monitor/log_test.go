@@ -14,6 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 )
 
 // logged is a Logger, and the lines it has written since they were last asked
@@ -195,7 +197,7 @@ func TestLogIsSafeForATerminal(t *testing.T) {
 		require.Equal(t, 2, strings.Count(out.String(), "\n"))
 		for line := range strings.Lines(out.String()) {
 			line = strings.TrimSuffix(line, "\n")
-			require.Equal(t, strings.ReplaceAll(line, `\`, ""), strings.ReplaceAll(printable(line), `\`, ""))
+			require.Equal(t, strings.ReplaceAll(line, `\`, ""), strings.ReplaceAll(safetext.Printable(line), `\`, ""))
 			if format == "json" {
 				var record map[string]any
 				require.NoError(t, json.Unmarshal([]byte(line), &record))

@@ -5,6 +5,8 @@ import (
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 )
 
 // maxFiles is for how many files of an output there are series of their own.
@@ -154,7 +156,7 @@ func (c *collector) Describe(to chan<- *prometheus.Desc) {
 func (c *collector) Collect(to chan<- prometheus.Metric) {
 	for _, o := range c.outputs() {
 		o.Files = byLabel(o.Files)
-		name := printable(o.Name)
+		name := safetext.Printable(o.Name)
 		for i, m := range outputMetrics {
 			to <- prometheus.MustNewConstMetric(c.outputsDescs[i], m.kind, m.value(&o), name)
 		}
@@ -173,7 +175,7 @@ func byLabel(files []File) []File {
 	merged := make([]File, 0, len(files))
 	places := make(map[string]int, len(files))
 	for _, f := range files {
-		f.Path = printable(f.Path)
+		f.Path = safetext.Printable(f.Path)
 		i, twice := places[f.Path]
 		if !twice {
 			places[f.Path] = len(merged)

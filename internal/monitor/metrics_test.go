@@ -17,6 +17,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 	"pgregory.net/rapid"
+
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -211,9 +213,9 @@ func TestPrintable(t *testing.T) {
 		"\xff\ufffd":             `\xff�`,
 		"\U000e0001":             `\U000e0001`,
 	} {
-		require.Equal(t, out, printable(in))
+		require.Equal(t, out, safetext.Printable(in))
 	}
-	require.Equal(t, "日", clip("日本", 5))
-	require.Equal(t, "日本", clip("日本", 6))
-	require.Equal(t, "", clip("日本", 2))
+	require.Equal(t, "日", safetext.ClipBytes("日本", 5))
+	require.Equal(t, "日本", safetext.ClipBytes("日本", 6))
+	require.Equal(t, "", safetext.ClipBytes("日本", 2))
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 )
 
 const (
@@ -39,7 +41,7 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("cannot serve metrics on %q: not permitted; choose a port from 1024 up", address)
 	case err != nil:
-		return nil, fmt.Errorf("cannot serve metrics on %q: %s", address, printable(cause(err).Error()))
+		return nil, fmt.Errorf("cannot serve metrics on %q: %s", address, safetext.Printable(cause(err).Error()))
 	}
 	return l, nil
 }

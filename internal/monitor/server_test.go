@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 )
 
 // tailOf is a Tail that is well: one output "zipkin" that takes spans.
@@ -85,7 +87,7 @@ func TestScrape(t *testing.T) {
 		require.Contains(t, text, "\n"+line)
 	}
 	for _, line := range strings.Split(text, "\n") {
-		require.Equal(t, strings.ReplaceAll(line, `\`, ""), strings.ReplaceAll(printable(line), `\`, ""), "only backslashes may change")
+		require.Equal(t, strings.ReplaceAll(line, `\`, ""), strings.ReplaceAll(safetext.Printable(line), `\`, ""), "only backslashes may change")
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 )
 
 // What is told to systemd, after sd_notify(3). All of it does nothing where the
@@ -63,7 +65,9 @@ func Watchdog(ctx context.Context, healthy func() error, log *slog.Logger) error
 }
 
 // statusLine cannot hold a line end, and so sets nothing else.
-func statusLine(status string) string { return "STATUS=" + clip(printable(status), maxStatus) }
+func statusLine(status string) string {
+	return "STATUS=" + safetext.ClipBytes(safetext.Printable(status), maxStatus)
+}
 
 func notify(state string) error {
 	if _, err := daemon.SdNotify(false, state); err != nil {

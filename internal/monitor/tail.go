@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 )
 
 // Tail is a run as seen from outside. Its functions are called from several
@@ -95,7 +97,7 @@ func (t *Tail) Healthy() error {
 			continue
 		}
 		if err := c.Healthy(); err != nil {
-			stuck = append(stuck, printable(c.Name)+": "+printable(err.Error()))
+			stuck = append(stuck, safetext.Printable(c.Name)+": "+safetext.Printable(err.Error()))
 		}
 	}
 	return stuck.err()
@@ -118,9 +120,9 @@ func (t *Tail) Ready() error {
 			since = " since " + o.Since.UTC().Format(time.RFC3339)
 		}
 		if o.Reason != "" {
-			reason = printable(o.Reason)
+			reason = safetext.Printable(o.Reason)
 		}
-		down = append(down, fmt.Sprintf("%s: takes no spans%s: %s", printable(o.Name), since, reason))
+		down = append(down, fmt.Sprintf("%s: takes no spans%s: %s", safetext.Printable(o.Name), since, reason))
 	}
 	return down.err()
 }

@@ -3,10 +3,9 @@ package replay
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
-	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/internal/source"
 )
 
@@ -23,26 +22,26 @@ const summaryNames = 10
 //	  sos.tar.xz!nova/nova-api.log.2.gz: unexpected end (at byte 4,096)
 func (l *Ledger) WriteSummary(w io.Writer) error {
 	var b strings.Builder
-	read := count(int64(l.Files), "file")
+	read := safetext.Count(int64(l.Files), "file")
 	if l.Members > 0 {
-		read += " (" + count(int64(l.Members), "member") + ")"
+		read += " (" + safetext.Count(int64(l.Members), "member") + ")"
 	}
-	fmt.Fprintf(&b, "read %s, %s, %s", read, count(l.Lines, "line"), binarySize(l.Bytes))
+	fmt.Fprintf(&b, "read %s, %s, %s", read, safetext.Count(l.Lines, "line"), safetext.Bytes(l.Bytes))
 	if l.SameFile > 0 {
-		fmt.Fprintf(&b, "; %s led to a file already read", count(int64(l.SameFile), "more path"))
+		fmt.Fprintf(&b, "; %s led to a file already read", safetext.Count(int64(l.SameFile), "more path"))
 	}
-	fmt.Fprintf(&b, "\n%s: %s parsed, %s salvaged, %s rejected", count(l.SpanLines, "span line"),
-		thousands(l.Parsed), thousands(l.Salvaged), thousands(l.Rejected))
+	fmt.Fprintf(&b, "\n%s: %s parsed, %s salvaged, %s rejected", safetext.Count(l.SpanLines, "span line"),
+		safetext.Thousands(l.Parsed), safetext.Thousands(l.Salvaged), safetext.Thousands(l.Rejected))
 	if l.Mentions > 0 {
-		fmt.Fprintf(&b, "; %s a span", count(l.Mentions, "line only mentions", "lines only mention"))
+		fmt.Fprintf(&b, "; %s a span", safetext.Count(l.Mentions, "line only mentions", "lines only mention"))
 	}
-	fmt.Fprintf(&b, "\n%s", count(l.Spans, "span"))
+	fmt.Fprintf(&b, "\n%s", safetext.Count(l.Spans, "span"))
 	if l.Duplicates > 0 {
-		fmt.Fprintf(&b, " (and %s)", count(l.Duplicates, "duplicate"))
+		fmt.Fprintf(&b, " (and %s)", safetext.Count(l.Duplicates, "duplicate"))
 	}
-	fmt.Fprintf(&b, " in %s: %s complete, %s incomplete", count(l.Traces, "trace"), thousands(l.Complete), thousands(l.Incomplete))
+	fmt.Fprintf(&b, " in %s: %s complete, %s incomplete", safetext.Count(l.Traces, "trace"), safetext.Thousands(l.Complete), safetext.Thousands(l.Incomplete))
 	if l.Selected != l.Traces {
-		fmt.Fprintf(&b, "; %s selected", thousands(l.Selected))
+		fmt.Fprintf(&b, "; %s selected", safetext.Thousands(l.Selected))
 	}
 	b.WriteByte('\n')
 	if l.Spill != nil {
@@ -54,10 +53,10 @@ func (l *Ledger) WriteSummary(w io.Writer) error {
 }
 
 func (s *Spill) tell(b *strings.Builder) {
-	fmt.Fprintf(b, "--memory did not hold all spans: %s went through temporary files, in %s", binarySize(s.Bytes), count(s.Partitions, "partition"))
+	fmt.Fprintf(b, "--memory did not hold all spans: %s went through temporary files, in %s", safetext.Bytes(s.Bytes), safetext.Count(s.Partitions, "partition"))
 	if s.OversizedTraces > 0 {
 		fmt.Fprintf(b, "; %s than --memory and took up to %s, with nothing else beside it",
-			count(s.OversizedTraces, "trace was larger", "traces were each larger"), binarySize(s.OversizedBytes))
+			safetext.Count(s.OversizedTraces, "trace was larger", "traces were each larger"), safetext.Bytes(s.OversizedBytes))
 	}
 	b.WriteString("\nthe windows of decoders for packed input come on top of --memory: up to 128 MiB for each layer of xz or zstd\n")
 }
@@ -85,52 +84,14 @@ func (l *Ledger) names(b *strings.Builder) {
 func unreadableText(u *source.Unreadable) string {
 	text := named(u.Name, u.Reason)
 	if u.Offset > 0 {
-		text += " (at byte " + thousands(u.Offset) + ")"
+		text += " (at byte " + safetext.Thousands(u.Offset) + ")"
 	}
 	return text
 }
 
 func named(name, reason string) string {
 	if name == "" {
-		return export.Escape(reason)
+		return safetext.Escape(reason)
 	}
-	return export.Escape(name) + ": " + export.Escape(reason)
-}
-
-// count is a number with its noun, "1 file" or "1,234 files"; a second form is
-// the plural where an s does not make it.
-func count(n int64, one string, many ...string) string {
-	word := one
-	switch {
-	case n == 1:
-	case len(many) > 0:
-		word = many[0]
-	default:
-		word = one + "s"
-	}
-	return thousands(n) + " " + word
-}
-
-func thousands(n int64) string {
-	digits := strconv.FormatInt(n, 10)
-	for i := len(digits) - 3; i > 0 && digits[i-1] != '-'; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
-
-func binarySize(n int64) string {
-	const units = "KMGTPE"
-	if n == 1 {
-		return "1 byte"
-	}
-	if n < 1024 {
-		return strconv.FormatInt(n, 10) + " bytes"
-	}
-	size, unit := float64(n)/1024, 0
-	for size >= 1024 && unit < len(units)-1 {
-		size /= 1024
-		unit++
-	}
-	return fmt.Sprintf("%.1f %ciB", size, units[unit])
+	return safetext.Escape(name) + ": " + safetext.Escape(reason)
 }

@@ -47,15 +47,3 @@ func TestSummaryNamesTen(t *testing.T) {
 	require.Contains(t, text, "  f9: SQLite database\n  and 2 more: --summary FILE names them\n")
 	require.NotContains(t, text, "f10")
 }
-
-func TestThousands(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", -1000: "-1,000", 123456789: "123,456,789"} {
-		require.Equal(t, want, thousands(n))
-	}
-}
-
-func TestSizes(t *testing.T) {
-	for n, want := range map[int64]string{0: "0 bytes", 1: "1 byte", 2: "2 bytes", 1023: "1023 bytes", 1024: "1.0 KiB", 5 << 30: "5.0 GiB"} {
-		require.Equal(t, want, binarySize(n))
-	}
-}

@@ -1,4 +1,4 @@
-package monitor
+package safetext
 
 import (
 	"strconv"
@@ -7,10 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// printable is s with all that is no printable character written out as Go does
+// Printable is s with all that is no printable character written out as Go does
 // (\n, \x1b, \u202e), a byte that is no UTF-8 as \xff, and a backslash as \\, so
-// that different texts stay different. What comes out is valid UTF-8.
-func printable(s string) string {
+// that different texts stay different. What comes out is valid UTF-8. It is for
+// logs and metrics that programs read; [Escape] is for people.
+func Printable(s string) string {
 	if !strings.ContainsFunc(s, mustBeEscaped) {
 		return s
 	}
@@ -23,8 +24,8 @@ func mustBeEscaped(r rune) bool {
 	return r == '\\' || r == utf8.RuneError || !unicode.IsPrint(r)
 }
 
-// clip is s cut to at most n bytes, between characters.
-func clip(s string, n int) string {
+// ClipBytes is s cut to at most n bytes, between characters.
+func ClipBytes(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}

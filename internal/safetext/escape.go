@@ -1,4 +1,7 @@
-package export
+// Package safetext makes text harmless, whatever it holds, and numbers readable: log
+// text for terminals (Escape, Fit, Clip, Wrap), for files and logs that programs read
+// (AppendJSON, Printable), counts, sizes, times and durations.
+package safetext
 
 import (
 	"fmt"
@@ -28,7 +31,7 @@ func Escape(s string) string {
 	if plainASCII(s) {
 		return s
 	}
-	text, _, _ := fit(s, unbounded)
+	text, _, _ := Fit(s, unbounded)
 	return text
 }
 
@@ -44,10 +47,10 @@ func plainASCII(s string) bool {
 // unbounded is a width that no text reaches.
 const unbounded = 1<<31 - 1
 
-// fit escapes s as far as it fits into width columns. It returns the text, the
+// Fit escapes s as far as it fits into width columns. It returns the text, the
 // columns it takes, and how many bytes of s it holds. Only as much of s is
 // looked at as fits.
-func fit(s string, width int) (text string, cols, taken int) {
+func Fit(s string, width int) (text string, cols, taken int) {
 	var b strings.Builder
 	marks := marksInARow // none may stand before the first character
 	for taken < len(s) {
@@ -102,35 +105,35 @@ func writtenOut(r rune, raw string) string {
 	return fmt.Sprintf(`\u%04x`, r)
 }
 
-// fitAll is s escaped, and the columns it takes.
-func fitAll(s string) (string, int) {
-	text, cols, _ := fit(s, unbounded)
+// FitAll is s escaped, and the columns it takes.
+func FitAll(s string) (string, int) {
+	text, cols, _ := Fit(s, unbounded)
 	return text, cols
 }
 
-// ellipsis stands where text was left out.
-const ellipsis = "…"
+// Ellipsis stands where text was left out.
+const Ellipsis = "…"
 
-// clip is s escaped and cut to width columns, an ellipsis at its end if
+// Clip is s escaped and cut to width columns, an ellipsis at its end if
 // something is missing, and the columns it takes. A width of 0 leaves nothing.
-func clip(s string, width int) (string, int) {
+func Clip(s string, width int) (string, int) {
 	if plainASCII(s[:min(len(s), max(width, 0)+1)]) && len(s) <= width {
 		return s, len(s)
 	}
-	text, cols, taken := fit(s, width)
+	text, cols, taken := Fit(s, width)
 	if taken == len(s) {
 		return text, cols
 	}
 	if width < 1 {
 		return "", 0
 	}
-	text, cols, _ = fit(s, width-1)
-	return text + ellipsis, cols + 1
+	text, cols, _ = Fit(s, width-1)
+	return text + Ellipsis, cols + 1
 }
 
-// clipTail is s escaped and cut to width columns from the left.
-func clipTail(s string, width int) (string, int) {
-	if text, cols, taken := fit(s, width); taken == len(s) {
+// ClipTail is s escaped and cut to width columns from the left.
+func ClipTail(s string, width int) (string, int) {
+	if text, cols, taken := Fit(s, width); taken == len(s) {
 		return text, cols
 	}
 	if width < 1 {
@@ -141,32 +144,32 @@ func clipTail(s string, width int) (string, int) {
 	start := len(s)
 	for start > 0 {
 		_, size := utf8.DecodeLastRuneInString(s[:start])
-		if _, _, taken := fit(s[start-size:], width-1); taken < len(s)-start+size {
+		if _, _, taken := Fit(s[start-size:], width-1); taken < len(s)-start+size {
 			break
 		}
 		start -= size
 	}
-	text, cols, _ := fit(s[start:], width-1)
-	return ellipsis + text, cols + 1
+	text, cols, _ := Fit(s[start:], width-1)
+	return Ellipsis + text, cols + 1
 }
 
-// widestEscape is the length of \U000e0001.
-const widestEscape = 10
+// WidestEscape is the length of \U000e0001.
+const WidestEscape = 10
 
-// wrap breaks our own words and log text alike into escaped lines of at most
+// Wrap breaks our own words and log text alike into escaped lines of at most
 // width columns (but never fewer than an escape takes), at blanks where there
 // are any.
-func wrap(s string, width int) []string {
-	width = max(width, widestEscape)
+func Wrap(s string, width int) []string {
+	width = max(width, WidestEscape)
 	var lines []string
 	for s != "" {
-		_, _, taken := fit(s, width)
+		_, _, taken := Fit(s, width)
 		if taken < len(s) {
 			if blank := strings.LastIndexByte(s[:taken+1], ' '); blank > 0 {
 				taken = blank
 			}
 		}
-		text, _, _ := fit(s[:taken], unbounded)
+		text, _, _ := Fit(s[:taken], unbounded)
 		lines = append(lines, strings.TrimRight(text, " "))
 		s = strings.TrimLeft(s[taken:], " ")
 	}

@@ -1,10 +1,10 @@
-package export
+package safetext
 
 import (
 	"strings"
 	"testing"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/tomoscrape/tomoscrape/internal/screentest"
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -43,35 +43,19 @@ func TestEscapedTextIsHarmless(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		in := string(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes")) + rapid.String().Draw(t, "text")
 		width := rapid.IntRange(0, 60).Draw(t, "width")
-		harmless(t, Escape(in))
-		head, cols := clip(in, width)
-		harmless(t, head)
-		require.Equal(t, textWidth(head), cols)
+		screentest.Harmless(t, Escape(in))
+		head, cols := Clip(in, width)
+		screentest.Harmless(t, head)
+		require.Equal(t, screentest.Width(head), cols)
 		require.LessOrEqual(t, cols, width)
-		tail, cols := clipTail(in, width)
-		harmless(t, tail)
+		tail, cols := ClipTail(in, width)
+		screentest.Harmless(t, tail)
 		require.LessOrEqual(t, cols, width)
-		for _, line := range wrap(in, width) {
-			harmless(t, line)
-			require.LessOrEqual(t, textWidth(line), max(width, widestEscape))
+		for _, line := range Wrap(in, width) {
+			screentest.Harmless(t, line)
+			require.LessOrEqual(t, screentest.Width(line), max(width, WidestEscape))
 		}
 	})
-}
-
-func harmless(t require.TestingT, s string) {
-	require.True(t, utf8.ValidString(s))
-	for _, r := range s {
-		require.True(t, unicode.IsGraphic(r), "%q in %q", r, s)
-		require.False(t, unicode.Is(unicode.Cf, r), "%q in %q", r, s)
-	}
-}
-
-func textWidth(s string) int {
-	cols := 0
-	for _, r := range s {
-		cols += columns.RuneWidth(r)
-	}
-	return cols
 }
 
 func TestClip(t *testing.T) {
@@ -91,14 +75,14 @@ func TestClip(t *testing.T) {
 		{"ab\x1bcd", 6, "ab…", "…cd"},
 		{"ab\x1bcd", 8, `ab\x1bcd`, `ab\x1bcd`},
 	} {
-		head, _ := clip(c.in, c.width)
+		head, _ := Clip(c.in, c.width)
 		require.Equal(t, c.head, head, "%q in %d", c.in, c.width)
-		tail, _ := clipTail(c.in, c.width)
+		tail, _ := ClipTail(c.in, c.width)
 		require.Equal(t, c.tail, tail, "%q in %d", c.in, c.width)
 	}
 }
 
 func TestWrap(t *testing.T) {
-	require.Equal(t, []string{"one two", "three", "fourfivesi", "xseven"}, wrap("one two three fourfivesixseven", 10))
-	require.Empty(t, wrap("", 10))
+	require.Equal(t, []string{"one two", "three", "fourfivesi", "xseven"}, Wrap("one two three fourfivesixseven", 10))
+	require.Empty(t, Wrap("", 10))
 }
