@@ -177,7 +177,7 @@ func TestEvalScript(t *testing.T) {
 	require.NoError(t, err)
 	defer result.Close()
 	var ours bytes.Buffer
-	require.NoError(t, export.JSON(&ours, result.Render, export.View{}))
+	require.NoError(t, export.JSON(&ours, result.Render, false))
 	want, got := bytes.Split(ours.Bytes(), []byte("\n")), bytes.Split(theirs, []byte("\n"))
 	require.Len(t, got, len(want))
 	for i := range want[:len(want)-1] {

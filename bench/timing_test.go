@@ -31,7 +31,7 @@ func BenchmarkReplay(b *testing.B) {
 		require.NoError(b, err)
 		out, err := os.Create(filepath.Join(dir, "traces.jsonl"))
 		require.NoError(b, err)
-		require.NoError(b, export.JSON(out, result.Render, export.View{}))
+		require.NoError(b, export.JSON(out, result.Render, false))
 		require.NoError(b, out.Close())
 		ledger, err := result.Ledger()
 		require.NoError(b, err)

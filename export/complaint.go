@@ -3,16 +3,12 @@ package export
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
-
-// complaintText is how much of the damaged line is told, in bytes.
-const complaintText = 4096
 
 // WriteComplaint shows a complaint to a person: where and why, the line around
 // the damage with a caret below the place, and what would have been right.
@@ -59,7 +55,7 @@ func WriteComplaint(w io.Writer, c *trace.Complaint, v View) error {
 // columns, and how far from its left the column is (-1 if the text ends before):
 // so far that reserve columns are right of it.
 func windowOf(c *trace.Complaint, width, reserve int) (string, int) {
-	whole := string(c.Text[:min(len(c.Text), complaintText)])
+	whole := string(c.Text[:min(len(c.Text), trace.ComplaintText)])
 	text := strings.TrimRight(whole, "\r\n")
 	at := c.Column - 1
 	if at <= len(whole) {
@@ -111,21 +107,4 @@ func pointer(b *strings.Builder, what string, v View, shown bool, caret, width i
 			b.WriteString("  " + v.paint(green, line) + "\n")
 		}
 	}
-}
-
-// AppendComplaint appends a complaint as one line of JSON, newline included: kind,
-// file, line, column, offset, reason, expected, text. The text is the first
-// 4,096 bytes; a run of bytes that are no UTF-8 becomes U+FFFD, and what is no
-// printable character stands as an escape.
-func AppendComplaint(dst []byte, c *trace.Complaint) []byte {
-	text := c.Text[:min(len(c.Text), complaintText)]
-	dst = safetext.AppendJSON(append(dst, `{"kind":`...), []byte(c.Kind))
-	dst = safetext.AppendJSON(append(dst, `,"file":`...), []byte(c.File))
-	dst = strconv.AppendInt(append(dst, `,"line":`...), c.Line, 10)
-	dst = strconv.AppendInt(append(dst, `,"column":`...), int64(c.Column), 10)
-	dst = strconv.AppendInt(append(dst, `,"offset":`...), c.Offset, 10)
-	dst = safetext.AppendJSON(append(dst, `,"reason":`...), []byte(c.Reason))
-	dst = safetext.AppendJSON(append(dst, `,"expected":`...), []byte(c.Expected))
-	dst = safetext.AppendJSON(append(dst, `,"text":`...), text)
-	return append(dst, "}\n"...)
 }

@@ -2,9 +2,8 @@ package export
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"io"
-	"math"
 	"regexp"
 	"strings"
 	"testing"
@@ -12,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/tomoscrape/tomoscrape/internal/sampletest"
 	"github.com/tomoscrape/tomoscrape/internal/screentest"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -21,8 +21,8 @@ var views = map[string]View{"60": {Width: 60}, "80": {Width: 80}, "120": {Width:
 func TestList(t *testing.T) {
 	for name, v := range views {
 		var out strings.Builder
-		require.NoError(t, List(&out, each(append(samples(t, "havana"), oddTraces()...)...), v))
-		golden(t, "list-"+name+".txt", out.String())
+		require.NoError(t, List(&out, sampletest.Each(append(sampletest.Traces(t, "havana"), sampletest.OddTraces()...)...), v))
+		sampletest.Golden(t, "list-"+name+".txt", out.String())
 		fits(t, out.String(), v)
 	}
 }
@@ -31,80 +31,28 @@ func TestTree(t *testing.T) {
 	for name, v := range views {
 		var out strings.Builder
 		for _, folder := range []string{"basic-a8d619c", "odd-trees"} {
-			for _, tr := range samples(t, folder) {
+			for _, tr := range sampletest.Traces(t, folder) {
 				require.NoError(t, Tree(&out, &tr, v))
 				out.WriteByte('\n')
 			}
 		}
-		for _, tr := range samples(t, "folsom")[:2] {
+		for _, tr := range sampletest.Traces(t, "folsom")[:2] {
 			require.NoError(t, Tree(&out, &tr, v))
 			out.WriteByte('\n')
 		}
-		golden(t, "tree-"+name+".txt", out.String())
+		sampletest.Golden(t, "tree-"+name+".txt", out.String())
 		fits(t, out.String(), v)
-	}
-}
-
-// oddTraces are what logs seldom hold, but may.
-func oddTraces() []trace.Trace {
-	at := func(us int64, value string) trace.Note {
-		return trace.Note{Time: us, HasTime: true, Value: trace.Value{Kind: trace.String, Text: value}, Service: trace.NewText("s"), Address: trace.NewText("h")}
-	}
-	span := func(id uint64, notes ...trace.Note) trace.Node {
-		return trace.Node{Parent: -1, Span: trace.Span{ID: trace.IDFromUint64(id), Name: trace.NewText(fmt.Sprint("span ", id)), Notes: notes}}
-	}
-	under := func(n trace.Node, parent, depth int) trace.Node {
-		n.Parent, n.Depth = parent, depth
-		return n
-	}
-	const t0 = 1366250528495435
-	const minute = 60 * 1000 * 1000
-	long := strings.Repeat("a very long value, ", 60)
-	traces := []trace.Trace{
-		{Spans: []trace.Node{span(1, trace.Note{Value: trace.Value{Kind: trace.String, Text: "no time"}}), under(span(2), 0, 1)}},
-		{Spans: []trace.Node{span(1, at(t0, "only one"))}},
-		{Spans: []trace.Node{span(1, at(t0, "start"), at(t0, "stop")), under(span(2, at(t0, "start"), at(t0, "stop")), 0, 1)}},
-		{Spans: []trace.Node{span(1, at(t0+1000, "start"), at(t0+2000, "stop")),
-			under(span(2, at(t0, "start"), at(t0+900, "stop")), 0, 1), under(span(3, at(t0+1900, "start"), at(t0+9000, "stop")), 0, 1)}},
-		{Spans: []trace.Node{span(1, at(t0, "start"), at(t0+2000, "stop")), under(span(2, at(t0+500, "start"), at(t0+900, "stop")), 0, 1),
-			span(3, at(t0+5*minute, "start"), at(t0+5*minute+1500, "stop")), span(4)}},
-		{Spans: []trace.Node{span(1, at(math.MinInt64, "start"), at(math.MaxInt64, "stop"))}},
-		{Spans: []trace.Node{{Parent: -1, Span: trace.Span{Name: trace.NewText(long), Notes: []trace.Note{at(t0, long), at(t0+7, "\x1b[2J\u202e\nstop")},
-			Dimensions: []trace.Dimension{{Key: trace.NewText("k\x9b"), Value: trace.Value{Kind: trace.Repr, Text: "<object at 0x7f>"}}, {Value: trace.Value{Kind: trace.None, Text: "None"}}},
-			Extra:      []trace.Field{{Name: "flavour", Value: trace.Value{Kind: trace.String}}},
-			Origin:     []trace.Origin{{File: "sos\x1b.tar.xz!" + strings.Repeat("deep/", 40) + "nova-api.log", Line: 12, RequestID: "req-\x1b[1m"}}},
-			Problems: []trace.Problem{{Code: trace.CodeTorn, Text: "the value\x1b[2J " + long}}}}},
-		{},
-	}
-	for i := range traces {
-		plantTimes(&traces[i])
-		traces[i].ID = trace.IDFromUint64(uint64(i + 1))
-	}
-	traces[6].ID, _ = trace.ParseID(strings.Repeat("9", 120))
-	return traces
-}
-
-func plantTimes(t *trace.Trace) {
-	for i := range t.Spans {
-		first, last, timed := t.Spans[i].Extent()
-		if timed > 0 && (!t.HasStart || first < t.Start) {
-			t.Start = first
-		}
-		if timed > 0 && (!t.HasStart || last > t.End) {
-			t.End = last
-		}
-		t.HasStart = t.HasStart || timed > 0
 	}
 }
 
 func TestTreeOfOddTraces(t *testing.T) {
 	for name, v := range views {
 		var out strings.Builder
-		for _, tr := range oddTraces() {
+		for _, tr := range sampletest.OddTraces() {
 			require.NoError(t, Tree(&out, &tr, v))
 			out.WriteByte('\n')
 		}
-		golden(t, "odd-"+name+".txt", out.String())
+		sampletest.Golden(t, "odd-"+name+".txt", out.String())
 		fits(t, out.String(), v)
 	}
 }
@@ -175,14 +123,14 @@ func TestAnyTraceFits(t *testing.T) {
 			n.Origin = []trace.Origin{{File: text.Draw(t, "file").String, RequestID: text.Draw(t, "request").String}}
 			tr.Spans = append(tr.Spans, n)
 		}
-		plantTimes(&tr)
+		sampletest.PlantTimes(&tr)
 		v := View{Width: rapid.SampledFrom([]int{0, 60, 80, 133}).Draw(t, "width")}
 		var out strings.Builder
 		require.NoError(t, Tree(&out, &tr, View{Width: 30}))
 		fits(t, out.String(), View{Width: 30})
 		out.Reset()
 		require.NoError(t, Tree(&out, &tr, v))
-		require.NoError(t, List(&out, each(tr), v))
+		require.NoError(t, List(&out, sampletest.Each(tr), v))
 		fits(t, out.String(), v)
 	})
 }
@@ -202,7 +150,7 @@ func TestBigTraces(t *testing.T) {
 			}
 			tr.Spans = append(tr.Spans, n)
 		}
-		plantTimes(&tr)
+		sampletest.PlantTimes(&tr)
 		for _, v := range []View{{Width: 80}, {}} {
 			var size counter
 			require.NoError(t, Tree(&size, &tr, v))
@@ -229,10 +177,10 @@ func TestDeepLevelsAreNumbered(t *testing.T) {
 }
 
 func TestDrawingTellsWriteErrors(t *testing.T) {
-	tr := oddTraces()
+	tr := sampletest.OddTraces()
 	_, w := io.Pipe()
 	require.NoError(t, w.Close())
-	require.ErrorIs(t, List(w, each(tr...), View{}), io.ErrClosedPipe)
+	require.ErrorIs(t, List(w, sampletest.Each(tr...), View{}), io.ErrClosedPipe)
 	require.ErrorIs(t, Tree(w, &tr[0], View{}), io.ErrClosedPipe)
 }
 
@@ -249,4 +197,10 @@ func TestTreeEnds(t *testing.T) {
 		require.ErrorIs(t, Tree(io.Discard, large, View{Done: done}), context.Canceled)
 		require.LessOrEqual(t, made, at)
 	}
+}
+
+// A list stops at an error among the traces, and returns it.
+func TestListGivesTheError(t *testing.T) {
+	broken := errors.New("the disk is broken")
+	require.ErrorIs(t, List(io.Discard, func(yield func(*trace.Trace, error) bool) { yield(nil, broken) }, View{}), broken)
 }

@@ -18,10 +18,10 @@ type Render func(work func(dst []byte, t *trace.Trace, full func([]byte) []byte)
 // JSON writes the document of each trace on a line of its own. For a terminal
 // the document is the same, but all characters that could steer it stand as
 // JSON escapes. An error among the traces ends the output and is returned.
-func JSON(w io.Writer, render Render, v View) error {
+func JSON(w io.Writer, render Render, terminal bool) error {
 	var writeErr error
 	err := render(func(dst []byte, t *trace.Trace, full func([]byte) []byte) []byte {
-		return append(appendLine(dst, t, v, full), '\n')
+		return append(appendLine(dst, t, terminal, full), '\n')
 	}, func(lines []byte) bool {
 		_, writeErr = w.Write(lines)
 		return writeErr == nil
@@ -32,8 +32,8 @@ func JSON(w io.Writer, render Render, v View) error {
 	return err
 }
 
-func appendLine(dst []byte, t *trace.Trace, v View, full func([]byte) []byte) []byte {
-	if v.Width <= 0 {
+func appendLine(dst []byte, t *trace.Trace, terminal bool, full func([]byte) []byte) []byte {
+	if !terminal {
 		return tracejson.AppendParts(dst, t, full)
 	}
 	draw := func(json []byte) {

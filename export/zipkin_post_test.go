@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tomoscrape/tomoscrape/internal/sampletest"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -37,7 +38,7 @@ func TestZipkinEndsWithContext(t *testing.T) {
 			Warn: func(string) { cancel(cause) },
 		})
 		require.NoError(t, err)
-		require.ErrorIs(t, z.Send(ctx, Nodes(each(trace.Trace{Spans: zipkinNodes(1)})), nil), cause)
+		require.ErrorIs(t, z.Send(ctx, Nodes(sampletest.Each(trace.Trace{Spans: zipkinNodes(1)})), nil), cause)
 	})
 }
 

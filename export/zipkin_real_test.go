@@ -15,6 +15,7 @@ import (
 	"github.com/openzipkin/zipkin-go/model"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tomoscrape/tomoscrape/internal/sampletest"
 	"github.com/tomoscrape/tomoscrape/internal/zipkintest"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/zipkin"
@@ -200,7 +201,7 @@ func TestRealZipkin(t *testing.T) {
 	})
 
 	t.Run("old traces", func(t *testing.T) {
-		nodes := loggedNodes(t, "samples.jsonl", func(line map[string]json.RawMessage) json.RawMessage {
+		nodes := loggedNodes(t, "sampletest.Traces.jsonl", func(line map[string]json.RawMessage) json.RawMessage {
 			if string(line["folder"]) != `"folsom"` {
 				return nil
 			}
@@ -221,7 +222,7 @@ func TestRealZipkin(t *testing.T) {
 		for i := range nodes {
 			nodes[i].TraceID = trace.IDFromUint64(0xabc)
 		}
-		shift, err := ShiftToNow(each(trace.Trace{HasStart: true, End: nodes[2].Notes[1].Time}), time.Now())
+		shift, err := ShiftToNow(sampletest.Each(trace.Trace{HasStart: true, End: nodes[2].Notes[1].Time}), time.Now())
 		require.NoError(t, err)
 		d := deliverTo(t.Context(), t, server.URL, nodes, ZipkinOptions{Mapping: zipkin.Options{Shift: shift}})
 		require.NoError(t, d.err)

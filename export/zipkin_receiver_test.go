@@ -16,6 +16,7 @@ import (
 	"github.com/openzipkin/zipkin-go/model"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tomoscrape/tomoscrape/internal/sampletest"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -91,7 +92,7 @@ func (s *twoReceivers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// barredNodes have a note of two services each, and texts with | in them.
+// barredNodes have a note of two services sampletest.Each, and texts with | in them.
 func barredNodes() []trace.Node {
 	nodes := zipkinNodes(2)
 	for i, value := range []string{"SELECT 1 | 2", "SELECT a || b"} {
@@ -110,7 +111,7 @@ func TestForeignReceiverIsSentWhatItTakesWhole(t *testing.T) {
 	require.NoError(t, d.err)
 	require.EqualValues(t, 2, d.report.Delivered)
 	require.Equal(t, map[model.ID]string{1: "[start][SELECT 1 ¦ 2 @db][stop]", 2: "[start][SELECT a ¦¦ b @db][stop]"}, server.events)
-	require.Len(t, server.spans, 2, "one span of each id")
+	require.Len(t, server.spans, 2, "one span of sampletest.Each id")
 	require.Equal(t, "SELECT 1 | 2", server.spans[0].Tags["tomograph.note.2.value"])
 	require.Equal(t, "SELECT a || b", server.spans[1].Tags["tomograph.note.2.value"])
 	require.Equal(t, 1, server.asked)
@@ -211,15 +212,15 @@ func TestReceiverThatBecomesAnother(t *testing.T) {
 				Warn: func(text string) { warnings = append(warnings, text) }})
 			require.NoError(t, err)
 			defer z.Close()
-			require.NoError(t, z.Send(t.Context(), Nodes(each(trace.Trace{Spans: zipkinNodes(1)})), nil))
+			require.NoError(t, z.Send(t.Context(), Nodes(sampletest.Each(trace.Trace{Spans: zipkinNodes(1)})), nil))
 			change(z, server)
-			require.NoError(t, z.Send(t.Context(), Nodes(each(trace.Trace{Spans: barredNodes()})), nil))
+			require.NoError(t, z.Send(t.Context(), Nodes(sampletest.Each(trace.Trace{Spans: barredNodes()})), nil))
 			require.Zero(t, z.Report().Quarantined)
 			require.Equal(t, map[model.ID]string{1: "[start][SELECT 1 ¦ 2 @db][stop]", 2: "[start][SELECT a ¦¦ b @db][stop]"}, server.events)
 			require.Contains(t, strings.Join(warnings, "\n"), "it is not Zipkin any more")
 
 			server.foreign = false // and it stays so
-			require.NoError(t, z.Send(t.Context(), Nodes(each(trace.Trace{Spans: barredNodes()})), nil))
+			require.NoError(t, z.Send(t.Context(), Nodes(sampletest.Each(trace.Trace{Spans: barredNodes()})), nil))
 			require.Equal(t, "[start][SELECT a ¦¦ b @db][stop]", server.zipkin[2])
 		})
 	}
@@ -293,7 +294,7 @@ func TestReceiverThatIsSilent(t *testing.T) {
 			}})
 		require.NoError(t, err)
 		nodes := zipkinNodes(2)
-		require.ErrorContains(t, z.Send(t.Context(), Nodes(each(trace.Trace{Spans: nodes})), nil), "without progress: no answer within 1m0s")
+		require.ErrorContains(t, z.Send(t.Context(), Nodes(sampletest.Each(trace.Trace{Spans: nodes})), nil), "without progress: no answer within 1m0s")
 		require.Equal(t, time.Minute, told)
 		require.LessOrEqual(t, time.Since(began), 6*time.Minute)
 		require.LessOrEqual(t, z.Report().Retried, int64(4), "the first question counts, too")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tomoscrape/tomoscrape/internal/sampletest"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/zipkin"
 )
@@ -133,12 +134,12 @@ func TestZipkinSearch(t *testing.T) {
 	// Moved to the present they are found without more ado.
 	now := time.Now()
 	traces := []trace.Trace{{HasStart: true, End: nodes[0].Notes[1].Time}, {HasStart: true, End: nodes[9].Notes[1].Time + 9_000_000}, {End: 1 << 62}}
-	shift, err := ShiftToNow(each(traces...), now)
+	shift, err := ShiftToNow(sampletest.Each(traces...), now)
 	require.NoError(t, err)
 	require.Equal(t, now.UnixMicro(), traces[1].End+shift.Microseconds())
 	d = deliverTo(t.Context(), t, address, nodes[:10], ZipkinOptions{Mapping: zipkin.Options{Shift: shift}})
 	require.Empty(t, d.search.Old)
-	none, err := ShiftToNow(each(traces[2]), now)
+	none, err := ShiftToNow(sampletest.Each(traces[2]), now)
 	require.NoError(t, err)
 	require.Zero(t, none)
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/openzipkin/zipkin-go/model"
 	"github.com/stretchr/testify/require"
 
+	"github.com/tomoscrape/tomoscrape/internal/sampletest"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/tracejson"
 )
@@ -140,7 +141,7 @@ func deliverTo(ctx context.Context, t *testing.T, url string, nodes []trace.Node
 	}
 	z, err := NewZipkin(opt)
 	require.NoError(t, err)
-	d.err = z.Send(ctx, Nodes(each(trace.Trace{Spans: nodes})), func(n *trace.Node, o Outcome) {
+	d.err = z.Send(ctx, Nodes(sampletest.Each(trace.Trace{Spans: nodes})), func(n *trace.Node, o Outcome) {
 		require.Zero(t, d.outcomes[n.ID.Lo], "one outcome a span")
 		d.outcomes[n.ID.Lo] = o
 	})

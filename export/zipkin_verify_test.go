@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"github.com/tomoscrape/tomoscrape/internal/sampletest"
 	"github.com/tomoscrape/tomoscrape/internal/zipkintest"
 	"github.com/tomoscrape/tomoscrape/trace"
 	"github.com/tomoscrape/tomoscrape/zipkin"
@@ -29,7 +30,7 @@ type storingZipkin struct {
 	drop   func(s *model.SpanModel) bool
 	hidden func(traceID string) bool               // from search
 	rows   int                                     // a search asked for less finds but one trace
-	ask    func(w http.ResponseWriter) (done bool) // before each answer to a question
+	ask    func(w http.ResponseWriter) (done bool) // before sampletest.Each answer to a question
 
 	mu     sync.Mutex
 	traces map[string][]json.RawMessage
@@ -92,7 +93,7 @@ func (s *storingZipkin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(answer)
 }
 
-// manyTraces are n traces of two spans each.
+// manyTraces are n traces of two spans sampletest.Each.
 func manyTraces(n int) []trace.Node {
 	nodes := zipkinNodes(2 * n)
 	for i := range nodes {
@@ -109,7 +110,7 @@ func verify(t *testing.T, url string, nodes []trace.Node, opt ZipkinOptions, pat
 	z, err := NewZipkin(opt)
 	require.NoError(t, err)
 	defer z.Close()
-	require.NoError(t, z.Send(t.Context(), Nodes(each(trace.Trace{Spans: nodes})), nil))
+	require.NoError(t, z.Send(t.Context(), Nodes(sampletest.Each(trace.Trace{Spans: nodes})), nil))
 	return z.Verify(t.Context(), patience)
 }
 
@@ -251,12 +252,12 @@ func TestZipkinVerify(t *testing.T) {
 		nodes := manyTraces(n)
 		server.drop = func(*model.SpanModel) bool { return true }
 		server.ask = func(w http.ResponseWriter) bool { w.WriteHeader(500); return true }
-		require.NoError(t, z.Send(t.Context(), Nodes(each(trace.Trace{Spans: nodes[:11]})), nil))
+		require.NoError(t, z.Send(t.Context(), Nodes(sampletest.Each(trace.Trace{Spans: nodes[:11]})), nil))
 		_, err = z.Verify(t.Context(), 0)
 		require.ErrorContains(t, err, "tail does so while it runs")
 
 		server.drop, server.ask = nil, nil
-		require.NoError(t, z.Send(t.Context(), Nodes(each(trace.Trace{Spans: nodes[11:]})), nil))
+		require.NoError(t, z.Send(t.Context(), Nodes(sampletest.Each(trace.Trace{Spans: nodes[11:]})), nil))
 		v, err := z.Verify(t.Context(), 0)
 		require.NoError(t, err)
 		require.EqualValues(t, 2*n, v.Accepted)

@@ -14,6 +14,9 @@ type Complaint struct {
 	Text     []byte // the damaged line as read, or its beginning, borrowed
 }
 
+// ComplaintText is how much of the damaged line is told, in bytes.
+const ComplaintText = 4096
+
 // Error is the complaint in one line: place, what became of the record and why. It
 // may hold text of the log as it is.
 func (c *Complaint) Error() string {

@@ -137,11 +137,8 @@ func readHosts(path string) (zipkin.Hosts, error) {
 // others from getting theirs.
 func deliver(ctx context.Context, j *job, r *replay.Result) {
 	if j.json != "" {
-		view := export.View{}
-		if j.json == "-" {
-			view = j.view()
-		}
-		j.fail(j.write(j.json, func(w io.Writer) error { return export.JSON(w, r.Render, view) }))
+		terminal := j.json == "-" && j.view().Width > 0
+		j.fail(j.write(j.json, func(w io.Writer) error { return export.JSON(w, r.Render, terminal) }))
 	}
 	if j.zipkin != "" {
 		j.fail(j.deliverToZipkin(ctx, r.Traces()))

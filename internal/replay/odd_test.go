@@ -34,7 +34,7 @@ func TestOddIDsComeBack(t *testing.T) {
 				t.Cleanup(func() { result.Close() })
 				require.Equal(t, memory > 0, ledger(t, result).Spill != nil)
 				var out bytes.Buffer
-				require.NoError(t, export.JSON(&out, result.Render, export.View{}))
+				require.NoError(t, export.JSON(&out, result.Render, false))
 				return result, out.Bytes()
 			}
 			for run := range test.runs {

@@ -44,6 +44,6 @@ func TestWhereAMissingParentIs(t *testing.T) {
 
 func documentsOf(t require.TestingT, r *Result) []byte {
 	var out bytes.Buffer
-	require.NoError(t, export.JSON(&out, r.Render, export.View{}))
+	require.NoError(t, export.JSON(&out, r.Render, false))
 	return out.Bytes()
 }

@@ -27,7 +27,7 @@ import (
 // shown is all that a user sees of a result: JSON, the list, every tree.
 func shown(t require.TestingT, r *Result) string {
 	var out bytes.Buffer
-	require.NoError(t, export.JSON(&out, r.Render, export.View{}))
+	require.NoError(t, export.JSON(&out, r.Render, false))
 	require.NoError(t, export.List(&out, r.Traces(), export.View{Width: 100}))
 	for tr, err := range r.Traces() {
 		require.NoError(t, err)

@@ -35,7 +35,7 @@ func TestOddIDsInTail(t *testing.T) {
 		result, err := replay.Run(t.Context(), replay.Options{Paths: []string{l.out}})
 		require.NoError(t, err)
 		var out bytes.Buffer
-		require.NoError(t, export.JSON(&out, result.Render, export.View{}))
+		require.NoError(t, export.JSON(&out, result.Render, false))
 		sampletest.RequireOdd(t, out.Bytes(), 3*others)
 		require.NoError(t, result.Close())
 	}
