@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"internal/xz"},
 	{"internal/unpack"},
 	{"query", "tracejson", "zipkin", "internal/monitor"},
-	{"internal/source", "parser", "assemble", "export"},
+	{"internal/source", "parser", "assemble", "export", "export/terminal"},
 	{"internal/follow", "internal/record"},
 	{"internal/replay", "internal/tail"},
 	{"cmd/tomoscrape"},

@@ -19,7 +19,7 @@ func TestComplaintJSON(t *testing.T) {
 	for _, c := range sampletest.Complaints() {
 		out = AppendComplaint(out, &c)
 	}
-	sampletest.Golden(t, "sampletest.Complaints.jsonl", string(out))
+	sampletest.Golden(t, "complaints.jsonl", string(out))
 	lines := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
 	require.Len(t, lines, len(sampletest.Complaints()))
 	for i, c := range sampletest.Complaints() {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/export/terminal"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
@@ -40,7 +41,7 @@ func (p *program) showComplaint() func(*job, *trace.Complaint) error {
 				return err
 			}
 		}
-		if err = export.WriteComplaint(out, told, j.view()); err == nil {
+		if err = terminal.Complaint(out, told, j.view()); err == nil {
 			err = out.Flush()
 		}
 		gone = errors.Is(err, export.ErrReaderGone)

@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/export/terminal"
 	"github.com/tomoscrape/tomoscrape/internal/replay"
 )
 
@@ -26,7 +26,7 @@ the trace is complete. On a terminal the columns fit its width.`,
 	o.readFlags(c)
 	o.assembleFlags(c)
 	c.RunE = p.runs(o, task{outputs: shown, present: func(_ context.Context, j *job, r *replay.Result) {
-		j.fail(j.write("-", func(w io.Writer) error { return export.List(w, r.Traces(), j.view()) }))
+		j.fail(j.write("-", func(w io.Writer) error { return terminal.List(w, r.Traces(), j.view()) }))
 	}})
 	return c
 }

@@ -11,11 +11,11 @@ import (
 	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 
-	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/export/terminal"
 )
 
-// terminal says whether a stream is one, and how wide.
-func terminal(stream any) (width int, is bool) {
+// terminalOf says whether a stream is one, and how wide.
+func terminalOf(stream any) (width int, is bool) {
 	f, ok := stream.(*os.File)
 	if !ok || !term.IsTerminal(int(f.Fd())) {
 		return 0, false
@@ -38,9 +38,9 @@ func (p *program) lookup(name string) string {
 
 // view is how standard output shows text: in colours and cut to its width only
 // on a terminal.
-func (p *program) view() export.View {
-	width, is := terminal(p.out)
-	return export.View{Width: width, Color: is && p.lookup("NO_COLOR") == "" && p.lookup("TERM") != "dumb"}
+func (p *program) view() terminal.View {
+	width, is := terminalOf(p.out)
+	return terminal.View{Width: width, Color: is && p.lookup("NO_COLOR") == "" && p.lookup("TERM") != "dumb"}
 }
 
 // progress draws a bar on standard error while a terminal is there to see it, until
@@ -52,7 +52,7 @@ type progress struct {
 }
 
 func (p *program) progress(o *options) *progress {
-	if _, is := terminal(p.err); !is || o.noProgress || p.lookup("TERM") == "dumb" {
+	if _, is := terminalOf(p.err); !is || o.noProgress || p.lookup("TERM") == "dumb" {
 		return &progress{}
 	}
 	return &progress{screen: &gate{to: p.err}}

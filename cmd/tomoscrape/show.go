@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/export/terminal"
 	"github.com/tomoscrape/tomoscrape/internal/replay"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -36,20 +36,20 @@ traces, then the largest one.`,
 				return trees(w, r.Traces(), view)
 			}
 			var most *trace.Trace
-			if err := export.List(w, largest(r.Traces(), &most), j.view()); err != nil || most == nil {
+			if err := terminal.List(w, largest(r.Traces(), &most), j.view()); err != nil || most == nil {
 				return err
 			}
 			if _, err := io.WriteString(w, "\n"); err != nil {
 				return err
 			}
-			return export.Tree(w, most, view)
+			return terminal.Tree(w, most, view)
 		}))
 	}})
 	return c
 }
 
 // trees draws traces with an empty line between them.
-func trees(w io.Writer, traces iter.Seq2[*trace.Trace, error], v export.View) error {
+func trees(w io.Writer, traces iter.Seq2[*trace.Trace, error], v terminal.View) error {
 	between := ""
 	for t, err := range traces {
 		if err != nil {
@@ -58,7 +58,7 @@ func trees(w io.Writer, traces iter.Seq2[*trace.Trace, error], v export.View) er
 		if _, err := io.WriteString(w, between); err != nil {
 			return err
 		}
-		if err := export.Tree(w, t, v); err != nil {
+		if err := terminal.Tree(w, t, v); err != nil {
 			return err
 		}
 		between = "\n"

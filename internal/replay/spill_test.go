@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/export/terminal"
 	"github.com/tomoscrape/tomoscrape/internal/record"
 	"github.com/tomoscrape/tomoscrape/internal/sampletest"
 	"github.com/tomoscrape/tomoscrape/query"
@@ -28,10 +29,10 @@ import (
 func shown(t require.TestingT, r *Result) string {
 	var out bytes.Buffer
 	require.NoError(t, export.JSON(&out, r.Render, false))
-	require.NoError(t, export.List(&out, r.Traces(), export.View{Width: 100}))
+	require.NoError(t, terminal.List(&out, r.Traces(), terminal.View{Width: 100}))
 	for tr, err := range r.Traces() {
 		require.NoError(t, err)
-		require.NoError(t, export.Tree(&out, tr, export.View{}))
+		require.NoError(t, terminal.Tree(&out, tr, terminal.View{}))
 	}
 	return out.String()
 }

@@ -37,7 +37,7 @@ func Golden(t testing.TB, name, got string) {
 // drawing is tested on what tomograph really wrote without a parser.
 func Traces(t testing.TB, folder string) []trace.Trace {
 	t.Helper()
-	f, err := os.Open("../testdata/truth/Traces.jsonl")
+	f, err := os.Open(filepath.Join(Root(t), "testdata/truth/samples.jsonl"))
 	require.NoError(t, err)
 	defer f.Close()
 	var traces []trace.Trace

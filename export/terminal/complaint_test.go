@@ -1,4 +1,4 @@
-package export
+package terminal
 
 import (
 	"strings"
@@ -16,9 +16,9 @@ func TestWriteComplaint(t *testing.T) {
 	for name, v := range map[string]View{"60": {Width: 60}, "100": {Width: 100}, "pipe": {}, "color": {Width: 80, Color: true}} {
 		var out strings.Builder
 		for _, c := range sampletest.Complaints() {
-			require.NoError(t, WriteComplaint(&out, &c, v))
+			require.NoError(t, Complaint(&out, &c, v))
 		}
-		sampletest.Golden(t, "sampletest.Complaints-"+name+".txt", out.String())
+		sampletest.Golden(t, "complaints-"+name+".txt", out.String())
 	}
 }
 
@@ -33,7 +33,7 @@ func TestComplaintFits(t *testing.T) {
 			Text:     rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "text")}
 		width := rapid.IntRange(30, 120).Draw(t, "width")
 		var out strings.Builder
-		require.NoError(t, WriteComplaint(&out, &c, View{Width: width}))
+		require.NoError(t, Complaint(&out, &c, View{Width: width}))
 		for _, line := range strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n") {
 			screentest.Harmless(t, line)
 			require.LessOrEqual(t, screentest.Width(line), width)
@@ -44,6 +44,6 @@ func TestComplaintFits(t *testing.T) {
 func TestComplaintCaret(t *testing.T) {
 	c := trace.Complaint{Kind: "rejected", File: "f", Line: 1, Column: 8, Reason: "r", Text: []byte("a\x1b東 X=1")}
 	var out strings.Builder
-	require.NoError(t, WriteComplaint(&out, &c, View{Width: 80}))
+	require.NoError(t, Complaint(&out, &c, View{Width: 80}))
 	require.Equal(t, "f:1:8: rejected: r\n  a\\x1b東 X=1\n           ^\n", out.String())
 }

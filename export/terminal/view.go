@@ -1,4 +1,7 @@
-package export
+// Package terminal draws for people: the list of traces, a trace as a tree with bars,
+// notes and dimensions, and complaints about lines. What it draws fits the width that
+// it is told, or is cut nowhere for a pipe; log text comes through package safetext.
+package terminal
 
 import (
 	"strings"

@@ -1,4 +1,4 @@
-package export
+package terminal
 
 import (
 	"fmt"
@@ -10,13 +10,13 @@ import (
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-// WriteComplaint shows a complaint to a person: where and why, the line around
+// Complaint shows a complaint to a person: where and why, the line around
 // the damage with a caret below the place, and what would have been right.
 //
 //	nova/nova-api.log:12:34: rejected: a note without an end
 //	  … notes=[Note(time=1366250528.495435, val
 //	                                           ^ expected a value
-func WriteComplaint(w io.Writer, c *trace.Complaint, v View) error {
+func Complaint(w io.Writer, c *trace.Complaint, v View) error {
 	width := v.Width
 	if width <= 0 {
 		width = 160
