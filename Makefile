@@ -4,13 +4,19 @@
 GO ?= go
 FUZZ_RUNS ?= 20000
 
-.PHONY: build test check setup poison fuzz bench soak pgo update
+.PHONY: build test quick check setup poison fuzz bench soak pgo update
 
 build:
 	$(GO) build -o tomoscrape ./cmd/tomoscrape
 
 test: check fuzz poison
 	$(GO) test -race -count=1 -timeout 30m ./...
+
+# The inner loop, in less than a minute where nothing else runs.
+quick:
+	$(GO) vet ./...
+	$(GO) test -short ./...
+	@echo "quick: left out are the race detector, fuzzing, poisoned memory, staticcheck, real servers (Zipkin, Cassandra, Jaeger, OpenTelemetry) and what takes seconds: make test has them"
 
 check: setup
 	@unformatted=$$(gofmt -l .); if [ -n "$$unformatted" ]; then \
@@ -26,7 +32,7 @@ setup:
 # given back (internal/poison): what was kept of it shows at once. Real servers and
 # the longest tests would tell nothing more.
 poison: setup
-	TOMOSCRAPE_REQUIRE_SERVERS= $(GO) test -tags poison -count=1 -short -skip 'TestReplayAndTailGiveOneAnswer/(half_a_line|ten_thousand)' \
+	TOMOSCRAPE_REQUIRE_SERVERS= $(GO) test -tags poison -count=1 -short \
 		./internal/poison ./internal/source ./parser ./tracejson ./assemble ./internal/follow ./internal/record ./internal/replay ./internal/tail ./export ./export/terminal ./cmd/tomoscrape
 
 # Each fuzz test for a fixed number of executions, so that a run means the same

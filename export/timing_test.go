@@ -18,7 +18,7 @@ import (
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-// timingTraces are the traces of the sampletest.Traces, assembled, to be gone through again
+// timingTraces are the traces of the samples, assembled, to be gone through again
 // and again.
 func timingTraces(b *testing.B) (traces iter.Seq2[*trace.Trace, error], size int64) {
 	spans, size := sampletest.Spans(b)

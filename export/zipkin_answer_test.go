@@ -328,7 +328,7 @@ func TestZipkinVerdicts(t *testing.T) {
 		require.Len(t, s.got, 100)
 	})
 	t.Run("one of two servers behind a balancer refuses everything", func(t *testing.T) {
-		lanes = 1 // else a span may meet the same server sampletest.Each time
+		lanes = 1 // else a span may meet the same server each time
 		defer func() { lanes = 4 }()
 		d, s := deliver(t, 100, func(request int, _ []model.SpanModel) (*http.Response, error) {
 			if request%2 == 1 {
@@ -349,7 +349,7 @@ func TestZipkinVerdicts(t *testing.T) {
 			return nil, nil
 		}
 		d, _ := deliver(t, 1000, onlyEmpty)
-		require.EqualError(t, d.err, "zipkin http://zipkin: it refused sampletest.Each of the 100 spans that it was sent, though it takes an empty list "+
+		require.EqualError(t, d.err, "zipkin http://zipkin: it refused each of the 100 spans that it was sent, though it takes an empty list "+
 			"(400 Bad Request, in its words: busy); check that the address is Zipkin's own, and what it says in its log")
 		require.Empty(t, d.outcomes)
 		require.Empty(t, d.records)

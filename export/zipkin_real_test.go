@@ -201,7 +201,7 @@ func TestRealZipkin(t *testing.T) {
 	})
 
 	t.Run("old traces", func(t *testing.T) {
-		nodes := loggedNodes(t, "sampletest.Traces.jsonl", func(line map[string]json.RawMessage) json.RawMessage {
+		nodes := loggedNodes(t, "samples.jsonl", func(line map[string]json.RawMessage) json.RawMessage {
 			if string(line["folder"]) != `"folsom"` {
 				return nil
 			}

@@ -92,7 +92,7 @@ func (s *twoReceivers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// barredNodes have a note of two services sampletest.Each, and texts with | in them.
+// barredNodes have a note of two services each, and texts with | in them.
 func barredNodes() []trace.Node {
 	nodes := zipkinNodes(2)
 	for i, value := range []string{"SELECT 1 | 2", "SELECT a || b"} {
@@ -111,7 +111,7 @@ func TestForeignReceiverIsSentWhatItTakesWhole(t *testing.T) {
 	require.NoError(t, d.err)
 	require.EqualValues(t, 2, d.report.Delivered)
 	require.Equal(t, map[model.ID]string{1: "[start][SELECT 1 ¦ 2 @db][stop]", 2: "[start][SELECT a ¦¦ b @db][stop]"}, server.events)
-	require.Len(t, server.spans, 2, "one span of sampletest.Each id")
+	require.Len(t, server.spans, 2, "one span of each id")
 	require.Equal(t, "SELECT 1 | 2", server.spans[0].Tags["tomograph.note.2.value"])
 	require.Equal(t, "SELECT a || b", server.spans[1].Tags["tomograph.note.2.value"])
 	require.Equal(t, 1, server.asked)

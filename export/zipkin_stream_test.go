@@ -120,7 +120,7 @@ func (s *stream) end(n int) {
 }
 
 // TestZipkinStream: an item goes out although no more come, and the outcome of
-// sampletest.Each is told once.
+// each is told once.
 func TestZipkinStream(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	server := &faultyZipkin{t: t}
@@ -240,7 +240,7 @@ func TestZipkinKnocksAlone(t *testing.T) {
 	})
 }
 
-// TestZipkinOutage: an outage is seen while it lasts, and told once for sampletest.Each
+// TestZipkinOutage: an outage is seen while it lasts, and told once for each
 // cause.
 func TestZipkinOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -306,7 +306,7 @@ func TestZipkinLaterAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			last := 4
 			if name == "400 to everything" {
-				last = 13 // sampletest.Each time: the span twice, and what it took before, compressed and not
+				last = 13 // each time: the span twice, and what it took before, compressed and not
 			}
 			server := &faultyZipkin{t: t, fault: func(w http.ResponseWriter, _ *http.Request, request int, _ []model.SpanModel, _ int) bool {
 				if request == 1 || request > last {
@@ -367,7 +367,7 @@ func TestZipkinSpanBreaksServer(t *testing.T) {
 	require.Empty(t, readLines(t, s.z.opt.Quarantine))
 }
 
-// TestZipkinAnyServer: whatever a server answers, sampletest.Each span has one outcome, and
+// TestZipkinAnyServer: whatever a server answers, each span has one outcome, and
 // what is said to be delivered is there.
 func TestZipkinAnyServer(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

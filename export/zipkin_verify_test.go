@@ -30,7 +30,7 @@ type storingZipkin struct {
 	drop   func(s *model.SpanModel) bool
 	hidden func(traceID string) bool               // from search
 	rows   int                                     // a search asked for less finds but one trace
-	ask    func(w http.ResponseWriter) (done bool) // before sampletest.Each answer to a question
+	ask    func(w http.ResponseWriter) (done bool) // before each answer to a question
 
 	mu     sync.Mutex
 	traces map[string][]json.RawMessage
@@ -93,7 +93,7 @@ func (s *storingZipkin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(answer)
 }
 
-// manyTraces are n traces of two spans sampletest.Each.
+// manyTraces are n traces of two spans each.
 func manyTraces(n int) []trace.Node {
 	nodes := zipkinNodes(2 * n)
 	for i := range nodes {

@@ -19,7 +19,7 @@ import (
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-var update = flag.Bool("update", false, "rewrite the Golden files of this package")
+var update = flag.Bool("update", false, "rewrite the golden files of this package")
 
 // Golden compares with a file in testdata, or rewrites it.
 func Golden(t testing.TB, name, got string) {

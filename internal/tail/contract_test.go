@@ -46,6 +46,7 @@ type row struct {
 	maxLine int    // of --max-line, 0 for the default
 	noStdin string // why the row is not read from standard input, too
 	text    []byte // of standard input
+	slow    bool   // takes seconds: left out by -short
 }
 
 // want is what a run gives: "ID FILE:LINE" for each span, with "truncated" behind
@@ -238,7 +239,7 @@ var rows = []row{
 		d.link("d/b.log", "a.log")
 		d.hardLink("d/c.log", "d/a.log")
 	}, paths: []string{"d", "d/a.log", "d/*.log"}, want: want{spans: []string{"1 d/a.log:1"}}},
-	{name: "ten thousand files", lay: func(d dir) {
+	{name: "ten thousand files", slow: true, lay: func(d dir) {
 		for id := 1; id <= manyFiles; id++ {
 			d.file(fmt.Sprintf("d/%02d/%d.log", id%100, id), line(id))
 		}
@@ -307,7 +308,7 @@ var rows = []row{
 		paths: []string{"a.log"}, want: want{spans: []string{"1 a.log:1", "2 a.log:2", "3 a.log:3"}}},
 	{name: "BOM", lay: func(d dir) { d.file("a.log", "\ufeff"+lines(1, 2)) },
 		paths: []string{"a.log"}, want: want{spans: []string{"1 a.log:1", "2 a.log:2"}}},
-	{name: "half a line before a rotation", lay: func(d dir) { d.file("a.log.1", line(1)+half(2)); d.file("a.log", line(3)) },
+	{name: "half a line before a rotation", slow: true, lay: func(d dir) { d.file("a.log.1", line(1)+half(2)); d.file("a.log", line(3)) },
 		paths: []string{""}, want: want{spans: []string{"1 a.log.1:1", "2 a.log.1:2 truncated", "3 a.log:1"},
 			said: []string{"salvaged a.log.1:2:" + fmt.Sprint(len(half(2))+1) + ": the record ends before the span does"}}},
 	{name: "pieces over a rotation", lay: func(d dir) {
@@ -342,6 +343,9 @@ const tag = "Tag(key='k', value='v', service_name='s', address='a', port=0), "
 func TestReplayAndTailGiveOneAnswer(t *testing.T) {
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
+			if r.slow && testing.Short() {
+				t.Skip("it takes seconds")
+			}
 			t.Parallel()
 			tail := r.want
 			if r.tail != nil {
