@@ -33,7 +33,7 @@ setup:
 # the longest tests would tell nothing more.
 poison: setup
 	TOMOSCRAPE_REQUIRE_SERVERS= $(GO) test -tags poison -count=1 -short \
-		./internal/poison ./internal/source ./parser ./tracejson ./assemble ./internal/follow ./internal/record ./internal/replay ./internal/tail ./export ./export/terminal ./cmd/tomoscrape
+		./internal/poison ./internal/source ./parser ./tracejson ./assemble ./internal/follow ./internal/record ./internal/replay ./internal/tail ./export ./export/terminal ./export/zipkinhttp ./cmd/tomoscrape
 
 # Each fuzz test for a fixed number of executions, so that a run means the same
 # on every machine.
@@ -69,4 +69,4 @@ pgo:
 # Rewrites what the tests of export and of the command line expect: read the
 # difference before you commit it.
 update:
-	$(GO) test ./export ./export/terminal ./cmd/tomoscrape -update
+	$(GO) test ./export ./export/terminal ./export/zipkinhttp ./cmd/tomoscrape -update

@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"internal/unpack"},
 	{"query", "tracejson", "zipkin", "internal/monitor"},
 	{"internal/source", "parser", "assemble", "export", "export/terminal"},
-	{"internal/follow", "internal/record"},
+	{"internal/follow", "internal/record", "export/zipkinhttp"},
 	{"internal/replay", "internal/tail"},
 	{"cmd/tomoscrape"},
 }

@@ -187,16 +187,16 @@ func TestAppendBesideAnother(t *testing.T) {
 func TestQuarantineIsWrittenAgain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "quarantine.jsonl")
 	var said []string
-	q := quarantine{path: path, warn: func(text string) { said = append(said, text) }}
+	q := Quarantine{Path: path, Warn: func(text string) { said = append(said, text) }}
 	add := func(id uint64) {
 		node := trace.Node{Span: trace.Span{ID: trace.ID{Lo: id}}, Parent: -1}
-		require.NoError(t, q.add(&node, nil, "a test", zipkinRefusal{}))
+		require.NoError(t, q.Add(&node, nil, "a test", 0, ""))
 	}
 	add(1)
 	require.NoError(t, os.Remove(path))
 	add(2)
 	add(3)
-	require.NoError(t, q.close())
+	require.NoError(t, q.Close())
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	require.Equal(t, 2, strings.Count(string(text), "\n"))

@@ -1,3 +1,7 @@
+// Package export writes files: the documents of traces (JSON), a file that is complete
+// or not there (File), one that grows for ever (Appender), complaints, and the spans
+// that could not be delivered (Quarantine). What people see is drawn by package
+// terminal, what goes to Zipkin is sent by package zipkinhttp.
 package export
 
 import (

@@ -14,12 +14,12 @@ import (
 // user names none.
 const DefaultQuarantine = "tomoscrape-quarantine.jsonl"
 
-// quarantine is the file of the spans that could not be delivered, one JSON
+// Quarantine is the file of the spans that could not be delivered, one JSON
 // object a line. It is created with the first one, readable for its owner only,
 // and an existing file is continued.
-type quarantine struct {
-	path string
-	warn func(string)
+type Quarantine struct {
+	Path string
+	Warn func(string) // is told when the file is made again; may be nil
 	out  *Appender
 }
 
@@ -40,10 +40,11 @@ type quarantineOrigin struct {
 	Line int64  `json:"line"`
 }
 
-// add writes one span; models are its v2 spans, nil if it has none.
-func (q *quarantine) add(node *trace.Node, models []*model.SpanModel, reason string, refusal zipkinRefusal) error {
+// Add writes one span; models are its v2 spans, nil if it has none. status and words
+// are the server's answer, if it was refused; the words are harmless already.
+func (q *Quarantine) Add(node *trace.Node, models []*model.SpanModel, reason string, status int, words string) error {
 	record := quarantineRecord{
-		Reason: reason, Status: refusal.status, Server: refusal.words,
+		Reason: reason, Status: status, Server: words,
 		TraceID: node.TraceID.Hex(), SpanID: node.ID.Hex(),
 		Origin: make([]quarantineOrigin, 0, len(node.Origin)),
 		Trace:  tracejson.Append(nil, aloneInTrace(*node)), Zipkin: models,
@@ -53,8 +54,8 @@ func (q *quarantine) add(node *trace.Node, models []*model.SpanModel, reason str
 	}
 	line, err := json.Marshal(record)
 	if err == nil && q.out == nil {
-		if q.out, err = appendTo(q.path, 0o600); err == nil {
-			q.out.Warn = q.warn
+		if q.out, err = appendTo(q.Path, 0o600); err == nil {
+			q.out.Warn = q.Warn
 		}
 	}
 	if err == nil {
@@ -82,7 +83,8 @@ func aloneInTrace(node trace.Node) *trace.Trace {
 	return t
 }
 
-func (q *quarantine) close() error {
+// Close completes the file, if there is one.
+func (q *Quarantine) Close() error {
 	if q.out == nil {
 		return nil
 	}

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/export/zipkinhttp"
 	"github.com/tomoscrape/tomoscrape/internal/record"
 	"github.com/tomoscrape/tomoscrape/parser"
 	"github.com/tomoscrape/tomoscrape/query"
@@ -47,7 +47,7 @@ type options struct {
 	noInfer       bool
 	maxValue      int64
 	hostAddresses zipkin.Hosts // what hosts says
-	zipkinAccess  export.ZipkinAccess
+	zipkinAccess  zipkinhttp.Access
 	verify        bool
 
 	checkpoint      string

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/export/zipkinhttp"
 	"github.com/tomoscrape/tomoscrape/internal/replay"
 	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/internal/smallfile"
@@ -47,8 +48,8 @@ func (o *options) outputFlags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&o.json, "json", "", "write the traces to `FILE`, one JSON document a line; - is standard output")
 	f.StringVar(&o.zipkin, "zipkin", "", "deliver the spans to the Zipkin at `URL`, such as http://localhost:9411")
-	o.receiver = export.ReceiverWords[0]
-	choose(c, &o.receiver, "receiver", export.ReceiverWords, "what takes the spans at that address: found out, or Zipkin, Jaeger, OpenTelemetry (docs/receivers.md)")
+	o.receiver = zipkinhttp.ReceiverWords[0]
+	choose(c, &o.receiver, "receiver", zipkinhttp.ReceiverWords, "what takes the spans at that address: found out, or Zipkin, Jaeger, OpenTelemetry (docs/receivers.md)")
 	f.StringVar(&o.jaegerQuery, "jaeger-query", "", "the Jaeger where spans for another receiver end up, `URL` of its page (default port 16686 of the same host)")
 	f.StringVar(&o.quarantine, "quarantine", "", "`FILE` for spans that Zipkin cannot take (default "+export.DefaultQuarantine+")")
 	f.StringVar(&o.hosts, "hosts", "", "Zipkin: IP addresses of host names, a `FILE` like /etc/hosts")
@@ -61,7 +62,7 @@ func (o *options) outputFlags(c *cobra.Command) {
 	f.StringVar(&a.CA, "zipkin-ca", "", "Zipkin: trust the authorities in this PEM `FILE`, in place of this machine's")
 	f.StringVar(&a.Cert, "zipkin-cert", "", "Zipkin: show the certificate in this PEM `FILE`")
 	f.StringVar(&a.Key, "zipkin-key", "", "Zipkin: `FILE` with the key of that certificate (default the same file)")
-	f.StringVar(&a.AuthFile, "zipkin-auth-file", "", "Zipkin: `FILE` with NAME:PASSWORD or Bearer TOKEN (default $"+export.ZipkinAuthVariable+")")
+	f.StringVar(&a.AuthFile, "zipkin-auth-file", "", "Zipkin: `FILE` with NAME:PASSWORD or Bearer TOKEN (default $"+zipkinhttp.AuthVariable+")")
 	f.BoolVar(&o.verify, "verify", false, "Zipkin: read back what it took, and say what is missing")
 }
 
@@ -94,7 +95,7 @@ func prepareZipkin(j *job) error {
 		}
 		return nil
 	}
-	if _, err := export.ParseZipkinURL(j.zipkin); err != nil {
+	if _, err := zipkinhttp.ParseURL(j.zipkin); err != nil {
 		return &usageError{err: err}
 	}
 	if j.quarantine == "-" {
@@ -108,11 +109,11 @@ func prepareZipkin(j *job) error {
 		j.hostAddresses = hosts
 	}
 	if address, err := url.Parse(j.zipkin); err == nil && address.User != nil && j.given["zipkin"] {
-		j.message("what stands before the @ of --zipkin can be seen in the list of processes; $" + export.ZipkinAuthVariable + " and --zipkin-auth-file keep it to themselves")
+		j.message("what stands before the @ of --zipkin can be seen in the list of processes; $" + zipkinhttp.AuthVariable + " and --zipkin-auth-file keep it to themselves")
 	}
 	opt := j.zipkinOptions(0)
-	opt.Warn = nil                  // who delivers is told
-	z, err := export.NewZipkin(opt) // are certificates and credentials there?
+	opt.Warn = nil                // who delivers is told
+	z, err := zipkinhttp.New(opt) // are certificates and credentials there?
 	if err != nil {
 		return &usageError{err: err}
 	}
@@ -145,13 +146,13 @@ func deliver(ctx context.Context, j *job, r *replay.Result) {
 	}
 }
 
-// zipkinOptions are what the flags say; giveUp is as in [export.ZipkinOptions].
-func (j *job) zipkinOptions(giveUp time.Duration) export.ZipkinOptions {
-	opt := export.ZipkinOptions{URL: j.zipkin, Receiver: export.ParseReceiver(j.receiver), JaegerQuery: j.jaegerQuery, AlwaysSplit: j.splitServices == "on",
+// zipkinOptions are what the flags say; giveUp is as in [zipkinhttp.Options].
+func (j *job) zipkinOptions(giveUp time.Duration) zipkinhttp.Options {
+	opt := zipkinhttp.Options{URL: j.zipkin, Receiver: zipkinhttp.ParseReceiver(j.receiver), JaegerQuery: j.jaegerQuery, AlwaysSplit: j.splitServices == "on",
 		Access: j.zipkinAccess, Quarantine: j.quarantine, GiveUp: giveUp, Warn: j.message,
 		Mapping: zipkin.Options{NoSplit: j.splitServices == "off", Compact: j.compact, NoInfer: j.noInfer,
 			MaxValue: int(j.maxValue), Hosts: j.hostAddresses}}
-	opt.Access.Auth = j.lookup(export.ZipkinAuthVariable)
+	opt.Access.Auth = j.lookup(zipkinhttp.AuthVariable)
 	if j.verify {
 		opt.Remember = -1
 	}
@@ -162,22 +163,22 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 	opt := j.zipkinOptions(0)
 	if j.shiftTo == "now" {
 		var err error
-		if opt.Mapping.Shift, err = export.ShiftToNow(traces, time.Now()); err != nil {
+		if opt.Mapping.Shift, err = zipkinhttp.ShiftToNow(traces, time.Now()); err != nil {
 			return err
 		}
 	}
-	z, err := export.NewZipkin(opt)
+	z, err := zipkinhttp.New(opt)
 	if err != nil {
 		return err
 	}
-	rootless := &export.Rootless{}
-	err = errors.Join(z.Send(ctx, export.Nodes(rootless.Of(traces)), nil), z.Close())
+	rootless := &zipkinhttp.Rootless{}
+	err = errors.Join(z.Send(ctx, zipkinhttp.Nodes(rootless.Of(traces)), nil), z.Close())
 	report := z.Report()
 	receiver := z.Receiver()
 	fmt.Fprintf(j.err, "delivered to %s: %s\n", receiver, spans(report.Delivered))
 	if err != nil && ctx.Err() == nil {
 		all := int64(0)
-		for range export.Nodes(traces) {
+		for range zipkinhttp.Nodes(traces) {
 			all++
 		}
 		if rest := all - report.Delivered - report.Quarantined; rest > 0 {
@@ -191,7 +192,7 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 	if report.Refused > 0 {
 		err = errors.Join(err, fmt.Errorf("refused by %s: %s, kept with its words in %s", receiver, spans(report.Refused), report.QuarantineFile))
 	}
-	var stored export.ZipkinVerification
+	var stored zipkinhttp.Verification
 	if j.verify && err == nil {
 		stored, err = j.readBack(ctx, z)
 	}
@@ -201,7 +202,7 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 	search, ok := z.Search(ctx)
 	switch {
 	case !ok:
-	case search.Page == "" && search.API == "" && receiver == export.ReceiverZipkin:
+	case search.Page == "" && search.API == "" && receiver == zipkinhttp.ReceiverZipkin:
 		fmt.Fprintln(j.err, "to be found where that Zipkin shows them: at this address are neither its page nor its API for reading")
 	case search.Page == "" && search.API == "":
 		fmt.Fprintln(j.err, "to be found wherever that shows them or passes them on to (--jaeger-query names a Jaeger)")
@@ -222,7 +223,7 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 var verifyPatience = 15 * time.Second // tests have less
 
 // readBack says what Zipkin has of the spans that it took.
-func (j *job) readBack(ctx context.Context, z *export.Zipkin) (export.ZipkinVerification, error) {
+func (j *job) readBack(ctx context.Context, z *zipkinhttp.Client) (zipkinhttp.Verification, error) {
 	v, err := z.Verify(ctx, verifyPatience)
 	if err != nil {
 		return v, err

@@ -23,6 +23,7 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/export/zipkinhttp"
 	"github.com/tomoscrape/tomoscrape/internal/follow"
 	"github.com/tomoscrape/tomoscrape/internal/monitor"
 	"github.com/tomoscrape/tomoscrape/internal/record"
@@ -85,8 +86,8 @@ type tailJob struct {
 	*job
 	logger *monitor.Logger
 	tails  []namedTail
-	zipkin *export.Zipkin // nil without --zipkin
-	close  []func() error // in the end, last first
+	zipkin *zipkinhttp.Client // nil without --zipkin
+	close  []func() error     // in the end, last first
 	behind behind
 	unread string // why nothing could be read back the last time
 }
@@ -177,7 +178,7 @@ func (j *tailJob) open() error {
 	if j.options.zipkin != "" {
 		how := j.zipkinOptions(-1)
 		how.Warn = func(text string) { j.logger.Warn(text, "output", "zipkin") }
-		z, err := export.NewZipkin(how)
+		z, err := zipkinhttp.New(how)
 		if err != nil {
 			return &usageError{err: err}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/export/zipkinhttp"
 	"github.com/tomoscrape/tomoscrape/internal/sampletest"
 	"github.com/tomoscrape/tomoscrape/query"
 )
@@ -68,9 +69,9 @@ func TestOddIDsInQuarantine(t *testing.T) {
 		require.NoError(t, errors.Join(os.RemoveAll(quarantine)))
 		result, err := Run(t.Context(), Options{Paths: []string{log}, Memory: memory, Temp: dir})
 		require.NoError(t, err)
-		z, err := export.NewZipkin(export.ZipkinOptions{URL: server.URL, Quarantine: quarantine})
+		z, err := zipkinhttp.New(zipkinhttp.Options{URL: server.URL, Quarantine: quarantine})
 		require.NoError(t, err)
-		require.NoError(t, z.Send(t.Context(), export.Nodes(result.Traces()), nil))
+		require.NoError(t, z.Send(t.Context(), zipkinhttp.Nodes(result.Traces()), nil))
 		require.NoError(t, errors.Join(z.Close(), result.Close()))
 		var wide []string // trace and span ids of what does not fit
 		for at := range sampletest.OddIDs {

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/export/zipkinhttp"
 	"github.com/tomoscrape/tomoscrape/internal/zipkintest"
 	"github.com/tomoscrape/tomoscrape/query"
 	"github.com/tomoscrape/tomoscrape/trace"
@@ -78,10 +78,10 @@ func TestRealZipkinAnswersWithOurTrees(t *testing.T) {
 	for folder, service := range map[string]string{"real-openstack": "rpcbuild_and_run_instance", "folsom": "rpcrun_instance"} {
 		result, err := Run(t.Context(), Options{Paths: []string{filepath.Join(logs, folder)}})
 		require.NoError(t, err)
-		sender, err := export.NewZipkin(export.ZipkinOptions{URL: server.URL, Quarantine: filepath.Join(t.TempDir(), "quarantine.jsonl")})
+		sender, err := zipkinhttp.New(zipkinhttp.Options{URL: server.URL, Quarantine: filepath.Join(t.TempDir(), "quarantine.jsonl")})
 		require.NoError(t, err)
-		require.NoError(t, sender.Send(t.Context(), export.Nodes(result.Traces()), func(_ *trace.Node, o export.Outcome) {
-			require.Equal(t, export.Delivered, o)
+		require.NoError(t, sender.Send(t.Context(), zipkinhttp.Nodes(result.Traces()), func(_ *trace.Node, o zipkinhttp.Outcome) {
+			require.Equal(t, zipkinhttp.Delivered, o)
 		}))
 		require.NoError(t, sender.Close())
 		require.Equal(t, ledger(t, result).Spans, sender.Report().Delivered)

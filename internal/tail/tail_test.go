@@ -21,6 +21,7 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/export/zipkinhttp"
 	"github.com/tomoscrape/tomoscrape/internal/follow"
 	"github.com/tomoscrape/tomoscrape/internal/packtest"
 	"github.com/tomoscrape/tomoscrape/internal/replay"
@@ -374,10 +375,10 @@ func TestTailWritesItsQuarantineAgain(t *testing.T) {
 	require.NoError(t, os.Mkdir(dir, 0o755))
 	var mu sync.Mutex
 	var said []string
-	var zipkin *export.Zipkin
+	var zipkin *zipkinhttp.Client
 	start := func() chan error {
 		var err error
-		zipkin, err = export.NewZipkin(export.ZipkinOptions{URL: web.URL, Quarantine: path, Warn: func(text string) {
+		zipkin, err = zipkinhttp.New(zipkinhttp.Options{URL: web.URL, Quarantine: path, Warn: func(text string) {
 			mu.Lock()
 			defer mu.Unlock()
 			said = append(said, text)

@@ -4,15 +4,15 @@ import (
 	"context"
 	"sync/atomic"
 
-	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/export/zipkinhttp"
 	"github.com/tomoscrape/tomoscrape/internal/follow"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
 // zipkinSink delivers each span at once.
 type zipkinSink struct {
-	zipkin *export.Zipkin
-	in     chan export.Item
+	zipkin *zipkinhttp.Client
+	in     chan zipkinhttp.Item
 	stop   context.CancelCauseFunc
 	ended  chan struct{}
 	err    error // why it ended, once it has
@@ -21,10 +21,10 @@ type zipkinSink struct {
 	delivered, quarantined atomic.Int64
 }
 
-// NewZipkin makes a Tail that delivers to Zipkin. Its errors are those of
+// New makes a Tail that delivers to Zipkin. Its errors are those of
 // [follow.Open].
-func NewZipkin(opt Options, z *export.Zipkin) (*Tail, error) {
-	s := &zipkinSink{zipkin: z, in: make(chan export.Item, 256), ended: make(chan struct{})}
+func NewZipkin(opt Options, z *zipkinhttp.Client) (*Tail, error) {
+	s := &zipkinSink{zipkin: z, in: make(chan zipkinhttp.Item, 256), ended: make(chan struct{})}
 	t, err := newTail(opt, s)
 	if err != nil {
 		return nil, err
@@ -40,8 +40,8 @@ func NewZipkin(opt Options, z *export.Zipkin) (*Tail, error) {
 }
 
 // done is told what became of a span.
-func (s *zipkinSink) done(item export.Item, o export.Outcome) {
-	if o == export.Delivered {
+func (s *zipkinSink) done(item zipkinhttp.Item, o zipkinhttp.Outcome) {
+	if o == zipkinhttp.Delivered {
 		s.delivered.Add(1)
 	} else {
 		s.quarantined.Add(1)
@@ -53,7 +53,7 @@ func (s *zipkinSink) done(item export.Item, o export.Outcome) {
 
 func (s *zipkinSink) add(ctx context.Context, span *trace.Span, holds []*follow.Hold) error {
 	node := &trace.Node{Span: span.Clone(), Parent: -1}
-	item := export.Item{Node: node, Token: holds}
+	item := zipkinhttp.Item{Node: node, Token: holds}
 	for {
 		select {
 		case s.in <- item:

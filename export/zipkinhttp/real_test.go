@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"bufio"
@@ -87,7 +87,7 @@ func (l *loggedSpan) node(t *testing.T) trace.Node {
 // loggedNodes are the spans of a truth file of which keep is true, sorted by
 // trace as they first appear.
 func loggedNodes(t *testing.T, file string, keep func(line map[string]json.RawMessage) json.RawMessage) []trace.Node {
-	f, err := os.Open(filepath.Join("..", "testdata", "truth", file))
+	f, err := os.Open(filepath.Join(sampletest.Root(t), "testdata", "truth", file))
 	require.NoError(t, err)
 	defer f.Close()
 	byTrace := map[trace.ID][]trace.Node{}
@@ -140,7 +140,7 @@ func TestRealZipkin(t *testing.T) {
 	server := zipkintest.Start(t)
 
 	// find gives the traces that a search finds for a service.
-	find := func(t *testing.T, search ZipkinSearch, service string) (traces [][]storedSpan) {
+	find := func(t *testing.T, search Search, service string) (traces [][]storedSpan) {
 		at, err := url.Parse(search.API)
 		require.NoError(t, err)
 		query := at.Query()
@@ -151,7 +151,7 @@ func TestRealZipkin(t *testing.T) {
 		return traces
 	}
 	// requireTrees compares the trees found for a service with those logged.
-	requireTrees := func(t *testing.T, nodes []trace.Node, search ZipkinSearch, service string) {
+	requireTrees := func(t *testing.T, nodes []trace.Node, search Search, service string) {
 		t.Helper()
 		parents := map[string]map[string]string{} // by trace and span
 		with := map[string]bool{}                 // traces in which the service is
@@ -189,7 +189,7 @@ func TestRealZipkin(t *testing.T) {
 		require.Len(t, nodes, 396)
 		want := asStored(t, nodes, zipkin.Options{})
 		for range 2 { // what arrives twice is there once
-			d := deliverTo(t.Context(), t, server.URL, nodes, ZipkinOptions{BatchBytes: 64 << 10})
+			d := deliverTo(t.Context(), t, server.URL, nodes, Options{BatchBytes: 64 << 10})
 			require.NoError(t, d.err)
 			require.Equal(t, 396, d.count(Delivered))
 			require.Greater(t, d.report.Batches, int64(2))
@@ -209,7 +209,7 @@ func TestRealZipkin(t *testing.T) {
 			require.NoError(t, err)
 			return raw
 		})
-		d := deliverTo(t.Context(), t, server.URL+"/zipkin/", nodes, ZipkinOptions{})
+		d := deliverTo(t.Context(), t, server.URL+"/zipkin/", nodes, Options{})
 		require.NoError(t, d.err)
 		require.Equal(t, len(nodes), d.count(Delivered))
 		require.NotEmpty(t, d.search.Old)
@@ -224,7 +224,7 @@ func TestRealZipkin(t *testing.T) {
 		}
 		shift, err := ShiftToNow(sampletest.Each(trace.Trace{HasStart: true, End: nodes[2].Notes[1].Time}), time.Now())
 		require.NoError(t, err)
-		d := deliverTo(t.Context(), t, server.URL, nodes, ZipkinOptions{Mapping: zipkin.Options{Shift: shift}})
+		d := deliverTo(t.Context(), t, server.URL, nodes, Options{Mapping: zipkin.Options{Shift: shift}})
 		require.NoError(t, d.err)
 		require.Empty(t, d.search.Old)
 		var found [][]storedSpan
@@ -247,12 +247,12 @@ func TestRealZipkin(t *testing.T) {
 		}
 		nodes[0].Notes = append(nodes[0].Notes, other)
 		nodes[4].Name = trace.NewText("İΣ <&>\u2028\x00\"\\")
-		// Zipkin takes these for v1 in JSON; the root has no parent in proto3.
+		// Client takes these for v1 in JSON; the root has no parent in proto3.
 		nodes[5].Dimensions, nodes[6].Dimensions = tag("binaryAnnotations"), tag("xyAnnotations")
 		nodes[6].ParentID, nodes[6].HasParent = trace.IDFromUint64(3), true
 		nodes[6].Notes = append(nodes[6].Notes, other)
 		nodes[6].Notes[1].Value, nodes[4].Notes[1].Value = trace.Value{}, trace.Value{}
-		d := deliverTo(t.Context(), t, server.URL, nodes, ZipkinOptions{})
+		d := deliverTo(t.Context(), t, server.URL, nodes, Options{})
 		require.NoError(t, d.err)
 		require.Equal(t, 7, d.count(Delivered), "%v", d.records)
 		require.EqualValues(t, 2, d.report.Batches)
@@ -261,7 +261,7 @@ func TestRealZipkin(t *testing.T) {
 	})
 
 	t.Run("a body beyond the limit of Zipkin", func(t *testing.T) {
-		z, err := NewZipkin(ZipkinOptions{URL: server.URL})
+		z, err := New(Options{URL: server.URL})
 		require.NoError(t, err)
 		got := z.send(t.Context(), zipkin.JSON, make([]byte, 11<<20), true)
 		require.NoError(t, got.err)
@@ -271,7 +271,7 @@ func TestRealZipkin(t *testing.T) {
 
 	t.Run("read back", func(t *testing.T) {
 		nodes := loggedNodes(t, "real-openstack.jsonl", func(line map[string]json.RawMessage) json.RawMessage { return line["span"] })
-		v, err := verify(t, server.URL, nodes, ZipkinOptions{}, 10*time.Second)
+		v, err := verify(t, server.URL, nodes, Options{}, 10*time.Second)
 		require.NoError(t, err)
 		require.True(t, v.OK())
 		require.Empty(t, v.Unfound, v.Lines())
@@ -290,7 +290,7 @@ func TestRealZipkin(t *testing.T) {
 			server.URL + "/elsewhere":                         "it has no /api/v2/spans there (404 Not Found",
 			strings.Replace(server.URL, "http:", "https:", 1): "it does not agree with us on TLS",
 		} {
-			d := deliverTo(t.Context(), t, address, zipkinNodes(1), ZipkinOptions{})
+			d := deliverTo(t.Context(), t, address, zipkinNodes(1), Options{})
 			require.ErrorContains(t, d.err, want)
 			require.Empty(t, d.outcomes)
 		}

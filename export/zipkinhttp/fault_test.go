@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"math/rand/v2"
@@ -38,7 +38,7 @@ func sufferFaults(t *testing.T, url string, seed uint64) []trace.Node {
 	t.Logf("seed %d", seed)
 	draw := rand.New(rand.NewPCG(seed, 0))
 	proxy := faultproxy.Start(t, strings.TrimPrefix(url, "http://"))
-	s := startStream(t.Context(), t, ZipkinOptions{URL: "http://" + proxy.Addr, BatchBytes: 8 << 10, Timeout: 200 * time.Millisecond})
+	s := startStream(t.Context(), t, Options{URL: "http://" + proxy.Addr, BatchBytes: 8 << 10, Timeout: 200 * time.Millisecond})
 	nodes := manyTraces(4000)
 	given := 0
 	orders := make(chan []trace.Node, len(nodes)) // the faults do not wait for back-pressure

@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"context"
@@ -27,13 +27,13 @@ func TestZipkinEndsWithContext(t *testing.T) {
 			<-r.Context().Done() // the client is gone
 		}))
 		defer web.Close()
-		d := deliverTo(ctx, t, web.URL, zipkinNodes(1), ZipkinOptions{})
+		d := deliverTo(ctx, t, web.URL, zipkinNodes(1), Options{})
 		require.ErrorIs(t, d.err, cause)
 		require.Empty(t, d.outcomes)
 	})
 	t.Run("during a pause", func(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(t.Context())
-		z, err := NewZipkin(ZipkinOptions{
+		z, err := New(Options{
 			URL: "http://127.0.0.1:1", FirstPause: time.Hour, GiveUp: -1,
 			Warn: func(string) { cancel(cause) },
 		})
@@ -72,7 +72,7 @@ func TestZipkinRetryAfter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began, asked := time.Now(), 0
-				d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(1), ZipkinOptions{
+				d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(1), Options{
 					FirstPause: 500 * time.Millisecond, GiveUp: -1,
 					Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 						if asked++; asked == 1 {
@@ -111,7 +111,7 @@ func TestZipkinGivesUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(1), ZipkinOptions{Transport: test.server, FirstPause: time.Second})
+				d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(1), Options{Transport: test.server, FirstPause: time.Second})
 				require.ErrorContains(t, d.err, test.want)
 				require.Empty(t, d.outcomes)
 				require.LessOrEqual(t, time.Since(began), 6*time.Minute)
@@ -123,7 +123,7 @@ func TestZipkinGivesUp(t *testing.T) {
 	t.Run("never", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
-			d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(1), ZipkinOptions{
+			d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(1), Options{
 				GiveUp: -1,
 				Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 					if time.Since(began) < 48*time.Hour {

@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"context"
@@ -15,7 +15,7 @@ import (
 // speaksOther says, of a server that never took anything and fails at once,
 // whether it answers when it is asked in the other one of http and https; the
 // answer then says so. It is asked once, and shown nothing.
-func (z *Zipkin) speaksOther(ctx context.Context, a *zipkinAnswer) bool {
+func (z *Client) speaksOther(ctx context.Context, a *zipkinAnswer) bool {
 	z.mu.Lock()
 	asked := z.askedScheme
 	z.askedScheme = true
@@ -54,7 +54,7 @@ func (z *Zipkin) speaksOther(ctx context.Context, a *zipkinAnswer) bool {
 // speaksHTTP2 says whether a server that never took anything answers in HTTP/2
 // without being asked to, as those for gRPC do: with a frame of settings (RFC 9113
 // section 6.5), which net/http quotes.
-func (z *Zipkin) speaksHTTP2(a *zipkinAnswer) bool {
+func (z *Client) speaksHTTP2(a *zipkinAnswer) bool {
 	if z.isTrusted() || !settingsFrame.MatchString(a.err.Error()) {
 		return false
 	}

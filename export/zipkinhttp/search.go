@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"context"
@@ -20,16 +20,16 @@ import (
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-// ZipkinURLError says why an address cannot be Zipkin's; it is a mistake in the
+// URLError says why an address cannot be Zipkin's; it is a mistake in the
 // use of the program.
-type ZipkinURLError struct {
+type URLError struct {
 	URL     string // without name and password, escaped
 	Problem string
 	Instead string // the address to write, "" if that is not known; escaped
 	Jaeger  bool   // it was to be that of Jaeger's query service
 }
 
-func (e *ZipkinURLError) Error() string {
+func (e *URLError) Error() string {
 	if e.Jaeger {
 		return fmt.Sprintf("address of Jaeger's query service %q: %s; expected something like http://HOST:%s", e.URL, e.Problem, jaegerPort)
 	}
@@ -46,12 +46,12 @@ type zipkinEndpoint struct {
 	post url.URL
 }
 
-// ParseZipkinURL checks an address a user gave for Zipkin and returns the one
+// ParseURL checks an address a user gave for Zipkin and returns the one
 // that spans are posted to. Good are http and https addresses of the server, of
 // its page (http://HOST:9411/zipkin/) and of its API, also below another path;
 // one that ends in /api/v2/spans is taken as it is. The error is a
-// [*ZipkinURLError].
-func ParseZipkinURL(address string) (string, error) {
+// [*URLError].
+func ParseURL(address string) (string, error) {
 	endpoint, err := parseZipkinEndpoint(address)
 	return endpoint.post.String(), err
 }
@@ -59,7 +59,7 @@ func ParseZipkinURL(address string) (string, error) {
 func parseZipkinEndpoint(address string) (zipkinEndpoint, error) {
 	bad := func(problem string) (zipkinEndpoint, error) {
 		shown := address[strings.LastIndexByte(address, '@')+1:]
-		return zipkinEndpoint{}, &ZipkinURLError{URL: safetext.Escape(shown), Problem: problem}
+		return zipkinEndpoint{}, &URLError{URL: safetext.Escape(shown), Problem: problem}
 	}
 	u, err := url.Parse(address)
 	switch {
@@ -76,7 +76,7 @@ func parseZipkinEndpoint(address string) (zipkinEndpoint, error) {
 	problem, instead := elsewhere(u, path)
 	switch {
 	case problem != "":
-		return zipkinEndpoint{}, &ZipkinURLError{URL: safetext.Escape(withoutUser(address)), Problem: problem, Instead: safetext.Escape(instead)}
+		return zipkinEndpoint{}, &URLError{URL: safetext.Escape(withoutUser(address)), Problem: problem, Instead: safetext.Escape(instead)}
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return bad("nothing may follow a ? or # in it")
 	}
@@ -162,7 +162,7 @@ func (w *zipkinWindow) add(start int64, trace model.TraceID, service string) {
 }
 
 // covers makes the search for what was delivered cover a time, too.
-func (z *Zipkin) covers(first, last int64) {
+func (z *Client) covers(first, last int64) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	if z.found.spans > 0 {
@@ -200,7 +200,7 @@ func isRoot(n trace.Node) bool { return !n.HasParent || n.ParentID.IsZero() || n
 // Cover makes the search cover all that Zipkin has of traces, as it goes by the
 // time of their roots. What cannot be asked for, or not within coverWait, changes
 // nothing.
-func (z *Zipkin) Cover(ctx context.Context, r *Rootless) {
+func (z *Client) Cover(ctx context.Context, r *Rootless) {
 	if z.Receiver() != ReceiverZipkin {
 		return
 	}
@@ -219,7 +219,7 @@ func (z *Zipkin) Cover(ctx context.Context, r *Rootless) {
 
 // page says what Zipkin's page says of itself: whether its search is switched off,
 // and whether it is not there at all.
-func (z *Zipkin) page(ctx context.Context) (searchOff, missing bool) {
+func (z *Client) page(ctx context.Context) (searchOff, missing bool) {
 	ctx, cancel := context.WithTimeout(ctx, zipkinWordsWait)
 	defer cancel()
 	var config struct{ SearchEnabled *bool }
@@ -228,15 +228,15 @@ func (z *Zipkin) page(ctx context.Context) (searchOff, missing bool) {
 }
 
 // hasNoAPI says whether Zipkin's API for reading is not at the address.
-func (z *Zipkin) hasNoAPI(ctx context.Context) bool {
+func (z *Client) hasNoAPI(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, zipkinWordsWait)
 	defer cancel()
-	none := (*ZipkinError)(nil)
+	none := (*Error)(nil)
 	return errors.As(z.hasAPI(ctx), &none) && none.Status == http.StatusNotFound
 }
 
-// ZipkinSearch tells where delivered traces are found.
-type ZipkinSearch struct {
+// Search tells where delivered traces are found.
+type Search struct {
 	Page string // address of Zipkin's or Jaeger's page with the search filled in, "" if it is not there
 	API  string // the same search in Zipkin's API, "" for other receivers
 	// Old is a sentence for the user if traces are older than Zipkin looks for
@@ -257,31 +257,31 @@ const (
 )
 
 // Search gives the search that finds what was delivered; false if nothing was.
-// Zipkin compares the time of a trace's root with the window from endTs-lookback
+// Client compares the time of a trace's root with the window from endTs-lookback
 // to endTs, in whole milliseconds and both ends included. The window here covers
 // the starts of all spans, so also that of the root, unless that was delivered
-// before: see [Zipkin.Cover]. Of another receiver it is
+// before: see [Client.Cover]. Of another receiver it is
 // Jaeger's page, if that answers; where nobody named it, if it has what was
 // delivered.
-func (z *Zipkin) Search(ctx context.Context) (ZipkinSearch, bool) {
+func (z *Client) Search(ctx context.Context) (Search, bool) {
 	z.mu.Lock()
 	w := z.found
 	z.mu.Unlock()
 	if w.spans == 0 {
-		return ZipkinSearch{}, false
+		return Search{}, false
 	}
 	if z.Receiver() != ReceiverZipkin {
 		if z.answersAsJaeger(ctx) != nil || z.guessesJaeger() && !z.isInJaeger(ctx, w.trace) {
-			return ZipkinSearch{}, true
+			return Search{}, true
 		}
-		return ZipkinSearch{Page: z.jaegerSearch(w)}, true
+		return Search{Page: z.jaegerSearch(w)}, true
 	}
 	searchOff, missing := z.page(ctx)
 	if missing && z.hasNoAPI(ctx) {
-		return ZipkinSearch{}, true
+		return Search{}, true
 	}
 	if searchOff {
-		search := ZipkinSearch{Page: z.endpoint.shown() + "/zipkin/traces/" + w.trace.String()}
+		search := Search{Page: z.endpoint.shown() + "/zipkin/traces/" + w.trace.String()}
 		if !w.oneTrace {
 			search.Old = "Search is switched off there (SEARCH_ENABLED=false): a trace opens by its ID alone, this is one of them; tomoscrape list shows all IDs."
 		}
@@ -292,7 +292,7 @@ func (z *Zipkin) Search(ctx context.Context) (ZipkinSearch, bool) {
 	limit := min(max(w.spans, minZipkinLimit), maxZipkinLimit)
 
 	base := z.endpoint.shown()
-	search := ZipkinSearch{
+	search := Search{
 		Page: fmt.Sprintf("%s/zipkin/?lookback=range&startTs=%d&endTs=%d&limit=%d", base, from, to, limit),
 		API:  fmt.Sprintf("%s/api/v2/traces?endTs=%d&lookback=%d&limit=%d", base, to, to-from, limit),
 	}

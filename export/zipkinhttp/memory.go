@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"math/bits"

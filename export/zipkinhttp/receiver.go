@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"context"
@@ -18,7 +18,7 @@ type Receiver int
 
 // The receivers.
 const (
-	ReceiverZipkin  Receiver = iota // Zipkin itself
+	ReceiverZipkin  Receiver = iota // Client itself
 	ReceiverAuto                    // not known: to be found out
 	ReceiverJaeger                  // Jaeger's collector
 	ReceiverOTel                    // an OpenTelemetry Collector, which passes spans on
@@ -57,7 +57,7 @@ type zipkinForm struct {
 }
 
 // form is how spans are written for a receiver.
-func (z *Zipkin) form(r Receiver) *zipkinForm {
+func (z *Client) form(r Receiver) *zipkinForm {
 	mapping := z.opt.Mapping
 	mapping.Foreign = r != ReceiverZipkin
 	mapping.NoSplit = mapping.NoSplit || mapping.Foreign && !z.opt.AlwaysSplit
@@ -65,7 +65,7 @@ func (z *Zipkin) form(r Receiver) *zipkinForm {
 }
 
 // Receiver is what takes the spans, as far as it is known by now.
-func (z *Zipkin) Receiver() Receiver {
+func (z *Client) Receiver() Receiver {
 	if form := z.current.Load(); form != nil {
 		return form.receiver
 	}
@@ -73,7 +73,7 @@ func (z *Zipkin) Receiver() Receiver {
 }
 
 // hasAnswered says whether it has said what it is, or taken something.
-func (z *Zipkin) hasAnswered() bool {
+func (z *Client) hasAnswered() bool {
 	form := z.current.Load()
 	return form != nil && !form.asked.IsZero() || z.isTrusted()
 }
@@ -86,7 +86,7 @@ const receiverAge = time.Minute
 //
 // What was not Zipkin once is not taken for Zipkin again: behind one address
 // there may be several, and what is written for the others Zipkin takes, too.
-func (z *Zipkin) settle(ctx context.Context) (*zipkinForm, error) {
+func (z *Client) settle(ctx context.Context) (*zipkinForm, error) {
 	form := z.current.Load()
 	if form != nil && (form.asked.IsZero() || time.Since(form.asked) < z.receiverAge) {
 		return form, nil
@@ -126,7 +126,7 @@ func (z *Zipkin) settle(ctx context.Context) (*zipkinForm, error) {
 }
 
 // learn takes down what the receiver is, and says it where it matters.
-func (z *Zipkin) learn(r Receiver) {
+func (z *Client) learn(r Receiver) {
 	form, before := z.form(r), z.current.Load()
 	if r == ReceiverZipkin {
 		form.asked = time.Now()
@@ -151,7 +151,7 @@ func (z *Zipkin) learn(r Receiver) {
 
 // askAgain asks what was Zipkin before; the caller has the turn to ask. Without
 // an answer nothing changes.
-func (z *Zipkin) askAgain(ctx context.Context) (changed bool) {
+func (z *Client) askAgain(ctx context.Context) (changed bool) {
 	receiver, _ := z.ask(ctx)
 	if receiver == receiverUnknown {
 		return false
@@ -163,7 +163,7 @@ func (z *Zipkin) askAgain(ctx context.Context) (changed bool) {
 // changed asks again, and says whether the receiver is another one now than the
 // form is for. With a nil form, or one that was given and not found out, it does
 // not ask.
-func (z *Zipkin) changed(ctx context.Context, form *zipkinForm) bool {
+func (z *Client) changed(ctx context.Context, form *zipkinForm) bool {
 	if form == nil || form.asked.IsZero() {
 		return false
 	}
@@ -178,7 +178,7 @@ func (z *Zipkin) changed(ctx context.Context, form *zipkinForm) bool {
 
 // changedSince is changed, but asks only if nobody has since the form was taken:
 // a refused batch is refused in many parts.
-func (z *Zipkin) changedSince(ctx context.Context, form *zipkinForm) bool {
+func (z *Client) changedSince(ctx context.Context, form *zipkinForm) bool {
 	if now := z.current.Load(); now != form {
 		return now.receiver != form.receiver
 	}
@@ -201,7 +201,7 @@ func (noAnswer) Temporary() bool { return true }
 // OpenTelemetry Collector and Jaeger do refuses it, and neither stores a thing.
 // No other path needs to be there, no storage to work, and whatever stands
 // between passes it on as it passes spans on.
-func (z *Zipkin) ask(ctx context.Context) (Receiver, error) {
+func (z *Client) ask(ctx context.Context) (Receiver, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, z.opt.Timeout, noAnswer(z.opt.Timeout))
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, z.endpoint.post.String(), http.NoBody)

@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"errors"
@@ -47,8 +47,8 @@ func shortened(text string) string {
 	return text[:end] + "…"
 }
 
-// ZipkinError says why delivery stopped before everything was delivered.
-type ZipkinError struct {
+// Error says why delivery stopped before everything was delivered.
+type Error struct {
 	URL     string // without a password
 	Status  int    // of the answer, 0 if there was none
 	Words   string // of the server, escaped
@@ -57,7 +57,7 @@ type ZipkinError struct {
 	Err     error  // of the network, if there was one
 }
 
-func (e *ZipkinError) Error() string {
+func (e *Error) Error() string {
 	text := "zipkin " + e.URL + ": " + e.Problem
 	if e.Status != 0 {
 		text += " (" + zipkinRefusal{e.Status, e.Words}.String() + ")"
@@ -72,7 +72,7 @@ func (e *ZipkinError) Error() string {
 }
 
 // Unwrap is the error of the network, nil without one.
-func (e *ZipkinError) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error { return e.Err }
 
 // networkProblem is an error of the HTTP client without the address, which our
 // messages name themselves (and without the password in it).
@@ -110,7 +110,7 @@ func (e *proxyError) Error() string {
 
 // other is the receiver as far as it is known, and whether it is another one than
 // Zipkin.
-func (z *Zipkin) other() (r Receiver, other bool) {
+func (z *Client) other() (r Receiver, other bool) {
 	switch r = z.Receiver(); r {
 	case ReceiverZipkin, ReceiverAuto:
 		return r, false
@@ -132,8 +132,8 @@ func (r Receiver) place() string {
 }
 
 // stopped explains an answer after which nothing would be accepted.
-func (z *Zipkin) stopped(a zipkinAnswer) error {
-	e := &ZipkinError{URL: z.endpoint.shown(), Status: a.status, Words: safetext.Escape(a.words), Err: a.err}
+func (z *Client) stopped(a zipkinAnswer) error {
+	e := &Error{URL: z.endpoint.shown(), Status: a.status, Words: safetext.Escape(a.words), Err: a.err}
 	receiver, other := z.other()
 	check := "check that the address is Zipkin's"
 	if other {
@@ -164,7 +164,7 @@ func (z *Zipkin) stopped(a zipkinAnswer) error {
 		e.Problem, e.Hint, e.Words = "it redirects without saying where to", check, ""
 	case a.locked():
 		e.Problem = "it does not let us in"
-		e.Hint = "ask who runs it for access; NAME:PASSWORD or Bearer TOKEN can stand in a file (--zipkin-auth-file FILE) or in " + ZipkinAuthVariable
+		e.Hint = "ask who runs it for access; NAME:PASSWORD or Bearer TOKEN can stand in a file (--zipkin-auth-file FILE) or in " + AuthVariable
 		if z.login.any() {
 			e.Hint = "it was given a name and password, or a token: check these, or ask who runs it"
 		}
@@ -191,8 +191,8 @@ func (z *Zipkin) stopped(a zipkinAnswer) error {
 // gaveUp is the end after an outage; asked says that the server's own word on
 // when to come again was beyond it; node is not nil if that span alone is not
 // taken.
-func (z *Zipkin) gaveUp(a zipkinAnswer, tried time.Duration, asked bool, node *trace.Node) error {
-	e := &ZipkinError{URL: z.endpoint.shown(), Status: a.status, Words: safetext.Escape(a.words), Err: a.err}
+func (z *Client) gaveUp(a zipkinAnswer, tried time.Duration, asked bool, node *trace.Node) error {
+	e := &Error{URL: z.endpoint.shown(), Status: a.status, Words: safetext.Escape(a.words), Err: a.err}
 	e.Hint = "run it again when it works"
 	if z.Receiver() == ReceiverZipkin {
 		e.Hint += ": what arrives twice is stored once"

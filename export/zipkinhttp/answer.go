@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"math"
@@ -20,7 +20,7 @@ const (
 	zipkinRefused                    // the content may be at fault
 	zipkinStop                       // address or permission are at fault: nothing will be accepted
 
-	// What [Zipkin.judge] makes of them when it knows more.
+	// What [Client.judge] makes of them when it knows more.
 
 	zipkinAtOnce   // something has changed, or is to be seen again: at once
 	zipkinAside    // this request alone fails: later, and others meanwhile
@@ -117,7 +117,7 @@ func (a *zipkinAnswer) refusal() zipkinRefusal {
 // read fills in what a response says; text is the beginning of its body.
 func (a *zipkinAnswer) read(response *http.Response, text string) {
 	a.status, a.words = response.StatusCode, text
-	// Zipkin 3.6.1 gives the status 500 to a body over 10 MiB, and 413 in words.
+	// Client 3.6.1 gives the status 500 to a body over 10 MiB, and 413 in words.
 	if a.status == http.StatusInternalServerError && strings.HasPrefix(text, "413 ") {
 		a.status = http.StatusRequestEntityTooLarge
 	}

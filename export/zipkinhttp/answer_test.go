@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"bytes"
@@ -165,7 +165,7 @@ func failing(err error) func(*http.Request) (*http.Response, error) {
 // span alone, sets that aside.
 func TestZipkinAnswers(t *testing.T) {
 	const n, bad, mended = 10, 7, 2 * time.Hour
-	opt := ZipkinOptions{BatchBytes: 700, Requests: 2} // about two spans a request
+	opt := Options{BatchBytes: 700, Requests: 2} // about two spans a request
 	for _, row := range zipkinAnswers {
 		server := func(t *testing.T, when string, until time.Duration) *scripted {
 			began, begins := time.Now(), when == "start"
@@ -213,7 +213,7 @@ func TestZipkinAnswers(t *testing.T) {
 							require.ErrorContains(t, d.err, "without progress")
 						}
 					}
-					require.ErrorAs(t, d.err, new(*ZipkinError))
+					require.ErrorAs(t, d.err, new(*Error))
 					require.Zero(t, d.count(Quarantined))
 					require.Empty(t, d.records)
 				})
@@ -240,7 +240,7 @@ func TestZipkinAnswers(t *testing.T) {
 					}()
 					err := <-tail.result
 					if want == stops {
-						require.ErrorAs(t, err, new(*ZipkinError))
+						require.ErrorAs(t, err, new(*Error))
 						require.Len(t, tail.outcomes, len(s.got))
 						return
 					}
@@ -266,7 +266,7 @@ func TestZipkinVerdicts(t *testing.T) {
 				requests++
 				return answer(requests, spans)
 			}}
-			d = deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(n), ZipkinOptions{Transport: s, BatchBytes: 4000, Requests: lanes, FirstPause: time.Second})
+			d = deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(n), Options{Transport: s, BatchBytes: 4000, Requests: lanes, FirstPause: time.Second})
 		})
 		return d, s
 	}
@@ -306,7 +306,7 @@ func TestZipkinVerdicts(t *testing.T) {
 			}}
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			tail := startStream(ctx, t, ZipkinOptions{Transport: s, URL: "http://zipkin", FirstPause: time.Second, MaxPause: 30 * time.Second})
+			tail := startStream(ctx, t, Options{Transport: s, URL: "http://zipkin", FirstPause: time.Second, MaxPause: 30 * time.Second})
 			tail.feed(1, 1)
 			time.Sleep(10 * time.Minute)
 			tail.feed(2, 50)
@@ -401,7 +401,7 @@ func TestZipkinWithoutGzip(t *testing.T) {
 					}
 					return nil, nil
 				}
-				d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(300), ZipkinOptions{Transport: s, BatchBytes: 1000, Requests: 1})
+				d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(300), Options{Transport: s, BatchBytes: 1000, Requests: 1})
 				require.NoError(t, d.err)
 				require.Equal(t, 300, d.count(Delivered))
 				require.Len(t, s.got, 300)

@@ -1,4 +1,13 @@
-package export
+// Package zipkinhttp delivers spans to Zipkin, and to what accepts the same, over HTTP.
+//
+//	spans ─ stream.go ─> batches ─ post.go ─> POST /api/v2/spans ─ answer.go ─> delivered
+//	                        ^                        │                          refused: doubt.go, halved, quarantine
+//	                        └─── outage.go: again ───┴─ busy or away
+//
+// receiver.go finds out who takes the spans (Zipkin, Jaeger, an OpenTelemetry
+// Collector), access.go says who we are, verify.go, search.go and jaeger.go read back
+// what was delivered, error.go says what to do when nothing is.
+package zipkinhttp
 
 import (
 	"cmp"
@@ -7,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tomoscrape/tomoscrape/export"
 	"github.com/tomoscrape/tomoscrape/zipkin"
 )
 
@@ -20,11 +30,11 @@ const (
 	Quarantined                    // refused for itself, kept in the quarantine file
 )
 
-// ZipkinOptions say where and how to deliver. URL is needed; the zero value of
+// Options say where and how to deliver. URL is needed; the zero value of
 // all else is the default.
-type ZipkinOptions struct {
-	URL      string // see [ParseZipkinURL]
-	Access   ZipkinAccess
+type Options struct {
+	URL      string // see [ParseURL]
+	Access   Access
 	Receiver Receiver // what takes the spans; default Zipkin itself
 	// JaegerQuery is the address of the Jaeger where the spans end up that go to
 	// another receiver than Zipkin; default the port of its query service at the
@@ -47,21 +57,21 @@ type ZipkinOptions struct {
 	Warn        func(string)      // is told what a user should see at once, one call at a time; may be nil
 }
 
-// Zipkin delivers spans to POST /api/v2/spans of Zipkin, or of what accepts the
+// Client delivers spans to POST /api/v2/spans of Zipkin, or of what accepts the
 // same. A span is delivered when a 2xx answer acknowledged it. Busy and broken
 // servers are waited for; a span that the server refuses, alone and while it takes
 // others, is found by halving its batch and goes to the quarantine file; a server
-// that takes nothing from us ends the delivery with a [*ZipkinError].
+// that takes nothing from us ends the delivery with a [*Error].
 //
 // What was sent but not acknowledged is sent again, so a span can arrive twice;
 // it does so with the same bytes, which Zipkin stores and shows as one span.
 // An acknowledgement says that Zipkin took the spans over, not that its storage
-// took them: see [Zipkin.Verify].
+// took them: see [Client.Verify].
 //
-// One delivery, [Zipkin.Send] or [Zipkin.Stream], is under way at a time; Report
+// One delivery, [Client.Send] or [Client.Stream], is under way at a time; Report
 // and Outage may be asked at any time. Close it in the end.
-type Zipkin struct {
-	opt      ZipkinOptions
+type Client struct {
+	opt      Options
 	endpoint zipkinEndpoint
 	jaeger   jaeger
 	client   *http.Client
@@ -73,8 +83,8 @@ type Zipkin struct {
 	receiverAge time.Duration
 
 	mu          sync.Mutex // of all below
-	quarantine  quarantine
-	report      ZipkinReport
+	quarantine  export.Quarantine
+	report      Report
 	found       zipkinWindow
 	memory      *zipkinMemory // nil if nothing is to be verified
 	trusted     bool          // something was accepted: it is Zipkin that answers
@@ -83,8 +93,8 @@ type Zipkin struct {
 	askedScheme bool          // by speaksOther
 }
 
-// ZipkinReport counts what was done so far.
-type ZipkinReport struct {
+// Report counts what was done so far.
+type Report struct {
 	Delivered   int64 // spans of the log that were acknowledged
 	Quarantined int64 // spans that went to the quarantine file
 	Refused     int64 // those of them that the server refused; the others have no form in Zipkin
@@ -95,9 +105,9 @@ type ZipkinReport struct {
 	QuarantineFile string
 }
 
-// NewZipkin prepares delivery; nothing is sent yet. The error is a
-// [*ZipkinURLError] or a [*ZipkinAccessError].
-func NewZipkin(opt ZipkinOptions) (*Zipkin, error) {
+// New prepares delivery; nothing is sent yet. The error is a
+// [*URLError] or a [*AccessError].
+func New(opt Options) (*Client, error) {
 	endpoint, err := parseZipkinEndpoint(opt.URL)
 	if err != nil {
 		return nil, err
@@ -106,7 +116,7 @@ func NewZipkin(opt ZipkinOptions) (*Zipkin, error) {
 	if err != nil {
 		return nil, err
 	}
-	opt.Quarantine = cmp.Or(opt.Quarantine, DefaultQuarantine)
+	opt.Quarantine = cmp.Or(opt.Quarantine, export.DefaultQuarantine)
 	opt.BatchBytes = cmp.Or(opt.BatchBytes, 1<<20)
 	opt.Linger = cmp.Or(opt.Linger, 50*time.Millisecond)
 	opt.Requests = cmp.Or(opt.Requests, 4)
@@ -117,11 +127,11 @@ func NewZipkin(opt ZipkinOptions) (*Zipkin, error) {
 	if opt.Warn == nil {
 		opt.Warn = func(string) {}
 	}
-	z := &Zipkin{
+	z := &Client{
 		opt:        opt,
 		endpoint:   endpoint,
 		jaeger:     query,
-		quarantine: quarantine{path: opt.Quarantine},
+		quarantine: export.Quarantine{Path: opt.Quarantine},
 
 		asking:      make(chan struct{}, 1),
 		receiverAge: receiverAge,
@@ -132,7 +142,7 @@ func NewZipkin(opt ZipkinOptions) (*Zipkin, error) {
 	if opt.Remember != 0 {
 		z.memory = newZipkinMemory(opt.Remember)
 	}
-	z.quarantine.warn = z.health.say
+	z.quarantine.Warn = z.health.say
 	z.health = zipkinHealth{server: endpoint.shown(), warn: opt.Warn, giveUp: opt.GiveUp, turn: make(chan struct{}, 1)}
 	if z.login, err = opt.Access.login(endpoint, z.health.say); err != nil {
 		return nil, err
@@ -153,7 +163,7 @@ func NewZipkin(opt ZipkinOptions) (*Zipkin, error) {
 }
 
 // Report counts what was done so far, also after an error.
-func (z *Zipkin) Report() ZipkinReport {
+func (z *Client) Report() Report {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	return z.report
@@ -161,9 +171,9 @@ func (z *Zipkin) Report() ZipkinReport {
 
 // Close closes the quarantine file and idle connections. Its error means that
 // quarantined spans may not have reached the disk.
-func (z *Zipkin) Close() error {
+func (z *Client) Close() error {
 	z.client.CloseIdleConnections()
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	return z.quarantine.close()
+	return z.quarantine.Close()
 }

@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"context"
@@ -45,9 +45,9 @@ func Nodes(traces iter.Seq2[*trace.Trace, error]) iter.Seq2[*trace.Node, error] 
 // Send delivers spans and returns when the fate of each is known. It tells done,
 // unless that is nil, the outcome of every span once, not always in order and
 // one call at a time. After an error the spans without an outcome were not
-// acknowledged: a [*ZipkinError], a failure to write the quarantine file, the
+// acknowledged: a [*Error], a failure to write the quarantine file, the
 // cause for which ctx ended, or an error among the spans.
-func (z *Zipkin) Send(ctx context.Context, spans iter.Seq2[*trace.Node, error], done func(*trace.Node, Outcome)) error {
+func (z *Client) Send(ctx context.Context, spans iter.Seq2[*trace.Node, error], done func(*trace.Node, Outcome)) error {
 	tell := func(item Item, o Outcome) {
 		if done != nil {
 			done(item.Node, o)
@@ -84,19 +84,19 @@ feed:
 
 // Stream delivers what comes through in, until that is closed and the fate of
 // each item is known. A request goes out when it is full or its first item has
-// waited for the linger. Outcomes and errors are those of [Zipkin.Send]; when ctx
+// waited for the linger. Outcomes and errors are those of [Client.Send]; when ctx
 // ends nothing is waited for, not even an answer.
 //
 // Items are taken only as fast as the server acknowledges them: at most Requests
 // times BatchBytes (or one item, if that is larger) are taken and have no outcome
 // yet, about 4 MiB by default; before the first acknowledgement also up to 100
 // that were refused, about as much again.
-func (z *Zipkin) Stream(ctx context.Context, in <-chan Item, done func(Item, Outcome)) error {
+func (z *Client) Stream(ctx context.Context, in <-chan Item, done func(Item, Outcome)) error {
 	return z.stream(ctx, in, done, false)
 }
 
 // stream is Stream; final says that nothing will come behind the end of in.
-func (z *Zipkin) stream(ctx context.Context, in <-chan Item, done func(Item, Outcome), final bool) error {
+func (z *Client) stream(ctx context.Context, in <-chan Item, done func(Item, Outcome), final bool) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	s := &zipkinStream{z: z, in: in, done: done, collecting: make(chan struct{}, 1)}
@@ -121,7 +121,7 @@ func (z *Zipkin) stream(ctx context.Context, in <-chan Item, done func(Item, Out
 // zipkinStream is one delivery. Several lanes share the work: one of them
 // collects a batch at a time, then encodes and posts it while the next collects.
 type zipkinStream struct {
-	z  *Zipkin
+	z  *Client
 	in <-chan Item
 
 	collecting chan struct{} // full while a lane collects
@@ -279,7 +279,7 @@ func (l *zipkinLane) sendAside(ctx context.Context) error {
 
 // encode maps and encodes an item for a receiver; the piece of one that has no
 // form there has no bytes.
-func (z *Zipkin) encode(item Item, form *zipkinForm) (zipkinPiece, error) {
+func (z *Client) encode(item Item, form *zipkinForm) (zipkinPiece, error) {
 	piece := zipkinPiece{item: item, form: form}
 	models, err := zipkin.Map(item.Node, form.mapping)
 	if err != nil {
@@ -359,7 +359,7 @@ func (l *zipkinLane) halves(ctx context.Context, pieces []zipkinPiece, suspect b
 }
 
 // accepted notes down what was acknowledged in one request.
-func (z *Zipkin) accepted(pieces []zipkinPiece, size int) {
+func (z *Client) accepted(pieces []zipkinPiece, size int) {
 	z.health.progress()
 	z.mu.Lock()
 	defer z.mu.Unlock()
@@ -401,17 +401,17 @@ func (s *zipkinStream) setAside(piece zipkinPiece, reason string, refusal zipkin
 }
 
 // keep writes a span to the quarantine file and says whether it is the first.
-func (z *Zipkin) keep(node *trace.Node, form *zipkinForm, reason string, refusal zipkinRefusal) (first bool, err error) {
+func (z *Client) keep(node *trace.Node, form *zipkinForm, reason string, refusal zipkinRefusal) (first bool, err error) {
 	models, _ := zipkin.Map(node, form.mapping) // none for what cannot be mapped
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	if err := z.quarantine.add(node, models, reason, refusal); err != nil {
+	if err := z.quarantine.Add(node, models, reason, refusal.status, refusal.words); err != nil {
 		return false, err
 	}
 	if refusal.status != 0 {
 		z.report.Refused++
 	}
 	z.report.Quarantined++
-	z.report.QuarantineFile = z.quarantine.path
+	z.report.QuarantineFile = z.quarantine.Path
 	return z.report.Quarantined == 1, nil
 }

@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"context"
@@ -38,7 +38,7 @@ func parseJaeger(address string, spans zipkinEndpoint) (jaeger, error) {
 		return jaeger{base: at}, nil
 	}
 	checked, err := parseZipkinEndpoint(address)
-	if bad := (*ZipkinURLError)(nil); errors.As(err, &bad) {
+	if bad := (*URLError)(nil); errors.As(err, &bad) {
 		bad.Jaeger = true
 		if bad.Instead != "" {
 			bad.Problem = "it is not that of its page"
@@ -60,8 +60,8 @@ func (j jaeger) shown() string {
 	return base.String()
 }
 
-// askJaeger asks Jaeger's API for a path; see [Zipkin.getAt].
-func (z *Zipkin) askJaeger(ctx context.Context, path string, read func(*json.Decoder) error) (status int, err error) {
+// askJaeger asks Jaeger's API for a path; see [Client.getAt].
+func (z *Client) askJaeger(ctx context.Context, path string, read func(*json.Decoder) error) (status int, err error) {
 	at := z.jaeger.base
 	at.Path += path
 	at.RawQuery = "raw=true" // times as they were sent, whatever Jaeger makes of them
@@ -70,7 +70,7 @@ func (z *Zipkin) askJaeger(ctx context.Context, path string, read func(*json.Dec
 		login = z.login.current()
 	}
 	status, err = z.getAt(ctx, at, login, read)
-	if stop := (*ZipkinError)(nil); errors.As(err, &stop) {
+	if stop := (*Error)(nil); errors.As(err, &stop) {
 		stop.URL = z.jaeger.shown()
 	}
 	return status, err
@@ -78,7 +78,7 @@ func (z *Zipkin) askJaeger(ctx context.Context, path string, read func(*json.Dec
 
 // answersAsJaeger says whether Jaeger's query service is there. One that was not
 // named is not looked for where the spans go to something that is not Jaeger.
-func (z *Zipkin) answersAsJaeger(ctx context.Context) error {
+func (z *Client) answersAsJaeger(ctx context.Context) error {
 	if receiver := z.Receiver(); !z.jaeger.given && receiver == ReceiverOTel {
 		return errors.New("no address of it was given")
 	}
@@ -102,10 +102,10 @@ func (z *Zipkin) answersAsJaeger(ctx context.Context) error {
 
 // guessesJaeger says whether the Jaeger that is asked is one that nobody named: it
 // may be one to which nothing of what is delivered goes.
-func (z *Zipkin) guessesJaeger() bool { return !z.jaeger.given && z.Receiver() != ReceiverJaeger }
+func (z *Client) guessesJaeger() bool { return !z.jaeger.given && z.Receiver() != ReceiverJaeger }
 
 // isInJaeger says whether something of a trace is in Jaeger, or comes there soon.
-func (z *Zipkin) isInJaeger(ctx context.Context, id model.TraceID) bool {
+func (z *Client) isInJaeger(ctx context.Context, id model.TraceID) bool {
 	ctx, cancel := context.WithTimeout(ctx, jaegerGuess)
 	defer cancel()
 	for ctx.Err() == nil {
@@ -120,8 +120,8 @@ func (z *Zipkin) isInJaeger(ctx context.Context, id model.TraceID) bool {
 
 // notInGuess is the error where the Jaeger that nobody named has nothing of what
 // was delivered.
-func (z *Zipkin) notInGuess() error {
-	return &ZipkinError{URL: z.endpoint.shown(),
+func (z *Client) notInGuess() error {
+	return &Error{URL: z.endpoint.shown(),
 		Problem: fmt.Sprintf("what was delivered is not in the Jaeger at %s; whether it is to end up there is not known", z.jaeger.shown()),
 		Hint:    jaegerHint}
 }
@@ -131,8 +131,8 @@ const jaegerHint = "where the spans end up in Jaeger, --jaeger-query URL names i
 	jaegerPort + "; elsewhere they cannot be read back"
 
 // canReadBack says whether what another receiver than Zipkin took can be read
-// back; the error is a [*ZipkinError].
-func (z *Zipkin) canReadBack(ctx context.Context) error {
+// back; the error is a [*Error].
+func (z *Client) canReadBack(ctx context.Context) error {
 	if z.Receiver() == ReceiverZipkin {
 		return nil
 	}
@@ -140,7 +140,7 @@ func (z *Zipkin) canReadBack(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	e := &ZipkinError{URL: z.endpoint.shown(), Hint: jaegerHint}
+	e := &Error{URL: z.endpoint.shown(), Hint: jaegerHint}
 	switch z.Receiver() {
 	case ReceiverOTel:
 		e.Problem = "what was delivered cannot be read back from an OpenTelemetry Collector, which passes spans on and keeps none"
@@ -158,7 +158,7 @@ func (z *Zipkin) canReadBack(ctx context.Context) error {
 }
 
 // storedInJaeger are the spans of a trace that Jaeger has; it knows no shared ones.
-func (z *Zipkin) storedInJaeger(ctx context.Context, id model.TraceID) (map[zipkinKey]bool, error) {
+func (z *Client) storedInJaeger(ctx context.Context, id model.TraceID) (map[zipkinKey]bool, error) {
 	stored := map[zipkinKey]bool{}
 	_, err := z.askJaeger(ctx, "/api/traces/"+id.String(), func(d *json.Decoder) error {
 		var answer struct {
@@ -202,7 +202,7 @@ func (r *zipkinReader) byJaeger(ctx context.Context, t *zipkinFinding) error {
 
 // jaegerSearch is the search on Jaeger's page, which looks for one service at a
 // time, or the trace if there is but one.
-func (z *Zipkin) jaegerSearch(w zipkinWindow) string {
+func (z *Client) jaegerSearch(w zipkinWindow) string {
 	at := z.jaeger.base
 	at.User = nil
 	if w.oneTrace {

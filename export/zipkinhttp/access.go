@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"context"
@@ -20,14 +20,14 @@ import (
 	"github.com/tomoscrape/tomoscrape/internal/smallfile"
 )
 
-// ZipkinAuthVariable is the environment variable for [ZipkinAccess.Auth].
-const ZipkinAuthVariable = "TOMOSCRAPE_ZIPKIN_AUTH"
+// AuthVariable is the environment variable for [Access.Auth].
+const AuthVariable = "TOMOSCRAPE_ZIPKIN_AUTH"
 
-// ZipkinAccess says how to get in. The zero value trusts the authorities that
+// Access says how to get in. The zero value trusts the authorities that
 // this machine trusts and shows nothing to the server. Certificates and
 // credentials in files are read again when they are used again, so that they can
 // be renewed.
-type ZipkinAccess struct {
+type Access struct {
 	CA   string // PEM file of the authorities to trust, in place of this machine's
 	Cert string // PEM file of the certificate to show
 	Key  string // PEM file of its key; default the one of Cert
@@ -35,19 +35,19 @@ type ZipkinAccess struct {
 	// authentication (RFC 7617), or Bearer TOKEN (RFC 6750).
 	AuthFile string
 	// Auth is such a line itself. Secrets do not belong on a command line, where
-	// the list of processes shows them: it is for [ZipkinAuthVariable].
+	// the list of processes shows them: it is for [AuthVariable].
 	Auth string
 }
 
-// ZipkinAccessError says why a certificate or credentials cannot be used; it is
+// AccessError says why a certificate or credentials cannot be used; it is
 // a mistake in the use of the program. No secret is in it.
-type ZipkinAccessError struct {
+type AccessError struct {
 	What    string // is wrong, such as the name of a file, escaped
 	Problem string
 	Err     error // of the file system or of the form, if there was one
 }
 
-func (e *ZipkinAccessError) Error() string {
+func (e *AccessError) Error() string {
 	text := e.What + ": " + e.Problem
 	if e.Err != nil {
 		text += ": " + safetext.Escape(e.Err.Error())
@@ -56,10 +56,10 @@ func (e *ZipkinAccessError) Error() string {
 }
 
 // Unwrap is the cause, nil without one.
-func (e *ZipkinAccessError) Unwrap() error { return e.Err }
+func (e *AccessError) Unwrap() error { return e.Err }
 
 // transport connects as [http.DefaultTransport] does, with our certificates.
-func (a ZipkinAccess) transport(connections int) (http.RoundTripper, error) {
+func (a Access) transport(connections int) (http.RoundTripper, error) {
 	t := http.DefaultTransport.(*http.Transport).Clone()
 	t.MaxIdleConnsPerHost = connections
 	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
@@ -76,7 +76,7 @@ func (a ZipkinAccess) transport(connections int) (http.RoundTripper, error) {
 		}
 		t.TLSClientConfig.RootCAs = x509.NewCertPool()
 		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, &ZipkinAccessError{What: safetext.Escape(a.CA), Problem: "there is no certificate in it; expected PEM, -----BEGIN CERTIFICATE-----"}
+			return nil, &AccessError{What: safetext.Escape(a.CA), Problem: "there is no certificate in it; expected PEM, -----BEGIN CERTIFICATE-----"}
 		}
 	}
 	if a.Cert != "" {
@@ -99,7 +99,7 @@ func (a ZipkinAccess) transport(connections int) (http.RoundTripper, error) {
 		if _, err := load(nil); errors.As(err, new(*fs.PathError)) {
 			return nil, unreadable("the certificate to show to Zipkin", err)
 		} else if err != nil {
-			return nil, &ZipkinAccessError{safetext.Escape(a.Cert), "this certificate and its key cannot be used", err}
+			return nil, &AccessError{safetext.Escape(a.Cert), "this certificate and its key cannot be used", err}
 		}
 		t.TLSClientConfig.GetClientCertificate = load
 	}
@@ -107,16 +107,16 @@ func (a ZipkinAccess) transport(connections int) (http.RoundTripper, error) {
 }
 
 // check finds what does not go together.
-func (a ZipkinAccess) check(endpoint zipkinEndpoint) error {
+func (a Access) check(endpoint zipkinEndpoint) error {
 	switch {
 	case endpoint.base.Scheme == "http" && (a.CA != "" || a.Cert != ""):
-		return &ZipkinAccessError{What: "zipkin " + endpoint.shown(), Problem: "a certificate is of no use there; begin the address with https://"}
+		return &AccessError{What: "zipkin " + endpoint.shown(), Problem: "a certificate is of no use there; begin the address with https://"}
 	case a.Key != "" && a.Cert == "":
-		return &ZipkinAccessError{What: safetext.Escape(a.Key), Problem: "there is a key, but no certificate to show with it"}
+		return &AccessError{What: safetext.Escape(a.Key), Problem: "there is a key, but no certificate to show with it"}
 	case a.AuthFile != "" && a.Auth != "":
-		return &ZipkinAccessError{What: safetext.Escape(a.AuthFile), Problem: "credentials for Zipkin are in " + ZipkinAuthVariable + ", too; give one of both"}
+		return &AccessError{What: safetext.Escape(a.AuthFile), Problem: "credentials for Zipkin are in " + AuthVariable + ", too; give one of both"}
 	case endpoint.base.User != nil && (a.AuthFile != "" || a.Auth != ""):
-		return &ZipkinAccessError{What: "zipkin " + endpoint.shown(), Problem: "there are credentials in the address, and others besides; give one of both"}
+		return &AccessError{What: "zipkin " + endpoint.shown(), Problem: "there are credentials in the address, and others besides; give one of both"}
 	}
 	return nil
 }
@@ -124,9 +124,9 @@ func (a ZipkinAccess) check(endpoint zipkinEndpoint) error {
 func unreadable(what string, err error) error {
 	var path *fs.PathError
 	if errors.As(err, &path) {
-		return &ZipkinAccessError{safetext.Escape(path.Path), "cannot read " + what, path.Err}
+		return &AccessError{safetext.Escape(path.Path), "cannot read " + what, path.Err}
 	}
-	return &ZipkinAccessError{What: what, Problem: "cannot be read", Err: err}
+	return &AccessError{What: what, Problem: "cannot be read", Err: err}
 }
 
 // zipkinLogin is what is shown to the server with each request.
@@ -139,7 +139,7 @@ type zipkinLogin struct {
 }
 
 // login reads the credentials; warn is told what is unsafe about them.
-func (a ZipkinAccess) login(endpoint zipkinEndpoint, warn func(string)) (*zipkinLogin, error) {
+func (a Access) login(endpoint zipkinEndpoint, warn func(string)) (*zipkinLogin, error) {
 	if err := a.check(endpoint); err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func (a ZipkinAccess) login(endpoint zipkinEndpoint, warn func(string)) (*zipkin
 		}
 	case a.Auth != "":
 		if problem := l.use(a.Auth); problem != "" {
-			return nil, &ZipkinAccessError{What: ZipkinAuthVariable, Problem: problem}
+			return nil, &AccessError{What: AuthVariable, Problem: problem}
 		}
 	case user != nil:
 		password, _ := user.Password()
@@ -175,7 +175,7 @@ func (l *zipkinLogin) read() error {
 		return unreadable("the credentials for Zipkin", err)
 	}
 	if problem := l.use(string(text)); problem != "" {
-		return &ZipkinAccessError{What: safetext.Escape(l.path), Problem: problem}
+		return &AccessError{What: safetext.Escape(l.path), Problem: problem}
 	}
 	return nil
 }

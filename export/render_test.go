@@ -4,9 +4,7 @@ import (
 	"errors"
 	"io"
 	"iter"
-	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -41,10 +39,4 @@ func TestErrorAmongTraces(t *testing.T) {
 		yield(nil, broken)
 	}
 	require.ErrorIs(t, JSON(io.Discard, rendered(traces), false), broken)
-	_, err := ShiftToNow(traces, time.Now())
-	require.ErrorIs(t, err, broken)
-	z, err := NewZipkin(ZipkinOptions{URL: "http://localhost:1", Quarantine: filepath.Join(t.TempDir(), "quarantine.jsonl")})
-	require.NoError(t, err)
-	require.ErrorIs(t, z.Send(t.Context(), Nodes(traces), nil), broken)
-	require.NoError(t, z.Close())
 }

@@ -1,7 +1,9 @@
-package export
+package zipkinhttp
 
 import (
+	"errors"
 	"net/http/httptest"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -30,7 +32,7 @@ func TestParseZipkinURL(t *testing.T) {
 		"http://h:65535":                      "http://h:65535/api/v2/spans",
 		"http://me:pw@h":                      "http://me:pw@h/api/v2/spans",
 	} {
-		got, err := ParseZipkinURL(address)
+		got, err := ParseURL(address)
 		require.NoError(t, err, address)
 		require.Equal(t, want, got, address)
 	}
@@ -50,8 +52,8 @@ func TestParseZipkinURL(t *testing.T) {
 		"http://h\x1b[2J":            "it is no URL",
 		"http://me:secret@h/zipkin?": "nothing may follow a ? or # in it",
 	} {
-		_, err := NewZipkin(ZipkinOptions{URL: address})
-		var wrong *ZipkinURLError
+		_, err := New(Options{URL: address})
+		var wrong *URLError
 		require.ErrorAs(t, err, &wrong, address)
 		require.Equal(t, problem, wrong.Problem, address)
 		require.Contains(t, err.Error(), "expected something like http://HOST:9411")
@@ -75,14 +77,14 @@ func TestZipkinURLInstead(t *testing.T) {
 		"http://h:4318/v1/traces":                "spans in OpenTelemetry's form are taken there, not in Zipkin's; write http://h:9411",
 		"http://me:secret@h/\u202e/api/v1/spans": "; write http://h/%E2%80%AE",
 	} {
-		_, err := ParseZipkinURL(address)
-		require.ErrorAs(t, err, new(*ZipkinURLError), address)
+		_, err := ParseURL(address)
+		require.ErrorAs(t, err, new(*URLError), address)
 		require.ErrorContains(t, err, want, address)
 		require.NotContains(t, err.Error(), "secret")
 		require.NotContains(t, err.Error(), "\u202e")
 	}
 	for _, address := range []string{"https://h/zipkin/tenant", "https://h/api/v1/zipkin", "https://h/api/v2/spans", "https://h/traces"} {
-		_, err := ParseZipkinURL(address)
+		_, err := ParseURL(address)
 		require.NoError(t, err, address)
 	}
 }
@@ -93,22 +95,22 @@ func TestZipkinSearch(t *testing.T) {
 	defer web.Close()
 	address := web.URL + "/zipkin/"
 
-	d := deliverTo(t.Context(), t, address, nil, ZipkinOptions{})
+	d := deliverTo(t.Context(), t, address, nil, Options{})
 	require.Zero(t, d.search, "nothing delivered, nothing to find")
 
 	nodes := zipkinNodes(2) // at 1363046391.123456 and .123457
-	d = deliverTo(t.Context(), t, address, nodes, ZipkinOptions{})
+	d = deliverTo(t.Context(), t, address, nodes, Options{})
 	require.Equal(t, web.URL+"/zipkin/?lookback=range&startTs=1363046391123&endTs=1363046391124&limit=10", d.search.Page)
 	require.Equal(t, web.URL+"/api/v2/traces?endTs=1363046391124&lookback=1&limit=10", d.search.API)
 	require.Contains(t, d.search.Old, "older than three days")
 
 	// A Zipkin without its page has the API, and what is only posted through has none.
 	server.shows = server.shows[1:]
-	d = deliverTo(t.Context(), t, address, nodes, ZipkinOptions{})
+	d = deliverTo(t.Context(), t, address, nodes, Options{})
 	require.Empty(t, d.search.Page)
 	require.Equal(t, web.URL+"/api/v2/traces?endTs=1363046391124&lookback=1&limit=10", d.search.API)
 	server.shows = nil
-	require.Zero(t, deliverTo(t.Context(), t, address, nodes, ZipkinOptions{}).search)
+	require.Zero(t, deliverTo(t.Context(), t, address, nodes, Options{}).search)
 	server.shows = []string{"/zipkin/config.json", "/api/v2/services"}
 
 	// A window of no width is refused by Zipkin; both of its ends are included.
@@ -117,7 +119,7 @@ func TestZipkinSearch(t *testing.T) {
 			nodes[i].Notes[j].Time = 1363046391123000
 		}
 	}
-	d = deliverTo(t.Context(), t, address, nodes, ZipkinOptions{})
+	d = deliverTo(t.Context(), t, address, nodes, Options{})
 	require.Equal(t, web.URL+"/api/v2/traces?endTs=1363046391124&lookback=1&limit=10", d.search.API)
 
 	// As many traces are asked for as there are spans.
@@ -126,9 +128,9 @@ func TestZipkinSearch(t *testing.T) {
 		nodes[i].TraceID = trace.IDFromUint64(uint64(1 + i/2))
 		nodes[i].Notes[0].Time += int64(i) * 1_000_000
 	}
-	d = deliverTo(t.Context(), t, address, nodes[:40], ZipkinOptions{})
+	d = deliverTo(t.Context(), t, address, nodes[:40], Options{})
 	require.Contains(t, d.search.API, "&limit=40")
-	d = deliverTo(t.Context(), t, address, nodes, ZipkinOptions{})
+	d = deliverTo(t.Context(), t, address, nodes, Options{})
 	require.Contains(t, d.search.API, "&limit=1000")
 
 	// Moved to the present they are found without more ado.
@@ -137,9 +139,21 @@ func TestZipkinSearch(t *testing.T) {
 	shift, err := ShiftToNow(sampletest.Each(traces...), now)
 	require.NoError(t, err)
 	require.Equal(t, now.UnixMicro(), traces[1].End+shift.Microseconds())
-	d = deliverTo(t.Context(), t, address, nodes[:10], ZipkinOptions{Mapping: zipkin.Options{Shift: shift}})
+	d = deliverTo(t.Context(), t, address, nodes[:10], Options{Mapping: zipkin.Options{Shift: shift}})
 	require.Empty(t, d.search.Old)
 	none, err := ShiftToNow(sampletest.Each(traces[2]), now)
 	require.NoError(t, err)
 	require.Zero(t, none)
+}
+
+// Delivery stops at an error among the traces, and returns it.
+func TestErrorAmongTraces(t *testing.T) {
+	broken := errors.New("the disk is broken")
+	traces := func(yield func(*trace.Trace, error) bool) { yield(nil, broken) }
+	_, err := ShiftToNow(traces, time.Now())
+	require.ErrorIs(t, err, broken)
+	z, err := New(Options{URL: "http://localhost:1", Quarantine: filepath.Join(t.TempDir(), "quarantine.jsonl")})
+	require.NoError(t, err)
+	require.ErrorIs(t, z.Send(t.Context(), Nodes(traces), nil), broken)
+	require.NoError(t, z.Close())
 }

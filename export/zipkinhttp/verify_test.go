@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"cmp"
@@ -103,11 +103,11 @@ func manyTraces(n int) []trace.Node {
 }
 
 // verify delivers nodes and reads them back.
-func verify(t *testing.T, url string, nodes []trace.Node, opt ZipkinOptions, patience time.Duration) (ZipkinVerification, error) {
+func verify(t *testing.T, url string, nodes []trace.Node, opt Options, patience time.Duration) (Verification, error) {
 	t.Helper()
 	opt.URL, opt.FirstPause, opt.MaxPause = url, time.Millisecond, 4*time.Millisecond
 	opt.Remember = cmp.Or(opt.Remember, -1)
-	z, err := NewZipkin(opt)
+	z, err := New(opt)
 	require.NoError(t, err)
 	defer z.Close()
 	require.NoError(t, z.Send(t.Context(), Nodes(sampletest.Each(trace.Trace{Spans: nodes})), nil))
@@ -119,19 +119,19 @@ func TestZipkinVerify(t *testing.T) {
 	t.Run("all is there", func(t *testing.T) {
 		server, url := startStoring(t)
 		nodes := manyTraces(n)
-		v, err := verify(t, url, append(nodes, nodes[:10]...), ZipkinOptions{}, 0) // some are logged twice
+		v, err := verify(t, url, append(nodes, nodes[:10]...), Options{}, 0) // some are logged twice
 		require.NoError(t, err)
-		require.Equal(t, ZipkinVerification{Accepted: 2*n + 10, Spans: 2 * n, Traces: n}, v)
+		require.Equal(t, Verification{Accepted: 2*n + 10, Spans: 2 * n, Traces: n}, v)
 		require.Equal(t, []string{"read back: 100 of 100 traces stored whole, and found by search"}, v.Lines())
 		require.Len(t, server.traces, n)
 	})
 	t.Run("acknowledged and dropped", func(t *testing.T) {
 		server, url := startStoring(t)
 		server.drop = func(s *model.SpanModel) bool { return s.ID == 7 || s.TraceID.Low == 1010 }
-		v, err := verify(t, url, manyTraces(n), ZipkinOptions{}, 0)
+		v, err := verify(t, url, manyTraces(n), Options{}, 0)
 		require.NoError(t, err)
 		require.False(t, v.OK())
-		require.Equal(t, []ZipkinMissing{{"00000000000003eb", 1, 2}, {"00000000000003f2", 2, 2}}, v.Missing)
+		require.Equal(t, []Missing{{"00000000000003eb", 1, 2}, {"00000000000003f2", 2, 2}}, v.Missing)
 		lines := v.Lines()
 		require.Equal(t, "read back: 98 of 100 traces stored whole", lines[0])
 		require.True(t, strings.HasPrefix(lines[1], "missing: 3 spans of 2 traces: 00000000000003eb (1 of 2), 00000000000003f2 (2 of 2). Zipkin acknowledged them"), lines[1])
@@ -141,7 +141,7 @@ func TestZipkinVerify(t *testing.T) {
 		server, url := startStoring(t)
 		server.hidden = func(id string) bool { return id != "00000000000003eb" }
 		nodes := manyTraces(n)
-		v, err := verify(t, url, nodes, ZipkinOptions{}, 0)
+		v, err := verify(t, url, nodes, Options{}, 0)
 		require.NoError(t, err)
 		require.True(t, v.OK())
 		require.Len(t, v.Old, n-1)
@@ -153,7 +153,7 @@ func TestZipkinVerify(t *testing.T) {
 		shift := zipkin.Options{Shift: time.Since(time.UnixMicro(nodes[0].Notes[0].Time)).Truncate(time.Microsecond)}
 		server, url = startStoring(t)
 		server.hidden = func(id string) bool { return id != "00000000000003eb" }
-		v, err = verify(t, url, nodes, ZipkinOptions{Mapping: shift}, 0)
+		v, err = verify(t, url, nodes, Options{Mapping: shift}, 0)
 		require.NoError(t, err)
 		require.Len(t, v.Unfound, n-1)
 		require.Contains(t, v.Lines()[1], "stored, but not found by search: 99 traces: ")
@@ -163,9 +163,9 @@ func TestZipkinVerify(t *testing.T) {
 	t.Run("there at another time", func(t *testing.T) {
 		_, url := startStoring(t)
 		nodes := manyTraces(n)
-		_, err := verify(t, url, nodes[:10], ZipkinOptions{}, 0)
+		_, err := verify(t, url, nodes[:10], Options{}, 0)
 		require.NoError(t, err)
-		v, err := verify(t, url, nodes, ZipkinOptions{Mapping: zipkin.Options{Shift: time.Hour}}, time.Minute) // nothing is waited for
+		v, err := verify(t, url, nodes, Options{Mapping: zipkin.Options{Shift: time.Hour}}, time.Minute) // nothing is waited for
 		require.NoError(t, err)
 		require.True(t, v.OK())
 		require.Empty(t, v.Old)
@@ -188,9 +188,9 @@ func TestZipkinVerify(t *testing.T) {
 			return false
 		}
 		server.hidden = func(string) bool { return asked < 300 }
-		v, err := verify(t, url, manyTraces(n), ZipkinOptions{}, time.Minute)
+		v, err := verify(t, url, manyTraces(n), Options{}, time.Minute)
 		require.NoError(t, err)
-		require.Equal(t, ZipkinVerification{Accepted: 2 * n, Spans: 2 * n, Traces: n}, v)
+		require.Equal(t, Verification{Accepted: 2 * n, Spans: 2 * n, Traces: n}, v)
 		require.GreaterOrEqual(t, asked, 300)
 	})
 	t.Run("others crowd a trace out", func(t *testing.T) {
@@ -198,16 +198,16 @@ func TestZipkinVerify(t *testing.T) {
 		for i := range 200 {
 			server.traces[fmt.Sprintf("%032x", i+1)] = []json.RawMessage{json.RawMessage(`{"traceId":"x"}`)}
 		}
-		v, err := verify(t, url, manyTraces(3), ZipkinOptions{}, 0)
+		v, err := verify(t, url, manyTraces(3), Options{}, 0)
 		require.NoError(t, err)
-		require.Equal(t, ZipkinVerification{Accepted: 6, Spans: 6, Traces: 3}, v)
+		require.Equal(t, Verification{Accepted: 6, Spans: 6, Traces: 3}, v)
 	})
 	t.Run("the spans of a trace crowd others out", func(t *testing.T) {
 		server, url := startStoring(t)
 		server.rows = 1000
-		v, err := verify(t, url, manyTraces(n), ZipkinOptions{}, 0)
+		v, err := verify(t, url, manyTraces(n), Options{}, 0)
 		require.NoError(t, err)
-		require.Equal(t, ZipkinVerification{Accepted: 2 * n, Spans: 2 * n, Traces: n}, v)
+		require.Equal(t, Verification{Accepted: 2 * n, Spans: 2 * n, Traces: n}, v)
 	})
 	t.Run("it cannot be asked", func(t *testing.T) {
 		for status, want := range map[int]string{
@@ -217,7 +217,7 @@ func TestZipkinVerify(t *testing.T) {
 		} {
 			server, url := startStoring(t)
 			server.ask = func(w http.ResponseWriter) bool { w.WriteHeader(status); return true }
-			v, err := verify(t, url, manyTraces(1), ZipkinOptions{}, time.Millisecond)
+			v, err := verify(t, url, manyTraces(1), Options{}, time.Millisecond)
 			require.ErrorContains(t, err, want)
 			require.Zero(t, v)
 		}
@@ -231,7 +231,7 @@ func TestZipkinVerify(t *testing.T) {
 		} {
 			server, url := startStoring(t)
 			server.ask = func(w http.ResponseWriter) bool { io.WriteString(w, body); return true }
-			_, err := verify(t, url, manyTraces(1), ZipkinOptions{}, time.Millisecond)
+			_, err := verify(t, url, manyTraces(1), Options{}, time.Millisecond)
 			require.ErrorContains(t, err, "so whether it is stored is not known: "+want+"; it is to be asked again")
 		}
 		server, url := startStoring(t)
@@ -241,12 +241,12 @@ func TestZipkinVerify(t *testing.T) {
 			io.WriteString(w, "<html><title>Keep out</title>and much more")
 			return true
 		}
-		_, err := verify(t, url, manyTraces(1), ZipkinOptions{}, time.Millisecond)
+		_, err := verify(t, url, manyTraces(1), Options{}, time.Millisecond)
 		require.ErrorContains(t, err, "it does not let us in (403 Forbidden, in its words: Keep out); ask")
 	})
 	t.Run("it cannot be asked for a while", func(t *testing.T) {
 		server, url := startStoring(t)
-		z, err := NewZipkin(ZipkinOptions{URL: url, FirstPause: time.Millisecond, MaxPause: time.Millisecond, Remember: -1})
+		z, err := New(Options{URL: url, FirstPause: time.Millisecond, MaxPause: time.Millisecond, Remember: -1})
 		require.NoError(t, err)
 		defer z.Close()
 		nodes := manyTraces(n)
@@ -271,13 +271,13 @@ func TestZipkinVerify(t *testing.T) {
 		require.Zero(t, v, "what was said is not said again")
 	})
 	t.Run("nothing", func(t *testing.T) {
-		v, err := verify(t, "http://127.0.0.1:1", nil, ZipkinOptions{}, 0)
+		v, err := verify(t, "http://127.0.0.1:1", nil, Options{}, 0)
 		require.NoError(t, err)
 		require.Equal(t, []string{"nothing was there to be read back"}, v.Lines())
 	})
 	t.Run("a sample", func(t *testing.T) {
 		_, url := startStoring(t)
-		v, err := verify(t, url, manyTraces(n), ZipkinOptions{Remember: 50}, 0)
+		v, err := verify(t, url, manyTraces(n), Options{Remember: 50}, 0)
 		require.NoError(t, err)
 		require.True(t, v.Sample)
 		require.EqualValues(t, 2*n, v.Accepted)
@@ -333,7 +333,7 @@ func TestZipkinMemory(t *testing.T) {
 // which traces are gone.
 func TestRealZipkinForgets(t *testing.T) {
 	server := zipkintest.Start(t, "MEM_MAX_SPANS=60")
-	v, err := verify(t, server.URL, manyTraces(100), ZipkinOptions{}, 500*time.Millisecond)
+	v, err := verify(t, server.URL, manyTraces(100), Options{}, 500*time.Millisecond)
 	require.NoError(t, err)
 	require.False(t, v.OK())
 	require.GreaterOrEqual(t, len(v.Missing), 70)

@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"context"
@@ -22,7 +22,7 @@ const (
 	zipkinDoubtBytes = 4 << 20
 )
 
-// doubt keeps a span until more is known. The error is a [*ZipkinError].
+// doubt keeps a span until more is known. The error is a [*Error].
 func (l *zipkinLane) doubt(ctx context.Context, d zipkinDoubt) error {
 	l.doubting.Lock()
 	l.doubts = append(l.doubts, d)
@@ -83,7 +83,7 @@ func (s *zipkinStream) takesNone(n int, a zipkinAnswer) error {
 	if receiver, other := s.z.other(); other {
 		hint = receiver.place()
 	}
-	return &ZipkinError{
+	return &Error{
 		URL: s.z.endpoint.shown(), Status: a.status, Words: safetext.Escape(a.words),
 		Problem: fmt.Sprintf("it refused each of the %s that it was sent, though it takes an empty list", safetext.Plural(int64(n), "span")),
 		Hint:    hint + ", and what it says in its log",

@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"bytes"
@@ -42,7 +42,7 @@ type zipkinRequest struct {
 // post sends a request until there is a word on it: acknowledged, refused,
 // doubtful, to be split, or, if it is not patient, to be left aside for the others.
 // If another receiver comes back from an outage, the error is errReceiverChanged.
-func (z *Zipkin) post(ctx context.Context, r *zipkinRequest) (zipkinVerdict, zipkinAnswer, error) {
+func (z *Client) post(ctx context.Context, r *zipkinRequest) (zipkinVerdict, zipkinAnswer, error) {
 	w := z.newWaiting()
 	defer w.leave()
 	for {
@@ -79,7 +79,7 @@ func (z *Zipkin) post(ctx context.Context, r *zipkinRequest) (zipkinVerdict, zip
 const zipkinBreaks = 5
 
 // judge says what to do about the answer to a request.
-func (z *Zipkin) judge(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) zipkinVerdict {
+func (z *Client) judge(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) zipkinVerdict {
 	verdict := a.verdict()
 	if verdict != zipkinRefused {
 		r.refusals = 0
@@ -100,7 +100,7 @@ func (z *Zipkin) judge(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) z
 
 // judgeFailure tells a server that fails from a request that makes it fail. That
 // is no verdict on a span: it is sent until it is taken.
-func (z *Zipkin) judgeFailure(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) zipkinVerdict {
+func (z *Client) judgeFailure(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) zipkinVerdict {
 	if a.err != nil && (z.speaksHTTP2(a) || z.speaksOther(ctx, a)) {
 		return zipkinStop
 	}
@@ -121,7 +121,7 @@ func (z *Zipkin) judgeFailure(ctx context.Context, r *zipkinRequest, a *zipkinAn
 // judgeRefusal tells a server that refuses a span from one that refuses
 // everything, or everything that is compressed. Only what is refused alone, twice
 // and once more after another span was taken, is at fault itself.
-func (z *Zipkin) judgeRefusal(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) zipkinVerdict {
+func (z *Client) judgeRefusal(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) zipkinVerdict {
 	r.refusals++
 	alone := len(r.pieces) == 1
 	switch {
@@ -157,7 +157,7 @@ func (z *Zipkin) judgeRefusal(ctx context.Context, r *zipkinRequest, a *zipkinAn
 // askOther asks the server for what it should take: the span that it took last,
 // or an empty list before it took one. If that is refused, it is sent without
 // compression, too, and when that is what was wrong, all else is from then on.
-func (z *Zipkin) askOther(ctx context.Context) zipkinAnswer {
+func (z *Client) askOther(ctx context.Context) zipkinAnswer {
 	ctx, cancel := context.WithTimeoutCause(ctx, zipkinOtherWait, errZipkinOther)
 	defer cancel()
 	z.mu.Lock()
@@ -196,21 +196,21 @@ const (
 var errZipkinOther = fmt.Errorf("no answer within %v", zipkinOtherWait)
 
 // isTrusted says whether it is Zipkin that answers: it has taken something.
-func (z *Zipkin) isTrusted() bool {
+func (z *Client) isTrusted() bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	return z.trusted
 }
 
 // hasTaken says whether the server has taken a span.
-func (z *Zipkin) hasTaken() bool {
+func (z *Client) hasTaken() bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	return z.taken.bytes != nil
 }
 
 // packs says whether bodies are compressed.
-func (z *Zipkin) packs() bool {
+func (z *Client) packs() bool {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	return !z.bare
@@ -242,7 +242,7 @@ const (
 )
 
 // do sends a request with what every request of ours has; login may be "".
-func (z *Zipkin) do(request *http.Request, login string) (*http.Response, error) {
+func (z *Client) do(request *http.Request, login string) (*http.Response, error) {
 	request.Header.Set("User-Agent", "tomoscrape")
 	if login != "" {
 		request.Header.Set("Authorization", login)
@@ -251,7 +251,7 @@ func (z *Zipkin) do(request *http.Request, login string) (*http.Response, error)
 }
 
 // try sends a body once, compressed if the server takes that.
-func (z *Zipkin) try(ctx context.Context, b *zipkinBody) zipkinAnswer {
+func (z *Client) try(ctx context.Context, b *zipkinBody) zipkinAnswer {
 	if !z.packs() {
 		return z.send(ctx, b.wire, b.bytes, false)
 	}
@@ -262,7 +262,7 @@ func (z *Zipkin) try(ctx context.Context, b *zipkinBody) zipkinAnswer {
 }
 
 // send makes one request.
-func (z *Zipkin) send(ctx context.Context, wire zipkin.Wire, body []byte, packed bool) zipkinAnswer {
+func (z *Client) send(ctx context.Context, wire zipkin.Wire, body []byte, packed bool) zipkinAnswer {
 	ctx, cancel := context.WithTimeoutCause(ctx, z.opt.Timeout, fmt.Errorf("no answer within %v", z.opt.Timeout))
 	defer cancel()
 	answer := zipkinAnswer{login: z.login.current(), packed: packed}

@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"cmp"
@@ -22,8 +22,8 @@ import (
 	"github.com/openzipkin/zipkin-go/model"
 )
 
-// ZipkinVerification says what of the acknowledged spans can be read back.
-type ZipkinVerification struct {
+// Verification says what of the acknowledged spans can be read back.
+type Verification struct {
 	Accepted int64 // spans that were acknowledged, in Zipkin's model
 	Spans    int   // of them that were looked for, each once
 	Sample   bool  // not all traces were looked for
@@ -31,7 +31,7 @@ type ZipkinVerification struct {
 	Jaeger   bool  // it was asked, by id alone
 	// SearchOff says that Zipkin searches for nothing, so it was asked by id alone.
 	SearchOff bool
-	Missing   []ZipkinMissing
+	Missing   []Missing
 	// These are stored whole; hexadecimal. Doubled are there with other times,
 	// too, and are not searched for. A search for their service and time does not
 	// find the others: Old are older than the index of Zipkin on Cassandra.
@@ -41,18 +41,18 @@ type ZipkinVerification struct {
 	Unsure int
 }
 
-// ZipkinMissing is a trace of which spans were acknowledged and are not there.
-type ZipkinMissing struct {
+// Missing is a trace of which spans were acknowledged and are not there.
+type Missing struct {
 	TraceID string // hexadecimal
 	Spans   int    // that are not there
 	Of      int    // that were looked for
 }
 
 // OK says that nothing is missing.
-func (v *ZipkinVerification) OK() bool { return len(v.Missing) == 0 }
+func (v *Verification) OK() bool { return len(v.Missing) == 0 }
 
 // missing counts the spans that are.
-func (v *ZipkinVerification) missing() (spans int) {
+func (v *Verification) missing() (spans int) {
 	for _, m := range v.Missing {
 		spans += m.Spans
 	}
@@ -60,7 +60,7 @@ func (v *ZipkinVerification) missing() (spans int) {
 }
 
 // Lines are the sentences for the user, without line breaks.
-func (v *ZipkinVerification) Lines() []string {
+func (v *Verification) Lines() []string {
 	if v.Traces == 0 {
 		return []string{"nothing was there to be read back"}
 	}
@@ -116,10 +116,10 @@ func someOf(list []string) string {
 // Verify reads back what was acknowledged since it was last called: every trace
 // by its id, and by a search for its service and time. A server that is still
 // storing is waited for, until patience has passed without anything new coming
-// to light. Remember must be set. The error is a [*ZipkinError] if the server
+// to light. Remember must be set. The error is a [*Error] if the server
 // cannot be asked, or the cause for which ctx ended; then nothing is known. What
 // could not be read back for the time being is looked for again in the next call.
-func (z *Zipkin) Verify(ctx context.Context, patience time.Duration) (ZipkinVerification, error) {
+func (z *Client) Verify(ctx context.Context, patience time.Duration) (Verification, error) {
 	z.mu.Lock()
 	memory := z.memory
 	if memory != nil {
@@ -127,13 +127,13 @@ func (z *Zipkin) Verify(ctx context.Context, patience time.Duration) (ZipkinVeri
 	}
 	z.mu.Unlock()
 	if memory == nil || len(memory.traces) == 0 {
-		return ZipkinVerification{}, nil
+		return Verification{}, nil
 	}
 	if err := z.canReadBack(ctx); err != nil {
 		z.mu.Lock()
 		z.memory.take(memory) // it may be back the next time
 		z.mu.Unlock()
-		return ZipkinVerification{}, err
+		return Verification{}, err
 	}
 	r := newZipkinReader(z, memory)
 	pauses := &backoff.ExponentialBackOff{
@@ -144,13 +144,13 @@ func (z *Zipkin) Verify(ctx context.Context, patience time.Duration) (ZipkinVeri
 		before := r.open()
 		err := r.round(ctx)
 		if ctx.Err() != nil {
-			return ZipkinVerification{}, context.Cause(ctx)
+			return Verification{}, context.Cause(ctx)
 		}
 		if r.open() < before {
 			progress = time.Now()
 		}
-		if stop := (*ZipkinError)(nil); errors.As(err, &stop) {
-			return ZipkinVerification{}, err
+		if stop := (*Error)(nil); errors.As(err, &stop) {
+			return Verification{}, err
 		}
 		if r.open() == 0 && err == nil {
 			return r.result(memory), nil
@@ -160,20 +160,20 @@ func (z *Zipkin) Verify(ctx context.Context, patience time.Duration) (ZipkinVeri
 				z.mu.Lock()
 				z.memory.take(memory)
 				z.mu.Unlock()
-				return ZipkinVerification{}, &ZipkinError{URL: z.endpoint.shown(), Err: err,
+				return Verification{}, &Error{URL: z.endpoint.shown(), Err: err,
 					Problem: "what was delivered could not be read back, so whether it is stored is not known",
 					Hint:    "it is to be asked again when it works: tail does so while it runs, replay when it is run again (spans that come twice are shown once)"}
 			}
 			v := r.result(memory)
 			if r.jaeger && z.guessesJaeger() && v.missing() == v.Spans {
-				return ZipkinVerification{}, z.notInGuess()
+				return Verification{}, z.notInGuess()
 			}
 			return v, nil
 		}
 		select {
 		case <-time.After(pauses.NextBackOff()):
 		case <-ctx.Done():
-			return ZipkinVerification{}, context.Cause(ctx)
+			return Verification{}, context.Cause(ctx)
 		}
 	}
 }
@@ -193,14 +193,14 @@ type zipkinFinding struct {
 
 // zipkinReader reads traces back.
 type zipkinReader struct {
-	z      *Zipkin
+	z      *Client
 	jaeger bool             // is asked, not Zipkin
 	traces []*zipkinFinding // by service and time
 	// searchOff says that Zipkin searches for nothing.
 	searchOff bool
 }
 
-func newZipkinReader(z *Zipkin, memory *zipkinMemory) *zipkinReader {
+func newZipkinReader(z *Client, memory *zipkinMemory) *zipkinReader {
 	r := &zipkinReader{z: z, jaeger: z.Receiver() != ReceiverZipkin}
 	for id, t := range memory.traces {
 		slices.SortFunc(t.spans, zipkinKey.compare)
@@ -243,15 +243,15 @@ func (r *zipkinReader) open() (n int) {
 func (t *zipkinFinding) searched() bool { return !t.found && !t.doubled }
 
 // result sums up.
-func (r *zipkinReader) result(memory *zipkinMemory) ZipkinVerification {
-	v := ZipkinVerification{Accepted: memory.accepted, Traces: len(r.traces), Sample: memory.partial, Jaeger: r.jaeger, SearchOff: r.searchOff}
+func (r *zipkinReader) result(memory *zipkinMemory) Verification {
+	v := Verification{Accepted: memory.accepted, Traces: len(r.traces), Sample: memory.partial, Jaeger: r.jaeger, SearchOff: r.searchOff}
 	r.sort()
 	for _, t := range r.traces {
 		v.Spans += len(t.spans)
 		id := t.id.String()
 		switch {
 		case t.missing > 0:
-			v.Missing = append(v.Missing, ZipkinMissing{id, t.missing, len(t.spans)})
+			v.Missing = append(v.Missing, Missing{id, t.missing, len(t.spans)})
 		case t.doubled:
 			v.Doubled = append(v.Doubled, id)
 		case t.found, r.searchOff:
@@ -267,7 +267,7 @@ func (r *zipkinReader) result(memory *zipkinMemory) ZipkinVerification {
 }
 
 // round looks once for all that has not come to light yet. The error is a
-// [*ZipkinError] if asking again is of no use.
+// [*Error] if asking again is of no use.
 func (r *zipkinReader) round(ctx context.Context) error {
 	byID := r.byJaeger
 	if !r.jaeger {
@@ -304,12 +304,12 @@ func (r *zipkinReader) round(ctx context.Context) error {
 }
 
 // hasAPI finds a server without the API for reading, which says 404 like one
-// without a trace; the error is a [*ZipkinError] then.
-func (z *Zipkin) hasAPI(ctx context.Context) error {
+// without a trace; the error is a [*Error] then.
+func (z *Client) hasAPI(ctx context.Context) error {
 	var services []string
 	status, err := z.get(ctx, "/api/v2/services", nil, func(d *json.Decoder) error { return d.Decode(&services) })
 	if err == nil && status != http.StatusOK {
-		return &ZipkinError{URL: z.endpoint.shown(), Status: status,
+		return &Error{URL: z.endpoint.shown(), Status: status,
 			Problem: "what was delivered cannot be read back: it has no /api/v2/services there",
 			Hint:    "only Zipkin itself, with QUERY_ENABLED, can be asked for what it stored"}
 	}
@@ -378,7 +378,7 @@ func (r *zipkinReader) byID(ctx context.Context, t *zipkinFinding) error {
 
 // stored are the spans of a trace that Zipkin has; none if it does not know it.
 // The start of one is 0 if it has none.
-func (z *Zipkin) stored(ctx context.Context, id model.TraceID) (map[zipkinKey]bool, error) {
+func (z *Client) stored(ctx context.Context, id model.TraceID) (map[zipkinKey]bool, error) {
 	spans := map[zipkinKey]bool{}
 	_, err := z.get(ctx, "/api/v2/trace/"+id.String(), nil, func(d *json.Decoder) error {
 		return elements(d, func() error {
@@ -405,7 +405,7 @@ func (z *Zipkin) stored(ctx context.Context, id model.TraceID) (map[zipkinKey]bo
 const maxVerifyLimit = 10_000
 
 // bySearch searches for traces of one service, which lie side by side in time.
-// Zipkin on Cassandra takes as many rows of its index as suit the limit, a row
+// Client on Cassandra takes as many rows of its index as suit the limit, a row
 // for each span, so that the spans of one trace can crowd out another although
 // fewer traces are found than were asked for: what is not found is searched for
 // with a larger limit, up to the largest.
@@ -484,7 +484,7 @@ func elements(d *json.Decoder, each func() error) error {
 const maxVerifyBody = 1 << 30
 
 // get asks Zipkin's API for a path; see getAt.
-func (z *Zipkin) get(ctx context.Context, path string, query url.Values, read func(*json.Decoder) error) (status int, err error) {
+func (z *Client) get(ctx context.Context, path string, query url.Values, read func(*json.Decoder) error) (status int, err error) {
 	at := z.endpoint.base
 	at.Path += path
 	at.RawQuery = query.Encode()
@@ -492,9 +492,9 @@ func (z *Zipkin) get(ctx context.Context, path string, query url.Values, read fu
 }
 
 // getAt asks for what is at an address and gives the answer to read if its status
-// is 200; else the status is 404 or there is an error, a [*ZipkinError] if asking
+// is 200; else the status is 404 or there is an error, a [*Error] if asking
 // again is of no use. login is the header Authorization, "" for none.
-func (z *Zipkin) getAt(ctx context.Context, at url.URL, login string, read func(*json.Decoder) error) (status int, err error) {
+func (z *Client) getAt(ctx context.Context, at url.URL, login string, read func(*json.Decoder) error) (status int, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, z.opt.Timeout, fmt.Errorf("no answer within %v", z.opt.Timeout))
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)

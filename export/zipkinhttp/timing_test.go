@@ -1,4 +1,4 @@
-package export_test
+package zipkinhttp_test
 
 import (
 	"io"
@@ -14,6 +14,7 @@ import (
 
 	"github.com/tomoscrape/tomoscrape/assemble"
 	"github.com/tomoscrape/tomoscrape/export"
+	"github.com/tomoscrape/tomoscrape/export/zipkinhttp"
 	"github.com/tomoscrape/tomoscrape/internal/sampletest"
 	"github.com/tomoscrape/tomoscrape/trace"
 )
@@ -64,21 +65,21 @@ func BenchmarkJSON(b *testing.B) {
 // everything; the bytes are those of the log lines.
 func BenchmarkZipkin(b *testing.B) {
 	traces, size := timingTraces(b)
-	var items []export.Item
-	for node, err := range export.Nodes(traces) {
+	var items []zipkinhttp.Item
+	for node, err := range zipkinhttp.Nodes(traces) {
 		require.NoError(b, err)
-		items = append(items, export.Item{Node: node})
+		items = append(items, zipkinhttp.Item{Node: node})
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	defer server.Close()
-	sender, err := export.NewZipkin(export.ZipkinOptions{URL: server.URL, Quarantine: filepath.Join(b.TempDir(), "quarantine.jsonl")})
+	sender, err := zipkinhttp.New(zipkinhttp.Options{URL: server.URL, Quarantine: filepath.Join(b.TempDir(), "quarantine.jsonl")})
 	require.NoError(b, err)
 	b.SetBytes(size)
-	in, result := make(chan export.Item, 64), make(chan error, 1)
-	go func() { result <- sender.Stream(b.Context(), in, func(export.Item, export.Outcome) {}) }()
+	in, result := make(chan zipkinhttp.Item, 64), make(chan error, 1)
+	go func() { result <- sender.Stream(b.Context(), in, func(zipkinhttp.Item, zipkinhttp.Outcome) {}) }()
 	sent := 0
 	for b.Loop() {
 		for _, item := range items {
@@ -101,25 +102,25 @@ func BenchmarkZipkinLatency(b *testing.B) {
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	defer server.Close()
-	sender, err := export.NewZipkin(export.ZipkinOptions{URL: server.URL, Quarantine: filepath.Join(b.TempDir(), "quarantine.jsonl")})
+	sender, err := zipkinhttp.New(zipkinhttp.Options{URL: server.URL, Quarantine: filepath.Join(b.TempDir(), "quarantine.jsonl")})
 	require.NoError(b, err)
-	in, result := make(chan export.Item), make(chan error, 1)
+	in, result := make(chan zipkinhttp.Item), make(chan error, 1)
 	var took []time.Duration
 	go func() {
-		result <- sender.Stream(b.Context(), in, func(item export.Item, _ export.Outcome) {
+		result <- sender.Stream(b.Context(), in, func(item zipkinhttp.Item, _ zipkinhttp.Outcome) {
 			took = append(took, time.Since(item.Token.(time.Time)))
 		})
 	}()
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	var nodes []*trace.Node
-	for node := range export.Nodes(traces) {
+	for node := range zipkinhttp.Nodes(traces) {
 		nodes = append(nodes, node)
 	}
 	for n := 0; b.Loop(); n += 5 { // an iteration is a millisecond
 		<-tick.C
 		for i := range 5 {
-			in <- export.Item{Node: nodes[(n+i)%len(nodes)], Token: time.Now()}
+			in <- zipkinhttp.Item{Node: nodes[(n+i)%len(nodes)], Token: time.Now()}
 		}
 	}
 	close(in)

@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"compress/gzip"
@@ -107,7 +107,7 @@ func TestForeignReceiverIsSentWhatItTakesWhole(t *testing.T) {
 	server := &twoReceivers{foreign: true}
 	s := httptest.NewServer(server)
 	defer s.Close()
-	d := deliverTo(t.Context(), t, s.URL+"/below/here", barredNodes(), ZipkinOptions{Receiver: ReceiverAuto})
+	d := deliverTo(t.Context(), t, s.URL+"/below/here", barredNodes(), Options{Receiver: ReceiverAuto})
 	require.NoError(t, d.err)
 	require.EqualValues(t, 2, d.report.Delivered)
 	require.Equal(t, map[model.ID]string{1: "[start][SELECT 1 ¦ 2 @db][stop]", 2: "[start][SELECT a ¦¦ b @db][stop]"}, server.events)
@@ -122,7 +122,7 @@ func TestZipkinGetsWhatItAlwaysGot(t *testing.T) {
 	for _, receiver := range []Receiver{ReceiverZipkin, ReceiverAuto} {
 		server := &twoReceivers{}
 		s := httptest.NewServer(server)
-		d := deliverTo(t.Context(), t, s.URL, barredNodes(), ZipkinOptions{Receiver: receiver})
+		d := deliverTo(t.Context(), t, s.URL, barredNodes(), Options{Receiver: receiver})
 		s.Close()
 		require.NoError(t, d.err)
 		require.Empty(t, d.warnings)
@@ -138,13 +138,13 @@ func TestReceiverThatIsNamed(t *testing.T) {
 	for _, receiver := range []Receiver{ReceiverJaeger, ReceiverOTel} {
 		server := &twoReceivers{}
 		s := httptest.NewServer(server)
-		d := deliverTo(t.Context(), t, s.URL, barredNodes(), ZipkinOptions{Receiver: receiver})
+		d := deliverTo(t.Context(), t, s.URL, barredNodes(), Options{Receiver: receiver})
 		require.NoError(t, d.err)
 		require.Equal(t, "[start][SELECT a ¦¦ b @db][stop]", server.zipkin[2])
 		require.Zero(t, server.asked)
 
 		server.spans = nil
-		d = deliverTo(t.Context(), t, s.URL, barredNodes(), ZipkinOptions{Receiver: receiver, AlwaysSplit: true})
+		d = deliverTo(t.Context(), t, s.URL, barredNodes(), Options{Receiver: receiver, AlwaysSplit: true})
 		s.Close()
 		require.NoError(t, d.err)
 		require.Len(t, server.spans, 4)
@@ -164,7 +164,7 @@ func TestReceiverThatComesLater(t *testing.T) {
 			return 0
 		}}
 		s := httptest.NewServer(server)
-		d := deliverTo(t.Context(), t, s.URL, barredNodes(), ZipkinOptions{Receiver: ReceiverAuto})
+		d := deliverTo(t.Context(), t, s.URL, barredNodes(), Options{Receiver: ReceiverAuto})
 		s.Close()
 		require.NoError(t, d.err)
 		require.Equal(t, foreign, server.events[2] == "[start][SELECT a ¦¦ b @db][stop]")
@@ -184,7 +184,7 @@ func TestReceiverThatCannotBeKnown(t *testing.T) {
 	}}
 	s := httptest.NewServer(server)
 	defer s.Close()
-	d := deliverTo(t.Context(), t, s.URL, barredNodes(), ZipkinOptions{Receiver: ReceiverAuto})
+	d := deliverTo(t.Context(), t, s.URL, barredNodes(), Options{Receiver: ReceiverAuto})
 	require.NoError(t, d.err)
 	require.Equal(t, "[start][SELECT a ¦¦ b @db][stop]", server.zipkin[2])
 	require.Contains(t, d.warnings[0], "cannot be told; --receiver says it")
@@ -193,22 +193,22 @@ func TestReceiverThatCannotBeKnown(t *testing.T) {
 // Behind one address another receiver may stand than before. It is noticed after
 // an outage, when it refuses something, and in any case after a while.
 func TestReceiverThatBecomesAnother(t *testing.T) {
-	for name, change := range map[string]func(z *Zipkin, server *twoReceivers){
-		"outage": func(_ *Zipkin, server *twoReceivers) {
+	for name, change := range map[string]func(z *Client, server *twoReceivers){
+		"outage": func(_ *Client, server *twoReceivers) {
 			server.refuse = func(*http.Request) int {
 				server.refuse, server.foreign = nil, true
 				return http.StatusBadGateway
 			}
 		},
-		"refusal": func(_ *Zipkin, server *twoReceivers) { server.foreign = true },
-		"a while": func(z *Zipkin, server *twoReceivers) { server.foreign, z.receiverAge = true, 0 },
+		"refusal": func(_ *Client, server *twoReceivers) { server.foreign = true },
+		"a while": func(z *Client, server *twoReceivers) { server.foreign, z.receiverAge = true, 0 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := &twoReceivers{}
 			s := httptest.NewServer(server)
 			defer s.Close()
 			var warnings []string
-			z, err := NewZipkin(ZipkinOptions{URL: s.URL, Receiver: ReceiverAuto, FirstPause: time.Millisecond, Quarantine: t.TempDir() + "/q",
+			z, err := New(Options{URL: s.URL, Receiver: ReceiverAuto, FirstPause: time.Millisecond, Quarantine: t.TempDir() + "/q",
 				Warn: func(text string) { warnings = append(warnings, text) }})
 			require.NoError(t, err)
 			defer z.Close()
@@ -239,7 +239,7 @@ func TestRefusalAsksOnce(t *testing.T) {
 	s := httptest.NewServer(server)
 	defer s.Close()
 	poison = true
-	d := deliverTo(t.Context(), t, s.URL, zipkinNodes(8), ZipkinOptions{Receiver: ReceiverAuto})
+	d := deliverTo(t.Context(), t, s.URL, zipkinNodes(8), Options{Receiver: ReceiverAuto})
 	require.NoError(t, d.err)
 	require.EqualValues(t, 8, d.report.Quarantined)
 	require.Equal(t, 2, server.asked)
@@ -261,7 +261,7 @@ func TestReceiverThatRefusesWhatIsEmpty(t *testing.T) {
 			}
 			return s.RoundTrip(r)
 		})
-		d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(10), ZipkinOptions{Transport: transport, Receiver: ReceiverAuto})
+		d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(10), Options{Transport: transport, Receiver: ReceiverAuto})
 		require.NotEmpty(t, d.warnings, "%v", d.err)
 		require.Contains(t, d.warnings[0], "whether it is Zipkin that takes the spans there cannot be told")
 		require.Empty(t, d.records)
@@ -282,7 +282,7 @@ func TestReceiverThatIsSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		told := time.Duration(0)
-		z, err := NewZipkin(ZipkinOptions{URL: "http://zipkin", Receiver: ReceiverAuto, Quarantine: filepath.Join(t.TempDir(), "q"),
+		z, err := New(Options{URL: "http://zipkin", Receiver: ReceiverAuto, Quarantine: filepath.Join(t.TempDir(), "q"),
 			Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 				<-r.Context().Done()
 				return nil, r.Context().Err()

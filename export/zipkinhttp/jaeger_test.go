@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"encoding/json"
@@ -89,7 +89,7 @@ func startJaeger(t *testing.T) (j *jaegerStorage, spans, query string) {
 func TestVerifyInJaeger(t *testing.T) {
 	for _, receiver := range []Receiver{ReceiverAuto, ReceiverJaeger, ReceiverOTel} {
 		j, spans, query := startJaeger(t)
-		opt := ZipkinOptions{Receiver: receiver, JaegerQuery: query + "/search/", AlwaysSplit: receiver == ReceiverJaeger}
+		opt := Options{Receiver: receiver, JaegerQuery: query + "/search/", AlwaysSplit: receiver == ReceiverJaeger}
 		v, err := verify(t, spans, barredNodes(), opt, 0)
 		require.NoError(t, err)
 		require.True(t, v.OK())
@@ -98,7 +98,7 @@ func TestVerifyInJaeger(t *testing.T) {
 		j.spans, j.dropped = nil, "0000000000000002"
 		v, err = verify(t, spans, zipkinNodes(3), opt, 0)
 		require.NoError(t, err)
-		require.Equal(t, []ZipkinMissing{{"00000000000015be", 1, 3}}, v.Missing)
+		require.Equal(t, []Missing{{"00000000000015be", 1, 3}}, v.Missing)
 		require.Contains(t, v.Lines()[1], "missing: 1 span of 1 trace: 00000000000015be (1 of 3). They were acknowledged, and Jaeger does not have them")
 		require.NotContains(t, strings.Join(v.Lines(), ""), "Zipkin")
 
@@ -120,13 +120,13 @@ func TestVerifyWithoutJaeger(t *testing.T) {
 		ReceiverJaeger: "cannot be read back: Jaeger's query service is not at http://127.0.0.1:16686",
 	} {
 		_, spans, _ := startJaeger(t)
-		_, err := verify(t, spans, zipkinNodes(1), ZipkinOptions{Receiver: receiver, Transport: atHost{}}, 0)
+		_, err := verify(t, spans, zipkinNodes(1), Options{Receiver: receiver, Transport: atHost{}}, 0)
 		require.ErrorContains(t, err, want)
 		require.NotContains(t, err.Error(), "again")
 	}
 	j, spans, query := startJaeger(t)
 	j.noJaeger = true
-	_, err := verify(t, spans, zipkinNodes(1), ZipkinOptions{Receiver: ReceiverAuto, JaegerQuery: query}, 0)
+	_, err := verify(t, spans, zipkinNodes(1), Options{Receiver: ReceiverAuto, JaegerQuery: query}, 0)
 	require.ErrorContains(t, err, "it gives another answer than Jaeger")
 	require.ErrorContains(t, err, "check --jaeger-query")
 }
@@ -134,7 +134,7 @@ func TestVerifyWithoutJaeger(t *testing.T) {
 // A Jaeger that nobody named is looked for, and shown no secret.
 func TestJaegerThatNobodyNamed(t *testing.T) {
 	j, spans, query := startJaeger(t)
-	opt := ZipkinOptions{Receiver: ReceiverAuto, Access: ZipkinAccess{Auth: "name:secret"}, Transport: atHost{func(w http.ResponseWriter, r *http.Request) {
+	opt := Options{Receiver: ReceiverAuto, Access: Access{Auth: "name:secret"}, Transport: atHost{func(w http.ResponseWriter, r *http.Request) {
 		r.URL.Path = "/below" + r.URL.Path
 		j.query(w, r)
 	}}}
@@ -159,7 +159,7 @@ func TestAnotherJaegerThatNobodyNamed(t *testing.T) {
 	empty := &jaegerStorage{}
 	for _, receiver := range []Receiver{ReceiverAuto, ReceiverOTel} {
 		_, spans, _ := startJaeger(t)
-		opt := ZipkinOptions{Receiver: receiver, Transport: atHost{func(w http.ResponseWriter, r *http.Request) {
+		opt := Options{Receiver: receiver, Transport: atHost{func(w http.ResponseWriter, r *http.Request) {
 			r.URL.Path = "/below" + r.URL.Path
 			empty.query(w, r)
 		}}}
@@ -171,33 +171,33 @@ func TestAnotherJaegerThatNobodyNamed(t *testing.T) {
 			require.ErrorContains(t, err, "what was delivered is not in the Jaeger at http://127.0.0.1:16686; whether it is to end up there is not known; "+
 				"where the spans end up in Jaeger, --jaeger-query URL names its query service")
 		}
-		require.Equal(t, ZipkinSearch{}, deliverTo(t.Context(), t, spans, zipkinNodes(2), opt).search)
+		require.Equal(t, Search{}, deliverTo(t.Context(), t, spans, zipkinNodes(2), opt).search)
 	}
 	_, spans, _ := startJaeger(t) // of one that was named it is
 	other := httptest.NewServer(http.HandlerFunc(empty.query))
 	defer other.Close()
-	v, err := verify(t, spans, zipkinNodes(2), ZipkinOptions{Receiver: ReceiverAuto, JaegerQuery: other.URL + "/below"}, 0)
+	v, err := verify(t, spans, zipkinNodes(2), Options{Receiver: ReceiverAuto, JaegerQuery: other.URL + "/below"}, 0)
 	require.NoError(t, err)
 	require.Contains(t, v.Lines()[1], "missing: 2 spans of 1 trace")
 }
 
 func TestSearchInJaeger(t *testing.T) {
 	_, spans, query := startJaeger(t)
-	opt := ZipkinOptions{Receiver: ReceiverAuto, JaegerQuery: query}
+	opt := Options{Receiver: ReceiverAuto, JaegerQuery: query}
 	d := deliverTo(t.Context(), t, spans, zipkinNodes(3), opt)
-	require.Equal(t, ZipkinSearch{Page: query + "/trace/00000000000015be"}, d.search)
+	require.Equal(t, Search{Page: query + "/trace/00000000000015be"}, d.search)
 	d = deliverTo(t.Context(), t, spans, manyTraces(2), opt)
-	require.Equal(t, ZipkinSearch{Page: query + "/search?end=1363046391123459&limit=10&service=nova-api&start=1363046391123456"}, d.search)
-	opt = ZipkinOptions{Receiver: ReceiverAuto, Transport: atHost{}}
+	require.Equal(t, Search{Page: query + "/search?end=1363046391123459&limit=10&service=nova-api&start=1363046391123456"}, d.search)
+	opt = Options{Receiver: ReceiverAuto, Transport: atHost{}}
 	d = deliverTo(t.Context(), t, spans, manyTraces(2), opt)
-	require.Equal(t, ZipkinSearch{}, d.search, "nothing is known of a page, and nothing of Cassandra")
+	require.Equal(t, Search{}, d.search, "nothing is known of a page, and nothing of Cassandra")
 }
 
 func TestJaegerAddress(t *testing.T) {
 	for address, problem := range map[string]string{"jaeger:16686": "does not begin with http", "http://h:99999": "port", "http://": "host",
 		"http://h:16686/api/traces": "it is not that of its page;"} {
-		_, err := NewZipkin(ZipkinOptions{URL: "http://h", JaegerQuery: address})
-		bad := (*ZipkinURLError)(nil)
+		_, err := New(Options{URL: "http://h", JaegerQuery: address})
+		bad := (*URLError)(nil)
 		require.ErrorAs(t, err, &bad)
 		require.ErrorContains(t, err, problem)
 		require.ErrorContains(t, err, "expected something like http://HOST:16686")

@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"crypto/ecdsa"
@@ -89,26 +89,26 @@ func TestZipkinCertificates(t *testing.T) {
 	ours := newAuthority(t)
 	cert, key := ours.issue("server", as)
 	web := ours.serve(cert, key, plain)
-	deliver := func(url string, access ZipkinAccess) delivery {
-		return deliverTo(t.Context(), t, url, zipkinNodes(1), ZipkinOptions{Access: access})
+	deliver := func(url string, access Access) delivery {
+		return deliverTo(t.Context(), t, url, zipkinNodes(1), Options{Access: access})
 	}
 
-	d := deliver(web.URL, ZipkinAccess{})
+	d := deliver(web.URL, Access{})
 	require.ErrorContains(t, d.err, "it does not agree with us on TLS: ")
 	require.ErrorContains(t, d.err, "; if its certificate is of an authority of your own, give that authority's certificate with --zipkin-ca FILE")
 	require.Empty(t, d.outcomes)
-	require.NoError(t, deliver(web.URL, ZipkinAccess{CA: ours.file}).err)
-	require.ErrorContains(t, deliver(web.URL, ZipkinAccess{CA: newAuthority(t).file}).err, "--zipkin-ca FILE")
+	require.NoError(t, deliver(web.URL, Access{CA: ours.file}).err)
+	require.ErrorContains(t, deliver(web.URL, Access{CA: newAuthority(t).file}).err, "--zipkin-ca FILE")
 
 	cert, key = ours.issue("old", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })
-	d = deliver(ours.serve(cert, key, plain).URL, ZipkinAccess{CA: ours.file})
+	d = deliver(ours.serve(cert, key, plain).URL, Access{CA: ours.file})
 	require.ErrorContains(t, d.err, "; have its certificate renewed, or set the clock of this machine")
 
 	cert, key = ours.issue("elsewhere", func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"zipkin.example"} })
-	d = deliver(ours.serve(cert, key, plain).URL, ZipkinAccess{CA: ours.file})
+	d = deliver(ours.serve(cert, key, plain).URL, Access{CA: ours.file})
 	require.ErrorContains(t, d.err, "; use a name in the address that its certificate is for")
 
-	d = deliver(strings.Replace(web.URL, "https", "http", 1), ZipkinAccess{})
+	d = deliver(strings.Replace(web.URL, "https", "http", 1), Access{})
 	require.ErrorContains(t, d.err, "it speaks https there (400 Bad Request, in its words: Client sent an HTTP request to an HTTPS server.); begin the address with https://")
 
 	// The server asks for a certificate of ours.
@@ -116,13 +116,13 @@ func TestZipkinCertificates(t *testing.T) {
 	pool.AddCert(ours.cert)
 	cert, key = ours.issue("strict", as)
 	strict := ours.serve(cert, key, func(c *tls.Config) { c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, pool })
-	d = deliverTo(t.Context(), t, strict.URL, zipkinNodes(1), ZipkinOptions{Access: ZipkinAccess{CA: ours.file}})
+	d = deliverTo(t.Context(), t, strict.URL, zipkinNodes(1), Options{Access: Access{CA: ours.file}})
 	require.ErrorContains(t, d.err, "; it wants a certificate of ours that it trusts: give one with --zipkin-cert FILE and --zipkin-key FILE")
 	client := func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }
 	cert, key = ours.issue("client", client)
-	require.NoError(t, deliver(strict.URL, ZipkinAccess{CA: ours.file, Cert: cert, Key: key}).err)
+	require.NoError(t, deliver(strict.URL, Access{CA: ours.file, Cert: cert, Key: key}).err)
 	strange, strangeKey := newAuthority(t).issue("client", client)
-	d = deliver(strict.URL, ZipkinAccess{CA: ours.file, Cert: strange, Key: strangeKey})
+	d = deliver(strict.URL, Access{CA: ours.file, Cert: strange, Key: strangeKey})
 	require.ErrorContains(t, d.err, "it wants a certificate of ours that it trusts")
 
 	both := filepath.Join(t.TempDir(), "both.pem")
@@ -131,9 +131,9 @@ func TestZipkinCertificates(t *testing.T) {
 	two, err := os.ReadFile(key)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(both, append(one, two...), 0o600))
-	require.NoError(t, deliver(strict.URL, ZipkinAccess{CA: ours.file, Cert: both}).err)
+	require.NoError(t, deliver(strict.URL, Access{CA: ours.file, Cert: both}).err)
 
-	for problem, access := range map[string]ZipkinAccess{
+	for problem, access := range map[string]Access{
 		key + ": there is no certificate in it; expected PEM, -----BEGIN CERTIFICATE-----": {CA: key},
 		"nowhere.pem: cannot read the authorities for Zipkin's certificate: no such file":  {CA: "nowhere.pem"},
 		"nowhere.pem: cannot read the certificate to show to Zipkin: no such file":         {Cert: "nowhere.pem"},
@@ -141,11 +141,11 @@ func TestZipkinCertificates(t *testing.T) {
 		strange + ": this certificate and its key cannot be used: tls: private key does":   {Cert: strange, Key: key},
 		"k.pem: there is a key, but no certificate to show with it":                        {Key: "k.pem"},
 	} {
-		_, err := NewZipkin(ZipkinOptions{URL: web.URL, Access: access})
-		require.ErrorAs(t, err, new(*ZipkinAccessError))
+		_, err := New(Options{URL: web.URL, Access: access})
+		require.ErrorAs(t, err, new(*AccessError))
 		require.ErrorContains(t, err, problem)
 	}
-	_, err = NewZipkin(ZipkinOptions{URL: "http://h", Access: ZipkinAccess{CA: ours.file}})
+	_, err = New(Options{URL: "http://h", Access: Access{CA: ours.file}})
 	require.EqualError(t, err, "zipkin http://h: a certificate is of no use there; begin the address with https://")
 }
 
@@ -153,7 +153,7 @@ func TestZipkinCertificates(t *testing.T) {
 // of a server that has taken spans.
 func TestZipkinCertificateExpires(t *testing.T) {
 	asked := 0
-	s := startStream(t.Context(), t, ZipkinOptions{URL: "https://zipkin", Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+	s := startStream(t.Context(), t, Options{URL: "https://zipkin", Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 		if asked++; asked == 2 || asked == 3 {
 			return nil, &tls.CertificateVerificationError{Err: x509.CertificateInvalidError{Reason: x509.Expired}}
 		}
@@ -195,24 +195,24 @@ func TestZipkinCredentials(t *testing.T) {
 	tests := map[string]struct {
 		want   string
 		user   string // in the address
-		access ZipkinAccess
+		access Access
 	}{
-		"basic in a file":      {basic, "", ZipkinAccess{AuthFile: file("me:" + secret + "\n")}},
-		"basic in a variable":  {basic, "", ZipkinAccess{Auth: "me:" + secret}},
-		"basic in the address": {basic, "me:open%3Asesame!@", ZipkinAccess{}},
-		"bearer in a file":     {bearer, "", ZipkinAccess{AuthFile: file("bearer " + secret + "\r\n")}},
-		"bearer in a variable": {bearer, "", ZipkinAccess{Auth: "Bearer " + secret}},
+		"basic in a file":      {basic, "", Access{AuthFile: file("me:" + secret + "\n")}},
+		"basic in a variable":  {basic, "", Access{Auth: "me:" + secret}},
+		"basic in the address": {basic, "me:open%3Asesame!@", Access{}},
+		"bearer in a file":     {bearer, "", Access{AuthFile: file("bearer " + secret + "\r\n")}},
+		"bearer in a variable": {bearer, "", Access{Auth: "Bearer " + secret}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			web := guarded(t, func() string { return test.want })
-			d := deliverTo(t.Context(), t, strings.Replace(web.URL, "://", "://"+test.user, 1), zipkinNodes(3), ZipkinOptions{Access: test.access})
+			d := deliverTo(t.Context(), t, strings.Replace(web.URL, "://", "://"+test.user, 1), zipkinNodes(3), Options{Access: test.access})
 			require.NoError(t, d.err)
 			require.Equal(t, 3, d.count(Delivered))
 			require.Empty(t, d.warnings)
 
 			web = guarded(t, func() string { return "something else" })
-			d = deliverTo(t.Context(), t, strings.Replace(web.URL, "://", "://"+test.user, 1), zipkinNodes(3), ZipkinOptions{Access: test.access})
+			d = deliverTo(t.Context(), t, strings.Replace(web.URL, "://", "://"+test.user, 1), zipkinNodes(3), Options{Access: test.access})
 			require.ErrorContains(t, d.err, "it does not let us in (401 Unauthorized, in its words: not with B")
 			require.ErrorContains(t, d.err, "; it was given a name and password, or a token: check these, or ask who runs it")
 			for _, hidden := range []string{secret, "sesame", strings.TrimPrefix(basic, "Basic ")} {
@@ -220,10 +220,10 @@ func TestZipkinCredentials(t *testing.T) {
 			}
 		})
 	}
-	d := deliverTo(t.Context(), t, guarded(t, func() string { return basic }).URL, zipkinNodes(1), ZipkinOptions{})
+	d := deliverTo(t.Context(), t, guarded(t, func() string { return basic }).URL, zipkinNodes(1), Options{})
 	require.ErrorContains(t, d.err, "NAME:PASSWORD or Bearer TOKEN can stand in a file (--zipkin-auth-file FILE) or in TOMOSCRAPE_ZIPKIN_AUTH")
 
-	for problem, access := range map[string]ZipkinAccess{
+	for problem, access := range map[string]Access{
 		"nowhere: cannot read the credentials for Zipkin: no such file":                               {AuthFile: "nowhere"},
 		"auth: these are no credentials; expected NAME:PASSWORD or Bearer TOKEN":                      {AuthFile: file("sesame")},
 		"TOMOSCRAPE_ZIPKIN_AUTH: these are no credentials; expected NAME":                             {Auth: "sesame"},
@@ -236,8 +236,8 @@ func TestZipkinCredentials(t *testing.T) {
 		if strings.HasPrefix(problem, "zipkin") {
 			address = "http://me:sesame@h"
 		}
-		_, err := NewZipkin(ZipkinOptions{URL: address, Access: access})
-		require.ErrorAs(t, err, new(*ZipkinAccessError))
+		_, err := New(Options{URL: address, Access: access})
+		require.ErrorAs(t, err, new(*AccessError))
 		require.ErrorContains(t, err, problem)
 		require.NotContains(t, err.Error(), "sesame")
 	}
@@ -245,7 +245,7 @@ func TestZipkinCredentials(t *testing.T) {
 	open := file("me:" + secret)
 	require.NoError(t, os.Chmod(open, 0o644))
 	var said []string
-	_, err := NewZipkin(ZipkinOptions{URL: "http://h", Access: ZipkinAccess{AuthFile: open}, Warn: func(s string) { said = append(said, s) }})
+	_, err := New(Options{URL: "http://h", Access: Access{AuthFile: open}, Warn: func(s string) { said = append(said, s) }})
 	require.NoError(t, err)
 	require.Equal(t, []string{open + ": everybody on this machine can read the credentials in it; chmod 600 changes that"}, said)
 }
@@ -262,7 +262,7 @@ func TestZipkinCredentialsRenewed(t *testing.T) {
 		want <- now
 		return now
 	})
-	s := startStream(t.Context(), t, ZipkinOptions{URL: web.URL, Access: ZipkinAccess{AuthFile: path}})
+	s := startStream(t.Context(), t, Options{URL: web.URL, Access: Access{AuthFile: path}})
 	s.feed(1, 10)
 	s.delivered(10)
 	write("Bearer two")
@@ -277,5 +277,5 @@ func TestZipkinCredentialsRenewed(t *testing.T) {
 	require.ErrorContains(t, err, "it does not let us in (401 Unauthorized")
 	require.Len(t, s.outcomes, 20)
 	require.NotErrorIs(t, err, io.EOF)
-	require.True(t, errors.As(err, new(*ZipkinError)))
+	require.True(t, errors.As(err, new(*Error)))
 }

@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"cmp"
@@ -27,7 +27,7 @@ import (
 // their spans.
 type stream struct {
 	t        testing.TB
-	z        *Zipkin
+	z        *Client
 	in       chan Item
 	result   chan error
 	mu       sync.Mutex
@@ -36,7 +36,7 @@ type stream struct {
 	news     chan struct{} // gets a token with every outcome and warning
 }
 
-func startStream(ctx context.Context, t testing.TB, opt ZipkinOptions) *stream {
+func startStream(ctx context.Context, t testing.TB, opt Options) *stream {
 	t.Helper()
 	s := &stream{t: t, in: make(chan Item), result: make(chan error, 1), outcomes: map[uint64]Outcome{}, news: make(chan struct{}, 1)}
 	opt.Warn = func(text string) {
@@ -51,7 +51,7 @@ func startStream(ctx context.Context, t testing.TB, opt ZipkinOptions) *stream {
 	opt.GiveUp = cmp.Or(opt.GiveUp, -1)
 	opt.Linger = cmp.Or(opt.Linger, time.Millisecond)
 	var err error
-	s.z, err = NewZipkin(opt)
+	s.z, err = New(opt)
 	require.NoError(t, err)
 	go func() {
 		s.result <- s.z.Stream(ctx, s.in, func(item Item, o Outcome) {
@@ -126,7 +126,7 @@ func TestZipkinStream(t *testing.T) {
 	server := &faultyZipkin{t: t}
 	web := httptest.NewServer(server)
 	defer web.Close()
-	s := startStream(t.Context(), t, ZipkinOptions{URL: web.URL, BatchBytes: 4000})
+	s := startStream(t.Context(), t, Options{URL: web.URL, BatchBytes: 4000})
 	for i := 1; i <= 3; i++ {
 		s.feed(i, i)
 		s.delivered(i)
@@ -145,7 +145,7 @@ func TestZipkinLinger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
 		var after []time.Duration
-		s := startStream(t.Context(), t, ZipkinOptions{URL: "http://zipkin", BatchBytes: 4000, Linger: 30 * time.Second,
+		s := startStream(t.Context(), t, Options{URL: "http://zipkin", BatchBytes: 4000, Linger: 30 * time.Second,
 			Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 				after = append(after, time.Since(began))
 				return answer(202, ""), nil
@@ -174,7 +174,7 @@ func TestZipkinBackPressure(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				cause := errors.New("stopped")
 				ctx, cancel := context.WithCancelCause(t.Context())
-				s := startStream(ctx, t, ZipkinOptions{URL: "http://zipkin", BatchBytes: 4000, Requests: 3, Transport: server})
+				s := startStream(ctx, t, Options{URL: "http://zipkin", BatchBytes: 4000, Requests: 3, Transport: server})
 				nodes := zipkinNodes(1000)
 				taken := 0
 				for blocked := false; !blocked; {
@@ -206,7 +206,7 @@ func TestZipkinKnocksAlone(t *testing.T) {
 		began := time.Now()
 		var mu sync.Mutex
 		var knocks []time.Duration
-		s := startStream(t.Context(), t, ZipkinOptions{URL: "http://zipkin", BatchBytes: 4000, Requests: 4, FirstPause: time.Second, MaxPause: 16 * time.Second,
+		s := startStream(t.Context(), t, Options{URL: "http://zipkin", BatchBytes: 4000, Requests: 4, FirstPause: time.Second, MaxPause: 16 * time.Second,
 			Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 				mu.Lock()
 				defer mu.Unlock()
@@ -245,7 +245,7 @@ func TestZipkinKnocksAlone(t *testing.T) {
 func TestZipkinOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := time.Now()
-		s := startStream(t.Context(), t, ZipkinOptions{URL: "http://zipkin", FirstPause: 10 * time.Second, MaxPause: 10 * time.Second,
+		s := startStream(t.Context(), t, Options{URL: "http://zipkin", FirstPause: 10 * time.Second, MaxPause: 10 * time.Second,
 			Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 				if time.Since(began) < 25*time.Minute {
 					return answer(502, ""), nil
@@ -272,7 +272,7 @@ func TestZipkinOutage(t *testing.T) {
 func TestZipkinFlapping(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		asked := 0
-		s := startStream(t.Context(), t, ZipkinOptions{URL: "http://zipkin", Requests: 1,
+		s := startStream(t.Context(), t, Options{URL: "http://zipkin", Requests: 1,
 			Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 				if asked++; asked%2 == 1 {
 					return answer(503, ""), nil
@@ -317,12 +317,12 @@ func TestZipkinLaterAnswers(t *testing.T) {
 			}}
 			web := httptest.NewServer(server)
 			defer web.Close()
-			s := startStream(t.Context(), t, ZipkinOptions{URL: web.URL})
+			s := startStream(t.Context(), t, Options{URL: web.URL})
 			s.feed(1, 1)
 			s.delivered(1)
 			s.feed(2, 2)
 			if name == "401" || name == "403" {
-				var stop *ZipkinError
+				var stop *Error
 				require.ErrorAs(t, <-s.result, &stop)
 				require.Len(t, s.outcomes, 1)
 				return
@@ -349,7 +349,7 @@ func TestZipkinSpanBreaksServer(t *testing.T) {
 	}}
 	web := httptest.NewServer(server)
 	defer web.Close()
-	s := startStream(t.Context(), t, ZipkinOptions{URL: web.URL, Linger: time.Second, BatchBytes: 100_000})
+	s := startStream(t.Context(), t, Options{URL: web.URL, Linger: time.Second, BatchBytes: 100_000})
 	s.feed(1, 100)
 	s.delivered(98)
 	s.feed(101, 200)
@@ -391,7 +391,7 @@ func TestZipkinAnyServer(t *testing.T) {
 				w.WriteHeader(script[request-1])
 				return true
 			}}
-			s := startStream(t.Context(), t, ZipkinOptions{URL: "http://zipkin", BatchBytes: 4000, Requests: requests,
+			s := startStream(t.Context(), t, Options{URL: "http://zipkin", BatchBytes: 4000, Requests: requests,
 				Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 					w := httptest.NewRecorder()
 					defer func() { recover() }() // WriteHeader(0) panics: no answer at all
@@ -425,13 +425,13 @@ func badOf(list []int, count int) (n int) {
 	return n
 }
 
-func ExampleZipkin_Stream() {
+func ExampleClient_Stream() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		w.WriteHeader(http.StatusAccepted)
 	}))
 	defer server.Close()
-	sender, err := NewZipkin(ZipkinOptions{URL: server.URL})
+	sender, err := New(Options{URL: server.URL})
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"context"
@@ -11,14 +11,14 @@ import (
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-// ZipkinOutage is a time in which the server takes nothing.
-type ZipkinOutage struct {
+// Outage is a time in which the server takes nothing.
+type Outage struct {
 	Since time.Time
 	Cause string // the last, escaped
 }
 
 // Outage tells the outage that is going on; false if there is none.
-func (z *Zipkin) Outage() (ZipkinOutage, bool) {
+func (z *Client) Outage() (Outage, bool) {
 	z.health.mu.Lock()
 	defer z.health.mu.Unlock()
 	return z.health.outage, z.health.isOut()
@@ -42,10 +42,10 @@ type zipkinHealth struct {
 	warn    func(string)
 
 	mu     sync.Mutex
-	stuck  time.Time    // since when something fails and no span's fate was settled; zero if that is not so
-	outage ZipkinOutage // Since is zero without one
-	noted  time.Time    // when the first request of it failed
-	told   bool         // that there is one
+	stuck  time.Time // since when something fails and no span's fate was settled; zero if that is not so
+	outage Outage    // Since is zero without one
+	noted  time.Time // when the first request of it failed
+	told   bool      // that there is one
 	causes map[string]time.Time
 }
 
@@ -143,7 +143,7 @@ func (h *zipkinHealth) works(begun time.Time) {
 		return
 	}
 	told := h.told
-	h.outage, h.told = ZipkinOutage{}, false
+	h.outage, h.told = Outage{}, false
 	h.mu.Unlock()
 	if told {
 		h.say(fmt.Sprintf("zipkin %s: it works again, after %s", h.server, inWords(time.Since(since))))
@@ -152,13 +152,13 @@ func (h *zipkinHealth) works(begun time.Time) {
 
 // zipkinWaiting is how one request waits for the server.
 type zipkinWaiting struct {
-	z      *Zipkin
+	z      *Client
 	pauses backoff.BackOff
 	holds  bool // the turn of an outage
 	told   bool // that it alone fails
 }
 
-func (z *Zipkin) newWaiting() *zipkinWaiting {
+func (z *Client) newWaiting() *zipkinWaiting {
 	return &zipkinWaiting{z: z, pauses: &backoff.ExponentialBackOff{
 		InitialInterval:     z.opt.FirstPause,
 		MaxInterval:         z.opt.MaxPause,

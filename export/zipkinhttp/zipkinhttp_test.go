@@ -1,4 +1,4 @@
-package export
+package zipkinhttp
 
 import (
 	"bufio"
@@ -120,15 +120,15 @@ func (f *faultyZipkin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // delivery is one run of the sender.
 type delivery struct {
 	outcomes map[uint64]Outcome // by span id
-	report   ZipkinReport
+	report   Report
 	warnings []string
 	records  []map[string]any // of the quarantine file
-	search   ZipkinSearch
+	search   Search
 	err      error
 }
 
 // deliverTo sends nodes to url with short pauses, unless opt says otherwise.
-func deliverTo(ctx context.Context, t *testing.T, url string, nodes []trace.Node, opt ZipkinOptions) delivery {
+func deliverTo(ctx context.Context, t *testing.T, url string, nodes []trace.Node, opt Options) delivery {
 	t.Helper()
 	d := delivery{outcomes: map[uint64]Outcome{}}
 	opt.URL = url
@@ -139,7 +139,7 @@ func deliverTo(ctx context.Context, t *testing.T, url string, nodes []trace.Node
 	if opt.Quarantine == "" {
 		opt.Quarantine = filepath.Join(t.TempDir(), "quarantine.jsonl")
 	}
-	z, err := NewZipkin(opt)
+	z, err := New(opt)
 	require.NoError(t, err)
 	d.err = z.Send(ctx, Nodes(sampletest.Each(trace.Trace{Spans: nodes})), func(n *trace.Node, o Outcome) {
 		require.Zero(t, d.outcomes[n.ID.Lo], "one outcome a span")
@@ -207,11 +207,11 @@ func TestZipkinRetries(t *testing.T) {
 			}}
 			web := httptest.NewServer(server)
 			defer web.Close()
-			d := deliverTo(t.Context(), t, web.URL, zipkinNodes(100), ZipkinOptions{})
+			d := deliverTo(t.Context(), t, web.URL, zipkinNodes(100), Options{})
 			require.NoError(t, d.err)
 			require.Equal(t, 100, d.count(Delivered))
 			require.Len(t, server.got, 100)
-			require.Equal(t, ZipkinReport{Delivered: 100, Batches: 1, Retried: 2, Bytes: int64(server.sizes[0])}, d.report)
+			require.Equal(t, Report{Delivered: 100, Batches: 1, Retried: 2, Bytes: int64(server.sizes[0])}, d.report)
 			require.Len(t, d.warnings, 2)
 			require.Contains(t, d.warnings[0], "; trying again for up to 5 min")
 			require.NotContains(t, d.warnings[0], "\x1b")
@@ -232,7 +232,7 @@ func TestZipkinBrokenAnswer(t *testing.T) {
 	}}
 	web := httptest.NewServer(server)
 	defer web.Close()
-	d := deliverTo(t.Context(), t, web.URL, zipkinNodes(3), ZipkinOptions{})
+	d := deliverTo(t.Context(), t, web.URL, zipkinNodes(3), Options{})
 	require.NoError(t, d.err)
 	require.Equal(t, 3, d.count(Delivered))
 	require.Equal(t, 1, server.requests)
@@ -284,7 +284,7 @@ func TestZipkinPoison(t *testing.T) {
 			}}
 			web := httptest.NewServer(server)
 			defer web.Close()
-			d := deliverTo(t.Context(), t, web.URL, zipkinNodes(1000), ZipkinOptions{})
+			d := deliverTo(t.Context(), t, web.URL, zipkinNodes(1000), Options{})
 			require.NoError(t, d.err)
 			require.Equal(t, len(test.bad), d.count(Quarantined))
 			require.Equal(t, 1000-len(test.bad), d.count(Delivered))
@@ -363,15 +363,15 @@ func TestZipkinStops(t *testing.T) {
 			web := httptest.NewServer(server)
 			defer web.Close()
 			secret := strings.Replace(web.URL, "://", "://me:secret@", 1)
-			d := deliverTo(t.Context(), t, secret, zipkinNodes(10), ZipkinOptions{})
-			var stop *ZipkinError
+			d := deliverTo(t.Context(), t, secret, zipkinNodes(10), Options{})
+			var stop *Error
 			require.ErrorAs(t, d.err, &stop)
 			require.Contains(t, d.err.Error(), test.want)
 			require.NotContains(t, d.err.Error(), "me:")
 			require.NotContains(t, d.err.Error(), "secret")
 			require.Empty(t, d.outcomes, "nothing is discarded")
 			require.Empty(t, d.records)
-			require.Equal(t, ZipkinReport{}, d.report)
+			require.Equal(t, Report{}, d.report)
 			require.LessOrEqual(t, server.requests, 3) // the spans, an empty list, and that without compression
 		})
 	}
@@ -387,7 +387,7 @@ func TestZipkinStopsLate(t *testing.T) {
 	}}
 	web := httptest.NewServer(server)
 	defer web.Close()
-	d := deliverTo(t.Context(), t, web.URL, zipkinNodes(100), ZipkinOptions{BatchBytes: 4000, Requests: 1})
+	d := deliverTo(t.Context(), t, web.URL, zipkinNodes(100), Options{BatchBytes: 4000, Requests: 1})
 	require.Error(t, d.err)
 	require.Equal(t, len(server.got), d.count(Delivered))
 	require.EqualValues(t, len(server.got), d.report.Delivered)
@@ -400,16 +400,16 @@ func TestZipkinTLS(t *testing.T) {
 	web.Config.ErrorLog = log.New(io.Discard, "", 0)
 	web.StartTLS()
 	defer web.Close()
-	d := deliverTo(t.Context(), t, web.URL, zipkinNodes(1), ZipkinOptions{})
+	d := deliverTo(t.Context(), t, web.URL, zipkinNodes(1), Options{})
 	require.ErrorContains(t, d.err, "it does not agree with us on TLS")
 	require.Empty(t, d.outcomes)
 
-	d = deliverTo(t.Context(), t, web.URL, zipkinNodes(1), ZipkinOptions{Transport: web.Client().Transport})
+	d = deliverTo(t.Context(), t, web.URL, zipkinNodes(1), Options{Transport: web.Client().Transport})
 	require.NoError(t, d.err)
 
 	plain := httptest.NewServer(&faultyZipkin{t: t})
 	defer plain.Close()
-	d = deliverTo(t.Context(), t, strings.Replace(plain.URL, "http", "https", 1), zipkinNodes(1), ZipkinOptions{})
+	d = deliverTo(t.Context(), t, strings.Replace(plain.URL, "http", "https", 1), zipkinNodes(1), Options{})
 	require.ErrorContains(t, d.err, "it does not agree with us on TLS")
 }
 
@@ -420,7 +420,7 @@ func TestZipkinBatches(t *testing.T) {
 	const limit = 10_000
 	nodes := zipkinNodes(1000)
 	nodes[500].Dimensions = []trace.Dimension{{Key: trace.NewText("sql"), Value: trace.Value{Kind: trace.String, Text: strings.Repeat("x", 3*limit)}}}
-	d := deliverTo(t.Context(), t, web.URL, nodes, ZipkinOptions{BatchBytes: limit})
+	d := deliverTo(t.Context(), t, web.URL, nodes, Options{BatchBytes: limit})
 	require.NoError(t, d.err)
 	require.Len(t, server.got, 1000)
 	require.EqualValues(t, len(server.sizes), d.report.Batches)
@@ -448,7 +448,7 @@ func TestZipkinQuarantine(t *testing.T) {
 
 	path := filepath.Join(t.TempDir(), "quarantine.jsonl")
 	require.NoError(t, os.WriteFile(path, []byte("{}\n{\"torn\":1}"), 0o600))
-	d := deliverTo(t.Context(), t, web.URL, nodes, ZipkinOptions{Quarantine: path})
+	d := deliverTo(t.Context(), t, web.URL, nodes, Options{Quarantine: path})
 	require.NoError(t, d.err)
 	require.Equal(t, map[uint64]Outcome{0: Quarantined, 2: Delivered, 3: Quarantined}, d.outcomes)
 	require.Equal(t, path, d.report.QuarantineFile)
@@ -466,7 +466,7 @@ func TestZipkinQuarantine(t *testing.T) {
 	}, func(e *tracejson.DocumentError) error { return e }, nil))
 
 	// A span that can be kept nowhere is a failure, and has no outcome.
-	d = deliverTo(t.Context(), t, web.URL, nodes, ZipkinOptions{Quarantine: filepath.Join(t.TempDir(), "not", "there")})
+	d = deliverTo(t.Context(), t, web.URL, nodes, Options{Quarantine: filepath.Join(t.TempDir(), "not", "there")})
 	require.ErrorContains(t, d.err, "choose another file with --quarantine FILE")
 	require.Empty(t, d.outcomes)
 }
