@@ -60,7 +60,7 @@
 // alone, when less than 1,024 bytes of a log were ever seen, only the one file that begins
 // so is taken. Where two rotations fell into one pause, nobody has seen the beginning of
 // the second file: it is the log's if it is called as one that was found, but for number
-// or date, and was written after it. Where names do not tell what follows what, a record
+// or date, and was written after it or since the last run. Where names do not tell what follows what, a record
 // that straddles two files is not joined.
 //
 // Limits. Between the copy and the truncation of copytruncate lines can be lost
