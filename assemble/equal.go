@@ -11,12 +11,14 @@ import (
 func equal(a, b *trace.Span) bool {
 	return a.HasParent == b.HasParent && a.ParentID == b.ParentID && a.Name == b.Name &&
 		slices.EqualFunc(a.Notes, b.Notes, equalNotes) &&
-		(a.Dimensions == nil) == (b.Dimensions == nil) && slices.EqualFunc(a.Dimensions, b.Dimensions, equalDimensions) &&
+		(a.Dimensions == nil) == (b.Dimensions == nil) && slices.EqualFunc(a.Dimensions, b.Dimensions,
+		equalDimensions) &&
 		slices.Equal(a.Extra, b.Extra)
 }
 
 func equalNotes(a, b trace.Note) bool {
-	return a.Time == b.Time && a.HasTime == b.HasTime && a.Value == b.Value && a.Service == b.Service && a.Address == b.Address &&
+	return a.Time == b.Time && a.HasTime == b.HasTime && a.Value == b.Value && a.Service == b.Service &&
+		a.Address == b.Address &&
 		a.Port == b.Port && a.Duration == b.Duration && slices.Equal(a.Extra, b.Extra)
 }
 

@@ -29,7 +29,8 @@ const maxHosts = 4096
 // NewOutline begins a trace of n spans. load gives the span with an index, in the
 // order of Add, as it was given to Add; it belongs to the caller.
 func NewOutline(n int, load func(i int) trace.Span) *Outline {
-	return &Outline{load: load, spans: make([]trace.Span, 0, n), extents: make([]extent, 0, n), stopped: make([]bool, 0, n)}
+	return &Outline{load: load, spans: make([]trace.Span, 0, n), extents: make([]extent, 0, n),
+		stopped: make([]bool, 0, n)}
 }
 
 // Add adds the next span. Its strings are kept, its lists are not.
@@ -167,7 +168,8 @@ func (o *Outline) equals(same []entry) (best int, all bool) {
 
 // vertex appends a vertex for a span.
 func (o *Outline) vertex(r *room, at int) *vertex {
-	r.vertices = append(r.vertices, vertex{span: &o.spans[at], at: int32(at), extent: o.extents[at], stopped: o.stopped[at], twins: 1, parent: -1})
+	r.vertices = append(r.vertices, vertex{span: &o.spans[at], at: int32(at), extent: o.extents[at],
+		stopped: o.stopped[at], twins: 1, parent: -1})
 	return &r.vertices[len(r.vertices)-1]
 }
 
@@ -193,7 +195,8 @@ func (r *room) large(problems map[int][]trace.Problem) *trace.Large {
 		}
 	}
 	l.Make = func(i int) *trace.Node {
-		n := &trace.Node{Span: *o.whole(int(spots[i].at)), Depth: int(spots[i].depth), Parent: int(spots[i].parent), Problems: problems[i]}
+		n := &trace.Node{Span: *o.whole(int(spots[i].at)), Depth: int(spots[i].depth), Parent: int(spots[i].parent),
+			Problems: problems[i]}
 		if by := moved[i]; by != 0 {
 			n.Notes, n.Moved = later(n.Notes, by), by
 		}

@@ -24,7 +24,8 @@ const (
 // Roots are what stands at depth 0 and does not miss a parent. More than one is
 // a problem of the trace; spans that miss their parent say so themselves and do
 // not count, since they most often hang under one span that was never logged.
-func (r *room) addProblems(t *trace.Trace, elsewhere func(trace.ID) Elsewhere, told func(node int, problems []trace.Problem)) {
+func (r *room) addProblems(t *trace.Trace, elsewhere func(trace.ID) Elsewhere,
+	told func(node int, problems []trace.Problem)) {
 	var roots []*vertex
 	rootCount := 0
 	for _, i := range r.order {
@@ -80,33 +81,44 @@ func (r *room) problems(v *vertex, elsewhere func(trace.ID) Elsewhere, tell func
 	s := r.whole(v)
 	switch v.misplaced {
 	case missingParent:
-		tell(trace.MissingParent, "%s has the parent %s, which is %s; it stands at depth 0.", describe(s), number(s.ParentID), where(s.ParentID, elsewhere))
+		tell(trace.MissingParent, "%s has the parent %s, which is %s; it stands at depth 0.", describe(s),
+			number(s.ParentID), where(s.ParentID, elsewhere))
 	case selfParent:
 		tell(trace.SelfParent, "%s names itself as its parent; it stands as a root.", describe(s))
 	}
 	if v.ring > 0 {
-		tell(trace.Cycle, "%s is one of %d spans that stand in a circle, each below the next; the circle is cut here, at its earliest span, which stands as a root.",
+		tell(trace.Cycle,
+			"%s is one of %d spans that stand in a circle, each below the next; the circle is cut here, at its "+
+				"earliest span, which stands as a root.",
 			describe(s), v.ring)
 	}
 	if v.twins > 1 {
-		tell(trace.ConflictingTwin, "%s is one of %d different spans with the same id; all are kept, and children of that id stand under the earliest.",
+		tell(trace.ConflictingTwin,
+			"%s is one of %d different spans with the same id; all are kept, and children of that id stand under "+
+				"the earliest.",
 			describe(s), v.twins)
 	}
 	if s.Damage&trace.Truncated != 0 {
-		tell(trace.CodeTruncated, "%s is cut or damaged in the log; what stood whole before the damage was kept: %s and %s.",
-			describe(s), safetext.Plural(int64(len(s.Notes)), "note"), safetext.Plural(int64(len(s.Dimensions)), "dimension"))
+		tell(trace.CodeTruncated,
+			"%s is cut or damaged in the log; what stood whole before the damage was kept: %s and %s.",
+			describe(s), safetext.Plural(int64(len(s.Notes)), "note"), safetext.Plural(int64(len(s.Dimensions)),
+				"dimension"))
 	}
 	if s.Damage&trace.Torn != 0 {
-		tell(trace.CodeTorn, "%s has a string with the header of a log line in it; probably two writers wrote into one line.", describe(s))
+		tell(trace.CodeTorn,
+			"%s has a string with the header of a log line in it; probably two writers wrote into one line.", describe(s))
 	}
 	if s.Damage&trace.Truncated == 0 && !v.stopped {
 		tell(trace.Open, "%s has no note \"stop\"; when it ended is not known.", describe(s))
 	}
 	if s.Damage&trace.BadTime != 0 {
-		tell(trace.CodeBadTime, "%s has a note whose time is no point in time (nan, infinite, None or out of range); the note is kept without a time.", describe(s))
+		tell(trace.CodeBadTime,
+			"%s has a note whose time is no point in time (nan, infinite, None or out of range); the note is kept "+
+				"without a time.", describe(s))
 	}
 	if s.Damage&trace.InvalidUTF8 != 0 {
-		tell(trace.CodeInvalidUTF8, "%s held bytes that are no UTF-8, or unpaired surrogates; they were replaced by U+FFFD.", describe(s))
+		tell(trace.CodeInvalidUTF8,
+			"%s held bytes that are no UTF-8, or unpaired surrogates; they were replaced by U+FFFD.", describe(s))
 	}
 	if v.skew.early > 0 {
 		tell(trace.ClockSkew, "%s", v.skewText(s, r.whole(&r.vertices[v.parent])))

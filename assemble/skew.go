@@ -65,7 +65,8 @@ func shift(parent, child *vertex) (by int64, ok bool) {
 		return 0, false
 	}
 	latency := int64(1)
-	if spare := (parent.end - parent.start) - (child.end - child.start); spare > 0 && parent.timed > 1 && child.timed > 1 {
+	if spare := (parent.end - parent.start) - (child.end - child.start); spare > 0 && parent.timed > 1 &&
+		child.timed > 1 {
 		latency = spare / 2
 	}
 	return parent.start + latency - child.start, true

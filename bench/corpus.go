@@ -54,7 +54,8 @@ var statements = []string{
 // remarks are what services note by themselves, and tags what they say of a span.
 var remarks = []string{`'this is an annotation'`, `'allocated 10.1.0.208'`, `'caf\xc3\xa9'`, `"it's \"x\""`}
 
-var tags = []string{`key='images', value=4`, `key='http.status', value='200'`, `key='load', value=1.1`, `key='cached', value=True`}
+var tags = []string{`key='images', value=4`, `key='http.status', value='200'`, `key='load', value=1.1`,
+	`key='cached', value=True`}
 
 // chatter is all that services log beside spans: {u} a UUID, {h} 32 hexadecimal
 // digits, {n} a number up to 9999, {b} one byte of an address.

@@ -78,7 +78,8 @@ func (r *Results) faster(what, peer, ours string, must, goal float64) {
 		r.note("%s is not measured: %s is missing", what, peer)
 		return
 	}
-	r.add(Row{Work: what, Ours: seconds(a), Peer: seconds(b), Value: b / a, Unit: "x", Must: must, Goal: goal, More: true})
+	r.add(Row{Work: what, Ours: seconds(a), Peer: seconds(b), Value: b / a, Unit: "x", Must: must, Goal: goal,
+		More: true})
 }
 
 // grow makes the table of growth, and a row for each step: of sizes within memory
@@ -94,7 +95,8 @@ func (r *Results) grow(within, beyond []*data) {
 			below := r.Growth[i-1]
 			tenfold := float64(below.Bytes) / float64(g.Bytes) * 10
 			g.Time10, g.Peak10 = g.Wall/below.Wall*tenfold, g.Peak/below.Peak*tenfold
-			row := Row{Work: "growth of time from " + below.Size + " to " + g.Size + ", for 10 x", Ours: seconds(g.Wall), Peer: seconds(below.Wall),
+			row := Row{Work: "growth of time from " + below.Size + " to " + g.Size + ", for 10 x",
+				Ours: seconds(g.Wall), Peer: seconds(below.Wall),
 				Value: g.Time10, Unit: "x", Must: 10.5, Goal: 10.1}
 			if g.Spilled && !below.Spilled { // 2.5 and 1.5 for each byte
 				row.Work, row.Must, row.Goal = row.Work+", spilling", 25, 15
@@ -141,7 +143,8 @@ func (r *Results) table() string {
 	fmt.Fprintf(&b, "tomoscrape %s, %s, %d runs of each, interleaved; medians; %d min %d s in all\n",
 		r.Commit, r.Date, r.Settings.Runs, r.Seconds/60, r.Seconds%60)
 	m := r.Machine
-	fmt.Fprintf(&b, "%s, %d cores, %s memory; %s; %s; load before %s, after %s\n", m.CPU, m.Cores, m.Memory, m.Kernel, m.Go, m.LoadBefore, m.LoadAfter)
+	fmt.Fprintf(&b, "%s, %d cores, %s memory; %s; %s; load before %s, after %s\n", m.CPU, m.Cores, m.Memory, m.Kernel,
+		m.Go, m.LoadBefore, m.LoadAfter)
 	for _, name := range sorted(r.Peers) {
 		fmt.Fprintf(&b, "%s: %s\n", name, r.Peers[name])
 	}
@@ -151,13 +154,15 @@ func (r *Results) table() string {
 	tab := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tab, "work\ttomoscrape\tpeer\tmeasured\tmust\tgoal\treached")
 	for _, row := range r.Rows {
-		fmt.Fprintf(tab, "%s\t%s\t%s\t%s %s\t%s\t%s\t%s\n", row.Work, row.Ours, row.Peer, digits(row.Value), row.Unit, row.target(row.Must), row.target(row.Goal), row.verdict())
+		fmt.Fprintf(tab, "%s\t%s\t%s\t%s %s\t%s\t%s\t%s\n", row.Work, row.Ours, row.Peer, digits(row.Value), row.Unit,
+			row.target(row.Must), row.target(row.Goal), row.verdict())
 	}
 	tab.Flush()
 	fmt.Fprintln(&b)
 	fmt.Fprintln(tab, "growth\ttime\tMB/s\tCPU\tpeak memory\trg\ttime for 10 x\tmemory for 10 x")
 	for _, g := range r.Growth {
-		fmt.Fprintf(tab, "%s\t%s\t%.0f\t%s\t%s\t%s\t%s\t%s\n", g.Size, seconds(g.Wall), float64(g.Bytes)/1e6/g.Wall, seconds(g.CPU),
+		fmt.Fprintf(tab, "%s\t%s\t%.0f\t%s\t%s\t%s\t%s\t%s\n", g.Size, seconds(g.Wall), float64(g.Bytes)/1e6/g.Wall,
+			seconds(g.CPU),
 			mebibytes(g.Peak), seconds(g.RgWall), times(g.Time10), times(g.Peak10))
 	}
 	tab.Flush()
@@ -167,7 +172,8 @@ func (r *Results) table() string {
 		wall, _ := r.Runs.wall(name)
 		cpu, _ := r.Runs.cpu(name)
 		peak, _ := r.Runs.peak(name)
-		byWall := slices.SortedFunc(slices.Values(r.Runs[name]), func(a, b Run) int { return int(1e9 * (a.Wall - b.Wall)) })
+		byWall := slices.SortedFunc(slices.Values(r.Runs[name]),
+			func(a, b Run) int { return int(1e9 * (a.Wall - b.Wall)) })
 		fmt.Fprintf(tab, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", name, len(byWall), seconds(wall), seconds(byWall[0].Wall),
 			seconds(byWall[len(byWall)-1].Wall), seconds(cpu), mebibytes(peak))
 	}
@@ -178,7 +184,8 @@ func (r *Results) table() string {
 	}
 	var own syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &own) == nil {
-		fmt.Fprintf(&b, "note: peak memory below %s may be the benchmark's own, which its children begin with\n", mebibytes(float64(peak(&own))))
+		fmt.Fprintf(&b, "note: peak memory below %s may be the benchmark's own, which its children begin with\n",
+			mebibytes(float64(peak(&own))))
 	}
 	if r.Benchstat != "" {
 		fmt.Fprintf(&b, "\n%s\n", r.Benchstat)

@@ -80,7 +80,8 @@ func (w *work) backlog() error {
 		return err
 	}
 	speed := float64(d.truth.Bytes) / 1e6 / took.Seconds()
-	w.results.add(Row{Work: "tail of a backlog of " + w.Size + " to Zipkin", Ours: seconds(took.Seconds()), Value: speed, Unit: "MB/s",
+	w.results.add(Row{Work: "tail of a backlog of " + w.Size + " to Zipkin", Ours: seconds(took.Seconds()),
+		Value: speed, Unit: "MB/s",
 		Must: 50, Goal: 200, More: true})
 	return nil
 }
@@ -128,9 +129,13 @@ func (w *work) latency() error {
 		<-ticker.C
 		for range liveRate / 100 {
 			at := 1_700_000_000 + float64(n)/1e4
-			_, err := fmt.Fprintf(file, "2023-11-14 22:13:20.000 2148 INFO tomograph.backends.log [-] Span(trace_id=%d, parent_id=None, id=%d, name='WSGI', "+
-				"notes=[Note(time=%.4f, value='start', service_name='nova-api', address='ctl-1', port=8774, duration=0), "+
-				"Note(time=%.4f, value='stop', service_name='nova-api', address='ctl-1', port=8774, duration=0)], dimensions=[])\n", n+1, n+1, at, at+0.01)
+			_, err := fmt.Fprintf(file,
+				"2023-11-14 22:13:20.000 2148 INFO tomograph.backends.log [-] Span(trace_id=%d, parent_id=None, "+
+					"id=%d, name='WSGI', "+
+					"notes=[Note(time=%.4f, value='start', service_name='nova-api', address='ctl-1', port=8774, "+
+					"duration=0), "+
+					"Note(time=%.4f, value='stop', service_name='nova-api', address='ctl-1', port=8774, duration=0)], "+
+					"dimensions=[])\n", n+1, n+1, at, at+0.01)
 			if err != nil {
 				return err
 			}
@@ -150,7 +155,8 @@ func (w *work) latency() error {
 	}
 	slices.Sort(took)
 	p99 := took[total*99/100]
-	w.results.add(Row{Work: fmt.Sprintf("from a line written to its span accepted, p99 at %d spans/s", liveRate), Ours: fmt.Sprintf("p50 %.0f ms", took[total/2]),
+	w.results.add(Row{Work: fmt.Sprintf("from a line written to its span accepted, p99 at %d spans/s", liveRate),
+		Ours:  fmt.Sprintf("p50 %.0f ms", took[total/2]),
 		Value: p99, Unit: "ms", Must: 500, Goal: 100})
 	return nil
 }
@@ -163,7 +169,8 @@ func (w *work) idle() error {
 	}
 	defer os.RemoveAll(dir)
 	for i := range idleFiles {
-		text := strings.Repeat(fmt.Sprintf("2013-11-11 11:11:02.001 2111 INFO nova.service.%d [-] nothing much\n", i), 100)
+		text := strings.Repeat(fmt.Sprintf("2013-11-11 11:11:02.001 2111 INFO nova.service.%d [-] nothing much\n", i),
+			100)
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("service-%d.log", i)), []byte(text), 0o644); err != nil {
 			return err
 		}
@@ -195,9 +202,11 @@ func (w *work) idle() error {
 		return err
 	}
 	percent := 100 * (after - before).Seconds() / idleTime.Seconds()
-	w.results.add(Row{Work: fmt.Sprintf("tail of %d idle files, CPU", idleFiles), Ours: fmt.Sprintf("%.2f %% of a core", percent),
+	w.results.add(Row{Work: fmt.Sprintf("tail of %d idle files, CPU", idleFiles), Ours: fmt.Sprintf("%.2f %% of a core",
+		percent),
 		Value: percent, Unit: "%", Must: 2, Goal: 0.5})
-	w.results.add(Row{Work: fmt.Sprintf("tail of %d idle files, memory", idleFiles), Ours: mebibytes(float64(peak)), Value: float64(peak) / (1 << 20), Unit: "MiB",
+	w.results.add(Row{Work: fmt.Sprintf("tail of %d idle files, memory", idleFiles), Ours: mebibytes(float64(peak)),
+		Value: float64(peak) / (1 << 20), Unit: "MiB",
 		Must: 64, Goal: 64})
 	return nil
 }
@@ -277,7 +286,8 @@ func (w *work) follow(c *counter, path string, flags ...string) (*following, err
 	checkpoint := w.file("checkpoint")
 	os.Remove(checkpoint)
 	f := &following{ended: make(chan error, 1)}
-	f.command = exec.Command(w.program, append([]string{"tail", path, "--from", "start", "--zipkin", c.url, "--checkpoint", checkpoint,
+	f.command = exec.Command(w.program, append([]string{"tail", path, "--from", "start", "--zipkin", c.url,
+		"--checkpoint", checkpoint,
 		"--quarantine", w.file("quarantine.jsonl")}, flags...)...)
 	f.command.Stderr = &f.messages
 	if err := f.command.Start(); err != nil {

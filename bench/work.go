@@ -25,7 +25,8 @@ func newWork(s settings, results *Results) (*work, error) {
 	w := &work{settings: s, results: results, program: s.Tomoscrape, peers: map[string]string{}}
 	results.Commit = firstLine("git", "describe", "--always", "--dirty")
 	if w.program != "" {
-		results.note("measured is the tomoscrape that BENCH_TOMOSCRAPE names; the commit and the Go benchmarks are those of the tree")
+		results.note("measured is the tomoscrape that BENCH_TOMOSCRAPE names; the commit and the Go benchmarks are " +
+			"those of the tree")
 	} else {
 		w.program = filepath.Join(s.Dir, "tomoscrape")
 		build := exec.Command("go", "build", "-o", w.program, "./cmd/tomoscrape")
@@ -88,7 +89,8 @@ func (w *work) unpack(program, packed string, d *data) *contender {
 // lnavCount has lnav count the lines of a log, for which it indexes it and no more.
 func (w *work) lnavCount(d *data) *contender {
 	out := w.file("lnav.out")
-	return &contender{name: "lnav count", args: []string{w.peers["lnav"], "-n", "-c", ";SELECT count(*) AS n FROM all_logs", d.path}, out: out, stdout: true,
+	return &contender{name: "lnav count", args: []string{w.peers["lnav"], "-n", "-c",
+		";SELECT count(*) AS n FROM all_logs", d.path}, out: out, stdout: true,
 		check: func() error { return checkLines(out, 2) }}
 }
 
@@ -96,14 +98,16 @@ func (w *work) lnavCount(d *data) *contender {
 // it writes to a file itself takes it half as long as what it prints.
 func (w *work) lnav(d *data) *contender {
 	out := w.file("lnav.out")
-	return &contender{name: "lnav", args: []string{w.peers["lnav"], "-n", "-q", "-c", `:filter-in Span\(`, "-c", ":write-view-to " + out, d.path}, out: out,
+	return &contender{name: "lnav", args: []string{w.peers["lnav"], "-n", "-q", "-c", `:filter-in Span\(`, "-c",
+		":write-view-to " + out, d.path}, out: out,
 		check: func() error { return checkLines(out, d.truth.SpanLines+d.truth.Mentions) }}
 }
 
 // python is the script that evaluates each span line.
 func (w *work) python(name string, d *data) *contender {
 	out := w.file("python.json")
-	return &contender{name: name, args: []string{w.peers["python3"], filepath.Join("bench", "eval.py"), d.path, out}, out: out,
+	return &contender{name: name, args: []string{w.peers["python3"], filepath.Join("bench", "eval.py"), d.path, out},
+		out:   out,
 		check: func() error { _, err := checkTraces(out, &d.truth); return err }}
 }
 
@@ -158,7 +162,8 @@ func (w *work) comparisons() error {
 	r.compare(what+", CPU / lnav only counting lines, CPU", Runs.cpu, "tomoscrape", "lnav count", 0, 0)
 	r.faster("Python script / "+what, "python", "tomoscrape", 50, 100)
 	for _, p := range packers {
-		r.compare(what+" "+p.suffix+" / "+p.program+" -dc to a file", Runs.wall, "tomoscrape "+p.suffix, p.program, p.must, p.goal)
+		r.compare(what+" "+p.suffix+" / "+p.program+" -dc to a file", Runs.wall, "tomoscrape "+p.suffix, p.program,
+			p.must, p.goal)
 	}
 	return nil
 }
@@ -207,7 +212,8 @@ func (w *work) growth() error {
 	var spilled uint64
 	if w.bounded && len(sizes) > 0 {
 		d := sizes[len(sizes)-1]
-		all = append(all, w.replay("tomoscrape spilling "+d.size, d.path, d, &spilled, "--memory", spillMemory, "--temp", w.Dir))
+		all = append(all, w.replay("tomoscrape spilling "+d.size, d.path, d, &spilled, "--memory", spillMemory,
+			"--temp", w.Dir))
 	}
 	if err := w.results.Runs.interleave(w.Runs, all); err != nil {
 		return err
@@ -224,7 +230,8 @@ func (w *work) growth() error {
 	if spilled != *crc[sizes[last].size] {
 		return fmt.Errorf("at %s the output under --memory %s is not that without", sizes[last].size, spillMemory)
 	}
-	w.results.compare(fmt.Sprintf("replay %s under --memory %s / within memory", sizes[last].size, spillMemory), Runs.wall,
+	w.results.compare(fmt.Sprintf("replay %s under --memory %s / within memory", sizes[last].size, spillMemory),
+		Runs.wall,
 		"tomoscrape spilling "+sizes[last].size, "tomoscrape "+sizes[last].size, 2.5, 1.5)
 	return nil
 }
@@ -263,7 +270,8 @@ func (w *work) goBenchmarks() error {
 	}
 	w.results.GoBenchmarks = string(out)
 	if speed, allocations := benchmark(string(out), "BenchmarkDecode"); speed > 0 {
-		w.results.add(Row{Work: "decode span lines, one core", Ours: fmt.Sprintf("%.0f MB/s, %.0f allocations a line", speed, allocations),
+		w.results.add(Row{Work: "decode span lines, one core", Ours: fmt.Sprintf("%.0f MB/s, %.0f allocations a line",
+			speed, allocations),
 			Value: speed, Unit: "MB/s", Must: 500, Goal: 1000, More: true})
 	} else {
 		w.results.note("decoding is not measured: there is no BenchmarkDecode")
@@ -277,7 +285,8 @@ func (w *work) goBenchmarks() error {
 	if err := os.WriteFile(latest, out, 0o644); err != nil {
 		return err
 	}
-	compare := exec.Command("go", "run", benchstat, "-filter", ".unit:(sec/op OR allocs/op)", "before="+previous, "now="+latest)
+	compare := exec.Command("go", "run", benchstat, "-filter", ".unit:(sec/op OR allocs/op)", "before="+previous,
+		"now="+latest)
 	compare.Stderr = os.Stderr
 	table, err := compare.Output()
 	if err != nil {

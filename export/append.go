@@ -174,7 +174,8 @@ func (a *Appender) restore() (again bool, err error) {
 		return false, err
 	}
 	if a.Warn != nil {
-		a.Warn(fmt.Sprintf("%s %s: what comes, and the %d bytes that did not count as written yet, go to a file of that name", a.name, a.became, len(a.unsynced)))
+		a.Warn(fmt.Sprintf("%s %s: what comes, and the %d bytes that did not count as written yet, go to a file of "+
+			"that name", a.name, a.became, len(a.unsynced)))
 	}
 	a.became = ""
 	return true, nil

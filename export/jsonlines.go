@@ -13,7 +13,8 @@ import (
 // the order of the traces and one at a time; if it returns false, no more comes.
 // Of a large trace work may hand over a part of its text to full, which gives back
 // room for more; for any other full is nil. The error is that of the traces.
-type Render func(work func(dst []byte, t *trace.Trace, full func([]byte) []byte) []byte, take func(text []byte) bool) error
+type Render func(work func(dst []byte, t *trace.Trace, full func([]byte) []byte) []byte,
+	take func(text []byte) bool) error
 
 // JSON writes the document of each trace on a line of its own. For a terminal
 // the document is the same, but all characters that could steer it stand as

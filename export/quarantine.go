@@ -65,7 +65,8 @@ func (q *Quarantine) Add(node *trace.Node, models []*model.SpanModel, reason str
 		err = q.out.Keep()
 	}
 	if err != nil {
-		return fmt.Errorf("a span that cannot be delivered could not be kept either: %w; choose another file with --quarantine FILE", err)
+		return fmt.Errorf("a span that cannot be delivered could not be kept either: %w; choose another file with "+
+			"--quarantine FILE", err)
 	}
 	return nil
 }

@@ -190,7 +190,8 @@ func (b *builder) extra(fields *[]trace.Field, f *extraField) {
 		return
 	}
 	if len(*fields) == maxExtra {
-		b.damage = &damage{at: f.Name.Pos.Offset, reason: fmt.Sprintf("more than %d fields that tomograph never had", maxExtra)}
+		b.damage = &damage{at: f.Name.Pos.Offset, reason: fmt.Sprintf("more than %d fields that tomograph never had",
+			maxExtra)}
 		return
 	}
 	for _, have := range *fields {

@@ -31,7 +31,8 @@ func (s *scanner) decodeSpan(text []byte, limit Options, syslog bool, nul int) (
 	case !d.damage.cut && !d.damage.torn: // what is wrong may be another writer's line
 		near := max(0, at-len("2006-01-02 15:04:05"))
 		if h := recordHeader(text[near:min(len(text), near+100)]); h >= 0 && near+h <= at {
-			d.damage = &damage{at: near + h, reason: "another record begins here", expected: d.damage.expected, torn: true}
+			d.damage = &damage{at: near + h, reason: "another record begins here", expected: d.damage.expected,
+				torn: true}
 		}
 	}
 	return d

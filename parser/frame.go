@@ -79,7 +79,8 @@ func unframeCRI(line []byte) (frame, bool) {
 		return frame{}, false
 	}
 	at = min(at+1, len(line))
-	return frame{kind: cri, stream: strings.TrimSpace(stream), text: line[at:], at: at, time: absoluteTime(line[:n]), more: tag == 'P'}, true
+	return frame{kind: cri, stream: strings.TrimSpace(stream), text: line[at:], at: at, time: absoluteTime(line[:n]),
+		more: tag == 'P'}, true
 }
 
 // criStream is the stream that stands, between blanks, behind the n bytes of the
@@ -126,7 +127,8 @@ func unframeSyslog(line []byte) (frame, bool) {
 	i++
 	n = wordEnd(line[i:])
 	host := line[i : i+n]
-	if n == 0 || n > 255 || i+n == len(line) || levelEnd(host) == n || absolute && digitsEnd(host) == n || bytes.ContainsAny(host, "[](){}\"'") {
+	if n == 0 || n > 255 || i+n == len(line) || levelEnd(host) == n || absolute && digitsEnd(host) == n ||
+		bytes.ContainsAny(host, "[](){}\"'") {
 		return frame{}, false
 	}
 	f.host = string(host)
@@ -141,7 +143,8 @@ func unframeSyslog(line []byte) (frame, bool) {
 		i += n
 	} else if n := wordEnd(line[i:]); n < len(line)-i && isServiceName(line[i:i+n]) && levelEnd(line[i:]) == 0 {
 		// a service's name without the colon
-		if rest := line[i+n+1:]; timeEnd(rest) > 0 || levelEnd(rest[skipBlank(rest, 0):]) > 0 || bytes.HasPrefix(rest, []byte(spanMarker+"trace_id=")) {
+		if rest := line[i+n+1:]; timeEnd(rest) > 0 || levelEnd(rest[skipBlank(rest, 0):]) > 0 ||
+			bytes.HasPrefix(rest, []byte(spanMarker+"trace_id=")) {
 			f.stream += " " + string(line[i:i+n])
 			i += n + 1
 		}
@@ -300,7 +303,8 @@ func (f *frame) journalMessage(m jsonMember) {
 			}
 		})
 	default:
-		f.lost = "the journal's MESSAGE is " + quoted(m.value) + " here: read it again with journalctl -a, which prints long messages, too"
+		f.lost = "the journal's MESSAGE is " + quoted(m.value) +
+			" here: read it again with journalctl -a, which prints long messages, too"
 	}
 }
 

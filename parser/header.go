@@ -251,7 +251,8 @@ func tornTime(text []byte) bool {
 			i += n - 1
 			continue
 		}
-		if c := text[i]; isWord(c) && (c < '0' || c > '9') && c != 'T' && c != 'Z' || isQuote(c) || c == '(' || c == '[' {
+		if c := text[i]; isWord(c) && (c < '0' || c > '9') && c != 'T' && c != 'Z' || isQuote(c) || c == '(' ||
+			c == '[' {
 			return false
 		}
 	}
@@ -428,7 +429,8 @@ func zoneEnd(text []byte) int {
 
 // timeStart returns where the time that text ends with begins, -1 if none.
 func timeStart(text []byte) int {
-	for _, n := range [...]int{len("2006-01-02 15:04:05.000"), len("2006-01-02 15:04:05"), len("2006-01-02 15:04:05.000000"),
+	for _, n := range [...]int{len("2006-01-02 15:04:05.000"), len("2006-01-02 15:04:05"),
+		len("2006-01-02 15:04:05.000000"),
 		len("2006-01-02T15:04:05Z"), len("2006-01-02T15:04:05.000Z"), len("2006-01-02T15:04:05.000000Z"),
 		len("2006-01-02T15:04:05+00:00"), len("2006-01-02T15:04:05.000+00:00"), len("2006-01-02T15:04:05.000000+00:00"),
 		len("2006-01-02T15:04:05+0000"), len("2006-01-02T15:04:05.000+0000")} {

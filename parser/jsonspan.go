@@ -11,7 +11,8 @@ import (
 // as the nested array that JSON makes of named tuples. Where there is no
 // message, the array is read:
 //
-//	[trace_id, parent_id, id, name, [[time, value, service_name, address, port(, duration)], …](, [[key, value, service_name, address, port], …])]
+//	[trace_id, parent_id, id, name, [[time, value, service_name, address, port(, duration)], …](,
+//	 [[key, value, service_name, address, port], …])]
 
 // jsonSpan decodes such an array.
 func jsonSpan(array []byte, limit Options) (d decoded) {
@@ -26,9 +27,11 @@ func jsonSpan(array []byte, limit Options) (d decoded) {
 	case b.damage != nil:
 		d.damage = b.damage
 	case !complete:
-		d.damage = &damage{at: len(array), reason: "the record ends inside the array of a span", expected: "the array's end", cut: true}
+		d.damage = &damage{at: len(array), reason: "the record ends inside the array of a span",
+			expected: "the array's end", cut: true}
 	case b.fields < 5:
-		d.damage = &damage{at: len(array), reason: fmt.Sprintf("a span's array has 5 elements or more, here are %d", b.fields)}
+		d.damage = &damage{at: len(array), reason: fmt.Sprintf("a span's array has 5 elements or more, here are %d",
+			b.fields)}
 	default:
 		d.end = len(array)
 	}
@@ -63,7 +66,8 @@ func (b *jsonBuilder) field(value []byte, at int) {
 		b.span.Dimensions = []trace.Dimension{}
 		b.list(value, at, func(tag []byte, at int) { b.jsonTag(tag, at) })
 	default:
-		b.span.Extra = append(b.span.Extra, trace.Field{Name: fmt.Sprintf("field%d", b.fields), Value: b.jsonValue(value)})
+		b.span.Extra = append(b.span.Extra, trace.Field{Name: fmt.Sprintf("field%d", b.fields),
+			Value: b.jsonValue(value)})
 		if len(b.span.Extra) > maxExtra {
 			b.damage = &damage{at: at, reason: "too many elements in the array of a span"}
 		}
@@ -121,7 +125,8 @@ func (b *jsonBuilder) jsonNote(array []byte, at int) {
 		return
 	}
 	if i < 5 || i > 6 {
-		b.damage = &damage{at: at, reason: "unexpected " + quoted(array), expected: "an array [time, value, service_name, address, port, duration]"}
+		b.damage = &damage{at: at, reason: "unexpected " + quoted(array),
+			expected: "an array [time, value, service_name, address, port, duration]"}
 		return
 	}
 	b.span.Notes = append(b.span.Notes, n)
@@ -149,7 +154,8 @@ func (b *jsonBuilder) jsonTag(array []byte, at int) {
 		return
 	}
 	if i != 5 {
-		b.damage = &damage{at: at, reason: "unexpected " + quoted(array), expected: "an array [key, value, service_name, address, port]"}
+		b.damage = &damage{at: at, reason: "unexpected " + quoted(array),
+			expected: "an array [key, value, service_name, address, port]"}
 		return
 	}
 	b.span.Dimensions = append(b.span.Dimensions, d)

@@ -85,7 +85,8 @@ type definition struct{}
 func (definition) Symbols() map[string]lexer.TokenType {
 	return map[string]lexer.TokenType{
 		"EOF": tokenEOF, "Name": tokenName, "Extra": tokenExtra, "Punct": tokenPunct, "Int": tokenInt,
-		"Float": tokenFloat, "Const": tokenConst, "String": tokenString, "Raw": tokenRaw, "Note": tokenNote, "Tag": tokenTag, "Bad": tokenBad,
+		"Float": tokenFloat, "Const": tokenConst, "String": tokenString, "Raw": tokenRaw, "Note": tokenNote,
+		"Tag": tokenTag, "Bad": tokenBad,
 	}
 }
 
@@ -122,7 +123,8 @@ func newSpanLexer(text []byte, limit Options, scanner *scanner, syslog, doubt bo
 	if scanner != nil {
 		scanner.last = endpoint{}
 	}
-	return &spanLexer{tokens: tokens{text: text}, limit: limit, scanner: scanner, syslog: syslog, scope: 'S', raws: &rawValues{doubt: doubt}}
+	return &spanLexer{tokens: tokens{text: text}, limit: limit, scanner: scanner, syslog: syslog, scope: 'S',
+		raws: &rawValues{doubt: doubt}}
 }
 
 func (l *spanLexer) run() {
@@ -184,7 +186,8 @@ func (l *spanLexer) mayFollow(c byte) bool {
 }
 
 func (l *spanLexer) emit(kind lexer.TokenType, size int) {
-	l.list = append(l.list, lexer.Token{Type: kind, Value: string(l.text[l.at : l.at+size]), Pos: lexer.Position{Offset: l.at}})
+	l.list = append(l.list, lexer.Token{Type: kind, Value: string(l.text[l.at : l.at+size]),
+		Pos: lexer.Position{Offset: l.at}})
 	l.at += size
 }
 
@@ -211,7 +214,8 @@ func (l *spanLexer) name() bool {
 	switch word {
 	case "Note", "Tag":
 		if l.count++; l.count > l.limit.maxNotes() {
-			l.fail(damage{at: l.at, reason: fmt.Sprintf("more than %d notes and dimensions in one span", l.limit.maxNotes())})
+			l.fail(damage{at: l.at, reason: fmt.Sprintf("more than %d notes and dimensions in one span",
+				l.limit.maxNotes())})
 			return false
 		}
 		if l.count%64 == 0 && l.limit.done() {
@@ -259,7 +263,8 @@ func (l *spanLexer) value() bool {
 	}
 	rest := l.text[l.at:]
 	if len(rest) == 0 {
-		l.fail(damage{at: l.at, reason: "the record ends before a value", expected: "a value", cut: true, inRaw: l.field() == "value"})
+		l.fail(damage{at: l.at, reason: "the record ends before a value", expected: "a value", cut: true,
+			inRaw: l.field() == "value"})
 		return false
 	}
 	if rest[0] == '[' && l.scope == 'S' && (l.field() == "notes" || l.field() == "dimensions") {
@@ -275,7 +280,8 @@ func (l *spanLexer) value() bool {
 			return true
 		}
 		if size == len(rest) {
-			l.fail(damage{at: len(l.text), reason: fmt.Sprintf("the record ends in %s or right behind it", quoted(rest)),
+			l.fail(damage{at: len(l.text), reason: fmt.Sprintf("the record ends in %s or right behind it",
+				quoted(rest)),
 				expected: `"," or ")"`, cut: true, inRaw: l.field() == "value"})
 			return false
 		}
@@ -314,12 +320,14 @@ func (l *spanLexer) stringValue(size int) bool {
 		body = rest[:size]
 	}
 	if h := anyHeader(body); h >= 0 {
-		l.fail(damage{at: l.at + h, reason: "another record begins inside a string", expected: "the closing quote", torn: true,
+		l.fail(damage{at: l.at + h, reason: "another record begins inside a string", expected: "the closing quote",
+			torn:   true,
 			quoted: h == 1 || h == 2 && body[0]|0x20 == 'u'})
 		return false
 	}
 	if size < 0 {
-		l.fail(damage{at: len(l.text), reason: fmt.Sprintf("the record ends inside the string that begins with %s", quoted(rest)),
+		l.fail(damage{at: len(l.text), reason: fmt.Sprintf("the record ends inside the string that begins with %s",
+			quoted(rest)),
 			expected: "the closing quote", cut: true})
 		return false
 	}

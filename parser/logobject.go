@@ -147,6 +147,7 @@ func (r *Reader) object(m *message, o *logObject, at int) (found bool) {
 
 // or takes from another header what this one lacks.
 func (h header) or(other header) header {
-	return header{requestID: cmp.Or(h.requestID, other.requestID), globalRequestID: cmp.Or(h.globalRequestID, other.globalRequestID),
+	return header{requestID: cmp.Or(h.requestID, other.requestID), globalRequestID: cmp.Or(h.globalRequestID,
+		other.globalRequestID),
 		pid: cmp.Or(h.pid, other.pid)}
 }

@@ -46,7 +46,8 @@ func (r *Reader) mayGoOn(m *message, d *decoded) bool {
 
 // hold keeps an open record; d is what it gave so far.
 func (r *Reader) hold(m *message, start spanStart, d decoded) {
-	o := &openRecord{message: *m, key: m.stream(), start: start, pid: start.head.pid, first: len(m.text), tried: len(m.text), last: d,
+	o := &openRecord{message: *m, key: m.stream(), start: start, pid: start.head.pid, first: len(m.text),
+		tried: len(m.text), last: d,
 		timed: timeEnd(m.text[skipBlank(m.text, min(start.header, len(m.text))):]) > 0}
 	o.own()
 	o.start.head.own()
@@ -124,7 +125,8 @@ func (r *Reader) goOn(o *openRecord, m *message) {
 	o.frame.more = m.frame.more
 	r.bytes += o.held()
 	// A record that goes on and on is not tried at every line.
-	if !o.cut && (!piece || o.isPiece()) && (bytes.IndexByte(m.text, ')') < 0 || o.tries > 16 && len(o.text) < o.tried+o.tried/2) {
+	if !o.cut && (!piece || o.isPiece()) && (bytes.IndexByte(m.text, ')') < 0 || o.tries > 16 &&
+		len(o.text) < o.tried+o.tried/2) {
 		r.bound()
 		return
 	}

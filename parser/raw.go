@@ -79,7 +79,8 @@ func (l *spanLexer) rawValue() bool {
 		return false
 	}
 	if h := l.raws.headerFrom(l.text, l.at); h < end.end {
-		l.fail(damage{at: h, reason: "another record begins inside a value", expected: "the end of the value", torn: true, inRaw: l.field() == "value"})
+		l.fail(damage{at: h, reason: "another record begins inside a value", expected: "the end of the value",
+			torn: true, inRaw: l.field() == "value"})
 		return false
 	}
 	l.emit(tokenRaw, end.end-l.at)
@@ -88,7 +89,8 @@ func (l *spanLexer) rawValue() bool {
 
 func (l *spanLexer) findRawEnd() rawEnd {
 	start := l.at
-	cut := damage{at: len(l.text), reason: fmt.Sprintf("the record ends inside the value that begins with %s", quoted(l.text[start:])),
+	cut := damage{at: len(l.text), reason: fmt.Sprintf("the record ends inside the value that begins with %s",
+		quoted(l.text[start:])),
 		expected: "the end of the value", cut: true, inRaw: true}
 	if l.field() != "value" { // a field tomograph never had, or one whose value is odd
 		cut.inRaw = false
@@ -100,7 +102,8 @@ func (l *spanLexer) findRawEnd() rawEnd {
 			return rawEnd{end: end}
 		}
 		if h := l.raws.headerFrom(l.text, start); h < len(l.text) {
-			return rawEnd{damage: damage{at: h, reason: "another record begins inside a value", expected: "the end of the value", torn: true}}
+			return rawEnd{damage: damage{at: h, reason: "another record begins inside a value",
+				expected: "the end of the value", torn: true}}
 		}
 		return rawEnd{damage: cut}
 	}
@@ -121,7 +124,8 @@ func (l *spanLexer) findRawEnd() rawEnd {
 		return rawEnd{end: end}
 	}
 	if l.raws.tooMany {
-		return rawEnd{damage: damage{at: start, reason: "too many ways to read a value", expected: "balanced quotes and brackets"}}
+		return rawEnd{damage: damage{at: start, reason: "too many ways to read a value",
+			expected: "balanced quotes and brackets"}}
 	}
 	// Fields in another order than tomograph's: the value may be followed by
 	// another field, or be the last.
@@ -129,7 +133,8 @@ func (l *spanLexer) findRawEnd() rawEnd {
 		return rawEnd{end: end}
 	}
 	if h := l.raws.headerFrom(l.text, start); h < len(l.text) {
-		return rawEnd{damage: damage{at: h, reason: "another record begins inside a value", expected: "the end of the value", torn: true, inRaw: true}}
+		return rawEnd{damage: damage{at: h, reason: "another record begins inside a value",
+			expected: "the end of the value", torn: true, inRaw: true}}
 	}
 	return rawEnd{damage: cut}
 }
@@ -156,7 +161,8 @@ func holdsNotes(text []byte) bool {
 }
 
 func tooDeepAt(start int) damage {
-	return damage{at: start, reason: fmt.Sprintf("a value with more than %d nested brackets", maxNesting), expected: "the repr of a Python value"}
+	return damage{at: start, reason: fmt.Sprintf("a value with more than %d nested brackets", maxNesting),
+		expected: "the repr of a Python value"}
 }
 
 // firstReadable finds the first ", service_name=" from start on after which the
@@ -241,7 +247,8 @@ func readPiece[G any](l *spanLexer, grammar grammar[G], at int, scope byte) (end
 	if scope == ']' {
 		within = 'S'
 	}
-	piece := &spanLexer{tokens: tokens{text: l.text}, at: at, scope: within, limit: l.limit, scanner: l.scanner, syslog: l.syslog, count: l.count, raws: l.raws,
+	piece := &spanLexer{tokens: tokens{text: l.text}, at: at, scope: within, limit: l.limit, scanner: l.scanner,
+		syslog: l.syslog, count: l.count, raws: l.raws,
 		piece: scope != ']', tail: within != 'S'}
 	piece.run()
 	if l.spend(piece.at-at+64) || piece.bad != nil {

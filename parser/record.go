@@ -153,7 +153,8 @@ func (r *Reader) Feed(line Line) {
 			r.out.Lost(place, f.lost)
 		} else {
 			r.part[0] = part{place: place, raw: line.Text, column: lead + f.at, literal: len(f.literal), array: f.array}
-			r.line = message{fed: r.fed, text: f.text, frame: f, cut: line.Cut || f.kind == unframed && next < len(text), parts: r.part[:]}
+			r.line = message{fed: r.fed, text: f.text, frame: f, cut: line.Cut || f.kind == unframed &&
+				next < len(text), parts: r.part[:]}
 			r.take(&r.line)
 		}
 		text, lead = text[next:], lead+next
@@ -343,7 +344,8 @@ func isBlob(text []byte) bool {
 	if !ok || len(inner) < 3 || inner[0] != '[' || len(inner) > 12 {
 		return false
 	}
-	return len(bytes.Trim(inner[1:len(inner)-1], "0123456789.")) == 0 && bytes.IndexByte([]byte("BKMGTPE"), inner[len(inner)-1]) >= 0
+	return len(bytes.Trim(inner[1:len(inner)-1], "0123456789.")) == 0 && bytes.IndexByte([]byte("BKMGTPE"),
+		inner[len(inner)-1]) >= 0
 }
 
 // join puts docker's and CRI's pieces together. It returns nil while more is to
@@ -436,7 +438,8 @@ func (r *Reader) records(m *message) {
 			}
 		} else {
 			next, ok = nextSpan(m.text, start.span, d.damage)
-			if object = m.hidden(object, start.span+len(spanMarker)); object < len(m.text) && (!ok || object < next.header) {
+			if object = m.hidden(object, start.span+len(spanMarker)); object < len(m.text) &&
+				(!ok || object < next.header) {
 				d = r.decode(m.text[start.span:min(object, nul)], m.frame.kind == syslog, -1)
 				r.emit(m, &start, &d)
 				r.within(m, object)
@@ -539,7 +542,8 @@ func (r *Reader) emit(m *message, start *spanStart, d *decoded) {
 
 func (r *Reader) complaint(m *message, at int, d *decoded) *trace.Complaint {
 	place, column, raw := m.locate(at)
-	c := &trace.Complaint{Kind: trace.Rejected, File: place.File, Line: place.Line, Column: column + 1, Offset: place.Offset + int64(column),
+	c := &trace.Complaint{Kind: trace.Rejected, File: place.File, Line: place.Line, Column: column + 1,
+		Offset: place.Offset + int64(column),
 		Reason: d.damage.reason, Expected: d.damage.expected, Text: raw}
 	if d.has {
 		c.Kind = trace.Salvaged

@@ -128,7 +128,8 @@ func (s *scanner) dimensionList() bool {
 }
 
 func (s *scanner) dimension(d *trace.Dimension) bool {
-	if !s.skip("Tag(key=") || !s.name(&d.Key) || !s.skip(", value=") || !s.value(&d.Value) || !s.endpoint() || !s.is(')') {
+	if !s.skip("Tag(key=") || !s.name(&d.Key) || !s.skip(", value=") || !s.value(&d.Value) || !s.endpoint() ||
+		!s.is(')') {
 		return false
 	}
 	d.Service, d.Address, d.Port = s.last.service, s.last.address, s.last.port
@@ -138,13 +139,15 @@ func (s *scanner) dimension(d *trace.Dimension) bool {
 // endpoint reads what becomes the last endpoint.
 func (s *scanner) endpoint() bool {
 	rest, e := s.text[s.at:], &s.last
-	if n := len(e.text); n > 0 && n < len(rest) && (rest[n] == ',' || rest[n] == ')') && string(rest[:n]) == string(e.text) {
+	if n := len(e.text); n > 0 && n < len(rest) && (rest[n] == ',' || rest[n] == ')') &&
+		string(rest[:n]) == string(e.text) {
 		s.at += n
 		return true
 	}
 	from := s.at
 	*e = endpoint{}
-	if !s.skip(", service_name=") || !s.name(&e.service) || !s.skip(", address=") || !s.name(&e.address) || !s.skip(", port=") || !s.value(&e.port) {
+	if !s.skip(", service_name=") || !s.name(&e.service) || !s.skip(", address=") || !s.name(&e.address) ||
+		!s.skip(", port=") || !s.value(&e.port) {
 		return false
 	}
 	e.text = s.text[from:s.at]

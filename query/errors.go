@@ -49,6 +49,7 @@ func (e *AmbiguousError) Error() string {
 	for i, id := range e.IDs {
 		names[i] = fmt.Sprintf("%s (in the log: %.60s)", id.Hex(), id.Decimal())
 	}
-	return fmt.Sprintf("%.60q names %d traces: %s; a decimal number can be given with an L at its end, a hexadecimal one with zeros in front, 32 digits in all",
+	return fmt.Sprintf("%.60q names %d traces: %s; a decimal number can be given with an L at its end, a "+
+		"hexadecimal one with zeros in front, 32 digits in all",
 		e.Text, len(e.IDs), strings.Join(names, ", "))
 }

@@ -52,8 +52,10 @@ func (f Filter) compile() (*matcher, error) {
 		return nil, usage("--service", f.Service, "is blank", "the name of a service")
 	case f.Span != "" && blank(f.Span):
 		return nil, usage("--span", f.Span, "is blank", "the name of a span")
-	case f.AnnotationQuery != "" && slices.ContainsFunc(parseTerms(f.AnnotationQuery), func(t term) bool { return t.key == "" }):
-		return nil, usage("--annotation-query", f.AnnotationQuery, "has a term without a word", `terms such as "error and http.method=GET"`)
+	case f.AnnotationQuery != "" && slices.ContainsFunc(parseTerms(f.AnnotationQuery),
+		func(t term) bool { return t.key == "" }):
+		return nil, usage("--annotation-query", f.AnnotationQuery, "has a term without a word",
+			`terms such as "error and http.method=GET"`)
 	case f.MinDuration < 0:
 		return nil, usage("--min-duration", f.MinDuration.String(), "is negative", "a duration such as 100ms")
 	case f.MaxDuration < 0:
@@ -126,7 +128,8 @@ func (m *matcher) matches(t *trace.Trace) bool {
 	if m.timed && (!t.HasStart || t.Start < m.since || t.Start > m.until) {
 		return false
 	}
-	service, span, request, contains, duration := m.service == "", m.span == "", m.request == "", m.contains == "", !m.bounded
+	service, span, request := m.service == "", m.span == "", m.request == ""
+	contains, duration := m.contains == "", !m.bounded
 	var metTerms [maxTerms]bool
 	openTerms := len(m.terms)
 	for i := range t.Len() {
@@ -185,7 +188,8 @@ func carries(s *trace.Span, service string) bool {
 func (m *matcher) requested(s *trace.Span) bool {
 	for i := range s.Origin {
 		o := &s.Origin[i]
-		if strings.EqualFold(bareRequest(o.RequestID), m.request) || strings.EqualFold(bareRequest(o.GlobalRequestID), m.request) {
+		if strings.EqualFold(bareRequest(o.RequestID), m.request) || strings.EqualFold(bareRequest(o.GlobalRequestID),
+			m.request) {
 			return true
 		}
 	}

@@ -30,7 +30,8 @@ func ParseTime(text string, now time.Time) (time.Time, error) {
 	}
 	return time.Time{}, &UsageError{
 		Value: text, Problem: "is no time",
-		Expected: "2006-01-02T15:04:05Z, 2006-01-02 15:04:05, 2006-01-02 (in UTC unless a zone is given), or how long ago, such as 2h",
+		Expected: "2006-01-02T15:04:05Z, 2006-01-02 15:04:05, 2006-01-02 (in UTC unless a zone is given), or how " +
+			"long ago, such as 2h",
 	}
 }
 
@@ -41,7 +42,8 @@ var days = regexp.MustCompile(`^([0-9]+)d(.*)$`)
 // duration, since it could be meant in seconds as well as in the microseconds of
 // Zipkin's API. The error is a [*UsageError].
 func ParseDuration(text string) (time.Duration, error) {
-	usage := &UsageError{Value: text, Problem: "is no duration", Expected: "a number with a unit, such as 100ms, 1.5s, 250us or 2h"}
+	usage := &UsageError{Value: text, Problem: "is no duration",
+		Expected: "a number with a unit, such as 100ms, 1.5s, 250us or 2h"}
 	rest := strings.TrimSpace(text)
 	var whole time.Duration
 	if parts := days.FindStringSubmatch(rest); parts != nil {

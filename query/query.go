@@ -66,7 +66,8 @@ func (f Filter) Begin() (*Selection, error) {
 
 // All says whether every trace is selected, as without a filter.
 func (f Filter) All() bool {
-	return len(f.TraceIDs) == 0 && f.RequestID == "" && f.Contains == "" && f.Service == "" && f.Span == "" && f.AnnotationQuery == "" &&
+	return len(f.TraceIDs) == 0 && f.RequestID == "" && f.Contains == "" && f.Service == "" && f.Span == "" &&
+		f.AnnotationQuery == "" &&
 		f.MinDuration == 0 && f.MaxDuration == 0 && f.Since.IsZero() && f.Until.IsZero() && f.Limit == 0
 }
 

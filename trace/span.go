@@ -132,7 +132,8 @@ func (s *Span) Clone() Span {
 	c.Origin = slices.Clone(s.Origin)
 	for i := range c.Origin {
 		o := &c.Origin[i]
-		o.File, o.RequestID, o.GlobalRequestID, o.LogHost = strings.Clone(o.File), strings.Clone(o.RequestID), strings.Clone(o.GlobalRequestID), strings.Clone(o.LogHost)
+		o.File, o.LogHost = strings.Clone(o.File), strings.Clone(o.LogHost)
+		o.RequestID, o.GlobalRequestID = strings.Clone(o.RequestID), strings.Clone(o.GlobalRequestID)
 	}
 	return c
 }

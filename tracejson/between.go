@@ -60,13 +60,15 @@ func (d *decoder) between() (more bool, err error) {
 			d.blank(skipped)
 			d.begin()
 			if next == '{' || next == '[' {
-				return true, d.fail("found what is no trace document", "an object with trace_id, tomograph_id and spans")
+				return true, d.fail("found what is no trace document",
+					"an object with trace_id, tomograph_id and spans")
 			}
 			return true, d.unexpected(next, "{")
 		default:
 			if d.lists > 0 && next != '\n' && next != ' ' {
 				d.lists = 0
-				if err := d.tell(d.errorAt(d.offset+int64(skipped), "found a line of something else within a list of documents", "{, a comma or ]")); err != nil {
+				if err := d.tell(d.errorAt(d.offset+int64(skipped),
+					"found a line of something else within a list of documents", "{, a comma or ]")); err != nil {
 					return false, err
 				}
 			}

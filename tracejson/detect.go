@@ -48,7 +48,8 @@ var foreign = map[string]bool{"message": true, "msg": true, "MESSAGE": true, "lo
 // key. Keys stand in any order, and unknown ones may stand between
 // them. No log writes such lines. [Lookahead] is how much to show.
 func IsDocument(prefix []byte) bool {
-	if len(prefix) > 0 && (prefix[0] >= '0' && prefix[0] <= '9' || prefix[0] >= 'A' && prefix[0] <= 'Z') { // nearly all log lines
+	// nearly all log lines
+	if len(prefix) > 0 && (prefix[0] >= '0' && prefix[0] <= '9' || prefix[0] >= 'A' && prefix[0] <= 'Z') {
 		return false
 	}
 	rest := bytes.TrimLeft(bytes.TrimPrefix(prefix, byteOrderMark), blanks)

@@ -47,7 +47,8 @@ func Read(r io.Reader, file string, each func(trace.Span) error, bad func(*Docum
 	return read(newDecoder(r, file), each, bad, other)
 }
 
-func read(d *decoder, each func(trace.Span) error, bad func(*DocumentError) error, other func([]byte, int64, int64) error) error {
+func read(d *decoder, each func(trace.Span) error, bad func(*DocumentError) error,
+	other func([]byte, int64, int64) error) error {
 	d.each, d.bad, d.other = each, bad, other
 	for {
 		more, err := d.document()
@@ -66,7 +67,8 @@ func read(d *decoder, each func(trace.Span) error, bad func(*DocumentError) erro
 	}
 }
 
-var documentFields = []string{"trace_id", "tomograph_id", "start", "duration", "verdict", "problems", "services", "spans"}
+var documentFields = []string{"trace_id", "tomograph_id", "start", "duration", "verdict", "problems", "services",
+	"spans"}
 
 // document reads one document; more is false at the end of the input.
 func (d *decoder) document() (more bool, err error) {
@@ -132,7 +134,8 @@ func (d *decoder) document() (more bool, err error) {
 // hold keeps a span until its trace id is known.
 func (d *decoder) hold(s trace.Span) error {
 	if d.heldCost += d.cost; d.heldCost > d.heldLimit {
-		return d.fail(fmt.Sprintf("the spans before trace_id and tomograph_id take more than %d bytes", d.heldLimit), "these two before the spans")
+		return d.fail(fmt.Sprintf("the spans before trace_id and tomograph_id take more than %d bytes", d.heldLimit),
+			"these two before the spans")
 	}
 	d.release()
 	d.held = append(d.held, s)
@@ -248,7 +251,8 @@ func (d *decoder) id(text idText, hexField, decimalField string) (trace.ID, erro
 		return id, d.failAt(d.token, decimalField+": "+err.Error(), "")
 	}
 	if d.scratch = id.AppendHex(d.scratch[:0]); string(d.scratch) != text.hex {
-		return id, d.failAt(d.token, fmt.Sprintf("%s %.40q is not the number of %s %.40q", hexField, text.hex, decimalField, text.decimal),
+		return id, d.failAt(d.token, fmt.Sprintf("%s %.40q is not the number of %s %.40q", hexField, text.hex,
+			decimalField, text.decimal),
 			fmt.Sprintf("%.40q", id.Hex()))
 	}
 	return id, nil

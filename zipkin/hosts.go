@@ -25,10 +25,12 @@ func ParseHosts(r io.Reader) (Hosts, error) {
 		}
 		addr, err := netip.ParseAddr(fields[0])
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %.60q is no IP address; expected an address and its names", number, fields[0])
+			return nil, fmt.Errorf("line %d: %.60q is no IP address; expected an address and its names", number,
+				fields[0])
 		}
 		if len(fields) == 1 {
-			return nil, fmt.Errorf("line %d: the address %s has no name; expected an address and its names", number, addr)
+			return nil, fmt.Errorf("line %d: the address %s has no name; expected an address and its names", number,
+				addr)
 		}
 		for _, name := range fields[1:] {
 			name = strings.ToLower(name)

@@ -197,9 +197,11 @@ func logTime(span *trace.Span) int64 {
 func checkTime(t, shift int64) error {
 	switch {
 	case t > maxTime-max(shift, 0) || t+shift > maxTime:
-		return &Error{"it has the time " + timeText(t) + shiftNote(shift) + ", but only times until the year 2262 can be written"}
+		return &Error{"it has the time " + timeText(t) + shiftNote(shift) +
+			", but only times until the year 2262 can be written"}
 	case t < minTime-min(shift, 0) || t+shift < minTime:
-		return &Error{"it has the time " + timeText(t) + shiftNote(shift) + ", but only times from 1970-01-01T00:00:01Z on can be written"}
+		return &Error{"it has the time " + timeText(t) + shiftNote(shift) +
+			", but only times from 1970-01-01T00:00:01Z on can be written"}
 	}
 	return nil
 }

@@ -131,7 +131,8 @@ func readConfig(path string, known []string) (settings, error) {
 	for i := 0; i+1 < len(top.Content); i += 2 {
 		key, value := top.Content[i], top.Content[i+1]
 		if !slices.Contains(known, key.Value) {
-			return nil, fmt.Errorf("line %d: unknown key %q; the keys are the names of the flags, without the dashes", key.Line, key.Value)
+			return nil, fmt.Errorf("line %d: unknown key %q; the keys are the names of the flags, without the dashes",
+				key.Line, key.Value)
 		}
 		if _, twice := values[key.Value]; twice {
 			return nil, fmt.Errorf("line %d: %s stands there twice", key.Line, key.Value)

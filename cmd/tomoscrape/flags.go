@@ -68,7 +68,8 @@ func (o *options) readFlags(c *cobra.Command) {
 	f.StringVar(&o.config, "config", "", configUsage)
 	f.BoolVar(&o.noProgress, "no-progress", false, "no progress bar, also on a terminal")
 	f.StringVar(&o.summary, "summary", "", "write what was read, and what became of it, to `FILE` as JSON")
-	f.StringVar(&o.errors, "errors", "", "write every span line that did not parse whole to `FILE`, one JSON object a line")
+	f.StringVar(&o.errors, "errors", "",
+		"write every span line that did not parse whole to `FILE`, one JSON object a line")
 	o.maxLine = parser.DefaultMaxRecord
 	f.Var(&size{&o.maxLine}, "max-line", "longest line that is read whole, in `BYTES`")
 	o.maxDepth = 8
@@ -78,7 +79,8 @@ func (o *options) readFlags(c *cobra.Command) {
 	o.maxMembers = 1_000_000
 	f.Var(&number{&o.maxMembers, 1}, "max-members", "how many members archives may have in all")
 	o.memory = record.DefaultMemory
-	f.Var(&atLeast{size{&o.memory}, &leastMemory}, "memory", "how much the spans may take in memory, in `BYTES` from 64MiB; beyond it they go to temporary files")
+	f.Var(&atLeast{size{&o.memory}, &leastMemory}, "memory",
+		"how much the spans may take in memory, in `BYTES` from 64MiB; beyond it they go to temporary files")
 	f.StringVar(&o.temp, "temp", "", "directory for temporary files, `DIR` (default $TMPDIR, or else the system's)")
 }
 
@@ -89,15 +91,19 @@ var leastMemory int64 = 64 << 20
 func (o *options) assembleFlags(c *cobra.Command) {
 	o.skewFlag(c)
 	f := c.Flags()
-	f.StringArrayVar(&o.filter.TraceIDs, "trace", nil, "only the trace with this `ID`, decimal as in the log or hexadecimal as in Zipkin (repeatable)")
+	f.StringArrayVar(&o.filter.TraceIDs, "trace", nil,
+		"only the trace with this `ID`, decimal as in the log or hexadecimal as in Zipkin (repeatable)")
 	f.StringVar(&o.filter.RequestID, "request-id", "", "only traces of this request, `req-…`")
 	f.StringVar(&o.filter.Contains, "contains", "", "only traces with `TEXT` in a name, value or key")
 	f.StringVar(&o.filter.Service, "service", "", "only traces with this service `NAME`")
 	f.StringVar(&o.filter.Span, "span", "", "only traces with a span of this `NAME`")
-	f.StringVar(&o.filter.AnnotationQuery, "annotation-query", "", "only traces with these values, as Zipkin's `QUERY`: \"error and http.method=GET\"")
-	f.Var(&span{&o.filter.MinDuration}, "min-duration", "only traces with a span of at least this `DURATION`, such as 100ms")
+	f.StringVar(&o.filter.AnnotationQuery, "annotation-query", "",
+		"only traces with these values, as Zipkin's `QUERY`: \"error and http.method=GET\"")
+	f.Var(&span{&o.filter.MinDuration}, "min-duration",
+		"only traces with a span of at least this `DURATION`, such as 100ms")
 	f.Var(&span{&o.filter.MaxDuration}, "max-duration", "only traces with a span of at most this `DURATION`")
-	f.Var(&moment{at: &o.filter.Since}, "since", "only traces that started at this `TIME` (RFC 3339, or 2h for two hours ago) or later")
+	f.Var(&moment{at: &o.filter.Since}, "since",
+		"only traces that started at this `TIME` (RFC 3339, or 2h for two hours ago) or later")
 	f.Var(&moment{at: &o.filter.Until}, "until", "only traces that started at this `TIME` or earlier")
 	f.Var(&number{&o.limit, 0}, "limit", "only the newest so many traces")
 }

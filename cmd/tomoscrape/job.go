@@ -86,7 +86,8 @@ func (j *job) validate(outputs []output) error {
 	if j.errors != "" {
 		outputs = append(outputs, output{flag: "--errors", path: j.errors})
 	}
-	inputs := slices.DeleteFunc(append(slices.Clone(j.paths), j.config, j.hosts), func(path string) bool { return path == "" })
+	inputs := slices.DeleteFunc(append(slices.Clone(j.paths), j.config, j.hosts),
+		func(path string) bool { return path == "" })
 	if err := distinct(outputs, inputs); err != nil {
 		return err
 	}
@@ -109,8 +110,9 @@ func (j *job) run(ctx context.Context, t task) {
 	defer file.discard()
 	j.bar = j.progress(j.options)
 	opt := replay.Options{
-		Paths:    j.paths,
-		Source:   source.Options{MaxDepth: int(j.maxDepth), MaxUnpacked: j.maxUnpacked, MaxMembers: int(j.maxMembers), Stdin: j.in, Progress: j.bar.step},
+		Paths: j.paths,
+		Source: source.Options{MaxDepth: int(j.maxDepth), MaxUnpacked: j.maxUnpacked, MaxMembers: int(j.maxMembers),
+			Stdin: j.in, Progress: j.bar.step},
 		Parser:   parser.Options{MaxRecord: int(j.maxLine)},
 		Assemble: assemble.Options{AdjustSkew: j.skew == "adjust"},
 		Filter:   j.filter,

@@ -28,12 +28,14 @@ func distinct(outputs []output, inputs []string) error {
 	for i, a := range outputs {
 		for _, b := range outputs[:i] {
 			if a.path == b.path && a.path != os.DevNull || sameFile(a.path, b.path) {
-				return &usageError{fmt.Errorf("%s and %s both write to %s", b.flag, a.flag, describe(a.path)), "give each a file of its own"}
+				return &usageError{fmt.Errorf("%s and %s both write to %s", b.flag, a.flag, describe(a.path)),
+					"give each a file of its own"}
 			}
 		}
 		for _, input := range inputs {
 			if isInput(a.path, input) {
-				return &usageError{fmt.Errorf("%s %s is also an input, by %s", a.flag, a.path, input), "write it elsewhere, or move it away first"}
+				return &usageError{fmt.Errorf("%s %s is also an input, by %s", a.flag, a.path, input),
+					"write it elsewhere, or move it away first"}
 			}
 		}
 	}
@@ -91,7 +93,8 @@ func writable(outputs []output) error {
 		}
 		dir := cmp.Or(export.Directory(o.path), ".")
 		if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-			return fmt.Errorf("cannot write %s: there is no directory %s (%s)", o.path, cmp.Or(strings.TrimRight(dir, "/"), "/"), o.flag)
+			return fmt.Errorf("cannot write %s: there is no directory %s (%s)", o.path,
+				cmp.Or(strings.TrimRight(dir, "/"), "/"), o.flag)
 		}
 		if !o.appended {
 			if err := export.CanCreate(o.path); err != nil {
@@ -110,7 +113,8 @@ func (p *program) create(path string) (*export.File, error) {
 		if path := (*fs.PathError)(nil); errors.As(reason, &path) {
 			reason = path.Err
 		}
-		p.message(fmt.Sprintf("%s is written in place, for no new file can take its place (%v): what was in it is gone even if this fails", path, reason))
+		p.message(fmt.Sprintf("%s is written in place, for no new file can take its place (%v): what was in it is "+
+			"gone even if this fails", path, reason))
 	}
 	return f, err
 }

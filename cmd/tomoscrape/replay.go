@@ -49,12 +49,16 @@ func (o *options) outputFlags(c *cobra.Command) {
 	f.StringVar(&o.json, "json", "", "write the traces to `FILE`, one JSON document a line; - is standard output")
 	f.StringVar(&o.zipkin, "zipkin", "", "deliver the spans to the Zipkin at `URL`, such as http://localhost:9411")
 	o.receiver = zipkinhttp.ReceiverWords[0]
-	choose(c, &o.receiver, "receiver", zipkinhttp.ReceiverWords, "what takes the spans at that address: found out, or Zipkin, Jaeger, OpenTelemetry (docs/receivers.md)")
-	f.StringVar(&o.jaegerQuery, "jaeger-query", "", "the Jaeger where spans for another receiver end up, `URL` of its page (default port 16686 of the same host)")
-	f.StringVar(&o.quarantine, "quarantine", "", "`FILE` for spans that Zipkin cannot take (default "+export.DefaultQuarantine+")")
+	choose(c, &o.receiver, "receiver", zipkinhttp.ReceiverWords,
+		"what takes the spans at that address: found out, or Zipkin, Jaeger, OpenTelemetry (docs/receivers.md)")
+	f.StringVar(&o.jaegerQuery, "jaeger-query", "",
+		"the Jaeger where spans for another receiver end up, `URL` of its page (default port 16686 of the same host)")
+	f.StringVar(&o.quarantine, "quarantine", "",
+		"`FILE` for spans that Zipkin cannot take (default "+export.DefaultQuarantine+")")
 	f.StringVar(&o.hosts, "hosts", "", "Zipkin: IP addresses of host names, a `FILE` like /etc/hosts")
 	o.splitServices = "auto"
-	choose(c, &o.splitServices, "split-services", []string{"auto", "on", "off"}, "Zipkin: a span for each service of a span; auto is on for Zipkin itself, off for others")
+	choose(c, &o.splitServices, "split-services", []string{"auto", "on", "off"},
+		"Zipkin: a span for each service of a span; auto is on for Zipkin itself, off for others")
 	f.BoolVar(&o.compact, "compact", false, "Zipkin: without the notes start and stop where the duration says the same")
 	f.BoolVar(&o.noInfer, "no-infer", false, "Zipkin: nothing concluded from names and texts (kind, database, error)")
 	f.Var(&number{&o.maxValue, 0}, "max-value", "Zipkin: cut values to so many bytes, 0 for never")
@@ -62,12 +66,14 @@ func (o *options) outputFlags(c *cobra.Command) {
 	f.StringVar(&a.CA, "zipkin-ca", "", "Zipkin: trust the authorities in this PEM `FILE`, in place of this machine's")
 	f.StringVar(&a.Cert, "zipkin-cert", "", "Zipkin: show the certificate in this PEM `FILE`")
 	f.StringVar(&a.Key, "zipkin-key", "", "Zipkin: `FILE` with the key of that certificate (default the same file)")
-	f.StringVar(&a.AuthFile, "zipkin-auth-file", "", "Zipkin: `FILE` with NAME:PASSWORD or Bearer TOKEN (default $"+zipkinhttp.AuthVariable+")")
+	f.StringVar(&a.AuthFile, "zipkin-auth-file", "",
+		"Zipkin: `FILE` with NAME:PASSWORD or Bearer TOKEN (default $"+zipkinhttp.AuthVariable+")")
 	f.BoolVar(&o.verify, "verify", false, "Zipkin: read back what it took, and say what is missing")
 }
 
 // zipkinFlags mean nothing without --zipkin.
-var zipkinFlags = []string{"receiver", "jaeger-query", "quarantine", "shift-to", "hosts", "split-services", "compact", "no-infer", "max-value",
+var zipkinFlags = []string{"receiver", "jaeger-query", "quarantine", "shift-to", "hosts", "split-services", "compact",
+	"no-infer", "max-value",
 	"zipkin-ca", "zipkin-cert", "zipkin-key", "zipkin-auth-file", "verify"}
 
 // outputs are the files that replay writes.
@@ -90,7 +96,8 @@ func prepareZipkin(j *job) error {
 	if j.zipkin == "" {
 		for _, name := range zipkinFlags {
 			if j.given[name] {
-				return &usageError{fmt.Errorf("--%s is about delivery to Zipkin, and there is no --zipkin", name), "add --zipkin URL"}
+				return &usageError{fmt.Errorf("--%s is about delivery to Zipkin, and there is no --zipkin", name),
+					"add --zipkin URL"}
 			}
 		}
 		return nil
@@ -109,7 +116,8 @@ func prepareZipkin(j *job) error {
 		j.hostAddresses = hosts
 	}
 	if address, err := url.Parse(j.zipkin); err == nil && address.User != nil && j.given["zipkin"] {
-		j.message("what stands before the @ of --zipkin can be seen in the list of processes; $" + zipkinhttp.AuthVariable + " and --zipkin-auth-file keep it to themselves")
+		j.message("what stands before the @ of --zipkin can be seen in the list of processes; $" +
+			zipkinhttp.AuthVariable + " and --zipkin-auth-file keep it to themselves")
 	}
 	opt := j.zipkinOptions(0)
 	opt.Warn = nil                // who delivers is told
@@ -148,8 +156,9 @@ func deliver(ctx context.Context, j *job, r *replay.Result) {
 
 // zipkinOptions are what the flags say; giveUp is as in [zipkinhttp.Options].
 func (j *job) zipkinOptions(giveUp time.Duration) zipkinhttp.Options {
-	opt := zipkinhttp.Options{URL: j.zipkin, Receiver: zipkinhttp.ParseReceiver(j.receiver), JaegerQuery: j.jaegerQuery, AlwaysSplit: j.splitServices == "on",
-		Access: j.zipkinAccess, Quarantine: j.quarantine, GiveUp: giveUp, Warn: j.message,
+	opt := zipkinhttp.Options{URL: j.zipkin, Receiver: zipkinhttp.ParseReceiver(j.receiver), JaegerQuery: j.jaegerQuery,
+		AlwaysSplit: j.splitServices == "on",
+		Access:      j.zipkinAccess, Quarantine: j.quarantine, GiveUp: giveUp, Warn: j.message,
 		Mapping: zipkin.Options{NoSplit: j.splitServices == "off", Compact: j.compact, NoInfer: j.noInfer,
 			MaxValue: int(j.maxValue), Hosts: j.hostAddresses}}
 	opt.Access.Auth = j.lookup(zipkinhttp.AuthVariable)
@@ -186,11 +195,13 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 		}
 	}
 	if unfit := report.Quarantined - report.Refused; unfit > 0 {
-		fmt.Fprintf(j.err, "without a form in Zipkin: %s, kept with the reason in %s\n", spans(unfit), safetext.Escape(report.QuarantineFile))
+		fmt.Fprintf(j.err, "without a form in Zipkin: %s, kept with the reason in %s\n", spans(unfit),
+			safetext.Escape(report.QuarantineFile))
 		j.partly()
 	}
 	if report.Refused > 0 {
-		err = errors.Join(err, fmt.Errorf("refused by %s: %s, kept with its words in %s", receiver, spans(report.Refused), report.QuarantineFile))
+		err = errors.Join(err, fmt.Errorf("refused by %s: %s, kept with its words in %s", receiver,
+			spans(report.Refused), report.QuarantineFile))
 	}
 	var stored zipkinhttp.Verification
 	if j.verify && err == nil {
@@ -203,12 +214,14 @@ func (j *job) deliverToZipkin(ctx context.Context, traces iter.Seq2[*trace.Trace
 	switch {
 	case !ok:
 	case search.Page == "" && search.API == "" && receiver == zipkinhttp.ReceiverZipkin:
-		fmt.Fprintln(j.err, "to be found where that Zipkin shows them: at this address are neither its page nor its API for reading")
+		fmt.Fprintln(j.err,
+			"to be found where that Zipkin shows them: at this address are neither its page nor its API for reading")
 	case search.Page == "" && search.API == "":
 		fmt.Fprintln(j.err, "to be found wherever that shows them or passes them on to (--jaeger-query names a Jaeger)")
 	default:
 		if search.Page == "" {
-			fmt.Fprintf(j.err, "to be found at %s (Zipkin's page is not at this address)\n", safetext.Escape(search.API))
+			fmt.Fprintf(j.err, "to be found at %s (Zipkin's page is not at this address)\n",
+				safetext.Escape(search.API))
 		} else {
 			fmt.Fprintf(j.err, "to be found at %s\n", safetext.Escape(search.Page))
 		}

@@ -54,17 +54,22 @@ its last checkpoint, with a third signal within a second, or SIGQUIT.`,
 	f := c.Flags()
 	f.SortFlags = false
 	f.StringVar(&o.config, "config", "", configUsage)
-	f.StringVar(&o.checkpoint, "checkpoint", "", "`FILE` that keeps what was delivered (default in $STATE_DIRECTORY, or else in the user's state directory)")
+	f.StringVar(&o.checkpoint, "checkpoint", "",
+		"`FILE` that keeps what was delivered (default in $STATE_DIRECTORY, or else in the user's state directory)")
 	f.BoolVar(&o.resetCheckpoint, "reset-checkpoint", false, "forget what an earlier run delivered")
 	o.from = "end"
-	choose(c, &o.from, "from", []string{"end", "start"}, "where the very first run begins: what is logged from now on, or all that is there")
+	choose(c, &o.from, "from", []string{"end", "start"},
+		"where the very first run begins: what is logged from now on, or all that is there")
 	o.maxLine = parser.DefaultMaxRecord
 	f.Var(&size{&o.maxLine}, "max-line", "longest line that is read whole, in `BYTES`")
 	o.memory = record.DefaultMemory
-	f.Var(&atLeast{size{&o.memory}, &leastMemory}, "memory", "JSON: how much the open traces may take in memory, in `BYTES` from 64MiB; beyond it they are written early")
+	f.Var(&atLeast{size{&o.memory}, &leastMemory}, "memory",
+		"JSON: how much the open traces may take in memory, in `BYTES` from 64MiB; beyond it they are written early")
 	o.settle, o.idle = 2*time.Second, time.Minute
 	f.Var(&span{&o.settle}, "settle", "JSON: a complete trace is written when it was quiet for this `DURATION`")
-	f.Var(&span{&o.idle}, "idle", "JSON: any other trace is written when it was quiet for this `DURATION`; so long a rotated file's last line without an end is waited for, at least")
+	f.Var(&span{&o.idle}, "idle",
+		"JSON: any other trace is written when it was quiet for this `DURATION`; so long a rotated file's last line "+
+			"without an end is waited for, at least")
 	o.skewFlag(c)
 	o.outputFlags(c)
 	f.StringVar(&o.metrics, "metrics", "", "serve /metrics, /healthz and /readyz at `ADDR`, such as localhost:9464")
@@ -167,8 +172,12 @@ func (j *tailJob) check() error {
 // open opens what follows for each output.
 func (j *tailJob) open() error {
 	opt := tail.Options{
-		Follow: follow.Options{Paths: j.paths, Reset: j.resetCheckpoint, FromStart: j.from == "start", Idle: j.idle, Stdin: j.in,
-			Exclude: slices.DeleteFunc([]string{j.json, j.quarantine}, func(path string) bool { return path == "" || path == "-" })},
+		Follow: follow.Options{Paths: j.paths, Reset: j.resetCheckpoint, FromStart: j.from == "start", Idle: j.idle,
+			Stdin: j.in,
+			Exclude: slices.DeleteFunc([]string{j.json, j.quarantine}, func(path string) bool {
+				return path == "" ||
+					path == "-"
+			})},
 		Parser: parser.Options{MaxRecord: int(j.maxLine)},
 	}
 	if j.options.zipkin != "" && j.json != "" {
@@ -211,7 +220,8 @@ func (j *tailJob) open() error {
 }
 
 // add opens what follows for an output that delivers to a place.
-func (j *tailJob) add(name, place string, opt tail.Options, inputs []io.Reader, open func(tail.Options) (*tail.Tail, error)) error {
+func (j *tailJob) add(name, place string, opt tail.Options, inputs []io.Reader, open func(tail.Options) (*tail.Tail,
+	error)) error {
 	checkpoint, err := j.checkpointFor(name, place)
 	if err != nil {
 		return err
@@ -252,7 +262,8 @@ func (j *tailJob) checkpointFor(name, place string) (string, error) {
 		dir = filepath.Join(dir, "tomoscrape")
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("cannot make the directory for the checkpoint: %w; name another place with --checkpoint FILE", err)
+		return "", fmt.Errorf("cannot make the directory for the checkpoint: %w; name another place with "+
+			"--checkpoint FILE", err)
 	}
 	return filepath.Join(dir, fmt.Sprintf("tail-%s-%.8x.checkpoint", name, sha256.Sum256([]byte(place)))), nil
 }
@@ -336,8 +347,10 @@ func (j *tailJob) runAll(ctx context.Context, listener net.Listener, hangup <-ch
 		case <-ended:
 			for _, t := range j.tails {
 				s := t.Stats()
-				j.logger.Info("ended", "output", t.name, "lines", s.Counts.Lines, "spans", s.Parsed+s.Salvaged-s.Repeated, "delivered", s.Delivered,
-					"quarantined", s.Quarantined, "salvaged", s.Salvaged, "rejected", s.Rejected, "unreadable", s.Unreadable, "lost_logs", s.Lost)
+				j.logger.Info("ended", "output", t.name, "lines", s.Counts.Lines, "spans",
+					s.Parsed+s.Salvaged-s.Repeated, "delivered", s.Delivered,
+					"quarantined", s.Quarantined, "salvaged", s.Salvaged, "rejected", s.Rejected, "unreadable",
+					s.Unreadable, "lost_logs", s.Lost)
 			}
 			if j.verify && j.zipkin != nil {
 				last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
@@ -422,9 +435,12 @@ func (j *tailJob) outputs() []monitor.Output {
 	for i, t := range j.tails {
 		s := t.Stats()
 		o := monitor.Output{Name: t.name,
-			Bytes: s.Bytes, Lines: s.Counts.Lines, ReadErrors: s.ReadErrors, Unreadable: s.Unreadable, Refused: s.Refused,
-			Spans: s.Parsed + s.Salvaged - s.Repeated, Salvaged: s.Salvaged, Rejected: s.Rejected, Mentions: s.Mentions, Duplicates: s.Repeated,
-			Delivered: s.Delivered, Quarantined: s.Quarantined, Batches: s.Batches, Retries: s.Retries,
+			Bytes: s.Bytes, Lines: s.Counts.Lines, ReadErrors: s.ReadErrors, Unreadable: s.Unreadable,
+			Refused: s.Refused,
+			Spans: s.Parsed +
+				s.Salvaged - s.Repeated, Salvaged: s.Salvaged, Rejected: s.Rejected, Mentions: s.Mentions,
+			Duplicates: s.Repeated,
+			Delivered:  s.Delivered, Quarantined: s.Quarantined, Batches: s.Batches, Retries: s.Retries,
 			OpenTraces: s.OpenTraces, OpenTraceBytes: s.OpenBytes, EarlyTraces: s.Early,
 			Truncations: s.Truncations, LostGenerations: s.Lost, LostBytes: s.LostBytes, LongLines: s.LongLines,
 			Checkpoints: s.Checkpoints, CheckpointErrors: s.CheckpointErrors, LastCheckpoint: s.LastCheckpoint,

@@ -101,7 +101,8 @@ func newTable(traces iter.Seq2[*trace.Trace, error], v View) (*table, error) {
 	if v.Width > 0 {
 		idTo = min(idTo, v.Width/3)
 	}
-	t := &table{View: v, id: len("TRACE"), took: len("DURATION"), root: len("ROOT"), spans: len("SPANS"), services: len(servicesHead)}
+	t := &table{View: v, id: len("TRACE"), took: len("DURATION"), root: len("ROOT"), spans: len("SPANS"),
+		services: len(servicesHead)}
 	for tr, err := range traces {
 		if err != nil {
 			return nil, err
@@ -181,7 +182,8 @@ type cells struct {
 }
 
 func (t *table) header() cells {
-	c := cells{id: "TRACE", start: "START", took: "DURATION", root: "ROOT", spans: "SPANS", verdict: "VERDICT", services: []string{servicesHead}}
+	c := cells{id: "TRACE", start: "START", took: "DURATION", root: "ROOT", spans: "SPANS", verdict: "VERDICT",
+		services: []string{servicesHead}}
 	if t.detail.short {
 		c.verdict = "OK"
 	}

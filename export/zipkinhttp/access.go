@@ -76,7 +76,8 @@ func (a Access) transport(connections int) (http.RoundTripper, error) {
 		}
 		t.TLSClientConfig.RootCAs = x509.NewCertPool()
 		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, &AccessError{What: safetext.Escape(a.CA), Problem: "there is no certificate in it; expected PEM, -----BEGIN CERTIFICATE-----"}
+			return nil, &AccessError{What: safetext.Escape(a.CA),
+				Problem: "there is no certificate in it; expected PEM, -----BEGIN CERTIFICATE-----"}
 		}
 	}
 	if a.Cert != "" {
@@ -110,13 +111,16 @@ func (a Access) transport(connections int) (http.RoundTripper, error) {
 func (a Access) check(endpoint zipkinEndpoint) error {
 	switch {
 	case endpoint.base.Scheme == "http" && (a.CA != "" || a.Cert != ""):
-		return &AccessError{What: "zipkin " + endpoint.shown(), Problem: "a certificate is of no use there; begin the address with https://"}
+		return &AccessError{What: "zipkin " + endpoint.shown(),
+			Problem: "a certificate is of no use there; begin the address with https://"}
 	case a.Key != "" && a.Cert == "":
 		return &AccessError{What: safetext.Escape(a.Key), Problem: "there is a key, but no certificate to show with it"}
 	case a.AuthFile != "" && a.Auth != "":
-		return &AccessError{What: safetext.Escape(a.AuthFile), Problem: "credentials for Zipkin are in " + AuthVariable + ", too; give one of both"}
+		return &AccessError{What: safetext.Escape(a.AuthFile), Problem: "credentials for Zipkin are in " +
+			AuthVariable + ", too; give one of both"}
 	case endpoint.base.User != nil && (a.AuthFile != "" || a.Auth != ""):
-		return &AccessError{What: "zipkin " + endpoint.shown(), Problem: "there are credentials in the address, and others besides; give one of both"}
+		return &AccessError{What: "zipkin " + endpoint.shown(),
+			Problem: "there are credentials in the address, and others besides; give one of both"}
 	}
 	return nil
 }
@@ -150,7 +154,8 @@ func (a Access) login(endpoint zipkinEndpoint, warn func(string)) (*zipkinLogin,
 			return nil, err
 		}
 		if info, err := os.Stat(a.AuthFile); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o004 != 0 {
-			warn(fmt.Sprintf("%s: everybody on this machine can read the credentials in it; chmod 600 changes that", safetext.Escape(a.AuthFile)))
+			warn(fmt.Sprintf("%s: everybody on this machine can read the credentials in it; chmod 600 changes that",
+				safetext.Escape(a.AuthFile)))
 		}
 	case a.Auth != "":
 		if problem := l.use(a.Auth); problem != "" {
@@ -263,7 +268,8 @@ func tlsProblem(err error) string {
 	)
 	switch {
 	case errors.As(err, &authority):
-		return "if its certificate is of an authority of your own, give that authority's certificate with --zipkin-ca FILE"
+		return "if its certificate is of an authority of your own, give that authority's certificate with " +
+			"--zipkin-ca FILE"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "have its certificate renewed, or set the clock of this machine"
 	case errors.As(err, &host):
@@ -275,7 +281,8 @@ func tlsProblem(err error) string {
 	case isAlert(err, 42, 43, 44, 45, 46, 48, 49, 116):
 		return "it wants a certificate of ours that it trusts: give one with --zipkin-cert FILE and --zipkin-key FILE"
 	case isAlert(err, 40, 70, 71, 112):
-		return "it and tomoscrape have no version or cipher in common, or it knows itself by another name than the one in the address"
+		return "it and tomoscrape have no version or cipher in common, or it knows itself by another name than the " +
+			"one in the address"
 	}
 	return ""
 }

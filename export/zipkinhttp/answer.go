@@ -55,7 +55,8 @@ func (a *zipkinAnswer) verdict() zipkinVerdict {
 		return zipkinAcknowledged
 	}
 	switch a.status {
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+		http.StatusUnprocessableEntity:
 		return zipkinRefused
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
 		return zipkinAgain
@@ -80,7 +81,8 @@ func (a *zipkinAnswer) locked() bool {
 // redirects says whether the answer is that it is elsewhere.
 func (a *zipkinAnswer) redirects() bool {
 	switch a.status {
-	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect,
+		http.StatusPermanentRedirect:
 		return true
 	}
 	return false

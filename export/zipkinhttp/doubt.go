@@ -39,7 +39,8 @@ func (l *zipkinLane) doubt(ctx context.Context, d zipkinDoubt) error {
 	case n == zipkinDoubts || size > zipkinDoubtBytes:
 		return l.takesNone(n, d.answer)
 	case n == 1:
-		l.z.health.say(fmt.Sprintf("zipkin %s: it refused span %s of trace %s (%s) and took none so far; whether that span is at fault shows when it takes one",
+		l.z.health.say(fmt.Sprintf("zipkin %s: it refused span %s of trace %s (%s) and took none so far; whether "+
+			"that span is at fault shows when it takes one",
 			l.z.endpoint.shown(), node.ID, node.TraceID, d.answer.refusal()))
 	}
 	return nil
@@ -85,7 +86,8 @@ func (s *zipkinStream) takesNone(n int, a zipkinAnswer) error {
 	}
 	return &Error{
 		URL: s.z.endpoint.shown(), Status: a.status, Words: safetext.Escape(a.words),
-		Problem: fmt.Sprintf("it refused each of the %s that it was sent, though it takes an empty list", safetext.Plural(int64(n), "span")),
-		Hint:    hint + ", and what it says in its log",
+		Problem: fmt.Sprintf("it refused each of the %s that it was sent, though it takes an empty list",
+			safetext.Plural(int64(n), "span")),
+		Hint: hint + ", and what it says in its log",
 	}
 }

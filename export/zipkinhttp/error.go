@@ -126,7 +126,8 @@ func (r Receiver) place() string {
 	case ReceiverZipkin, ReceiverAuto:
 		return "give the address of the Zipkin server itself, such as http://HOST:9411"
 	case ReceiverJaeger:
-		return "give the address where Jaeger takes Zipkin's spans, such as http://HOST:9411 (--collector.zipkin.host-port of Jaeger 1, the zipkin receiver of 2)"
+		return "give the address where Jaeger takes Zipkin's spans, such as http://HOST:9411 " +
+			"(--collector.zipkin.host-port of Jaeger 1, the zipkin receiver of 2)"
 	}
 	return "give the address of its zipkin receiver, such as http://HOST:9411"
 }
@@ -141,14 +142,16 @@ func (z *Client) stopped(a zipkinAnswer) error {
 	}
 	switch {
 	case a.speaks == "HTTP/2":
-		e.Problem, e.Hint, e.Err = "it speaks HTTP/2 alone there, as gRPC does", "spans in Zipkin's form go to another port, such as http://HOST:9411", nil
+		e.Problem, e.Hint, e.Err = "it speaks HTTP/2 alone there, as gRPC does", "spans in Zipkin's form go to "+
+			"another port, such as http://HOST:9411", nil
 	case a.speaks != "":
 		e.Problem, e.Hint = "it speaks "+a.speaks+" there", "begin the address with "+a.speaks+"://"
 	case a.err != nil:
 		e.Problem, e.Hint = "it does not agree with us on TLS", tlsProblem(a.err)
 	case a.proxy != "", a.status == http.StatusProxyAuthRequired:
 		e.Problem = "the proxy on the way does not let us through"
-		e.Hint = "a name and password for it stand in its address in HTTP_PROXY or HTTPS_PROXY, NO_PROXY names hosts that are reached without it"
+		e.Hint = "a name and password for it stand in its address in HTTP_PROXY or HTTPS_PROXY, NO_PROXY names " +
+			"hosts that are reached without it"
 	case a.verdict() == zipkinRefused:
 		e.Problem, e.Hint = "it refuses even an empty list of spans", "check that the address is Zipkin's own"
 		if other {
@@ -164,7 +167,8 @@ func (z *Client) stopped(a zipkinAnswer) error {
 		e.Problem, e.Hint, e.Words = "it redirects without saying where to", check, ""
 	case a.locked():
 		e.Problem = "it does not let us in"
-		e.Hint = "ask who runs it for access; NAME:PASSWORD or Bearer TOKEN can stand in a file (--zipkin-auth-file FILE) or in " + AuthVariable
+		e.Hint = "ask who runs it for access; NAME:PASSWORD or Bearer TOKEN can stand in a file (--zipkin-auth-file " +
+			"FILE) or in " + AuthVariable
 		if z.login.any() {
 			e.Hint = "it was given a name and password, or a token: check these, or ask who runs it"
 		}
@@ -174,7 +178,8 @@ func (z *Client) stopped(a zipkinAnswer) error {
 		}
 	case a.status == http.StatusNotFound:
 		e.Problem = "it has no /api/v2/spans there"
-		e.Hint = "check the address, such as http://HOST:9411 (Zipkin itself answers so when COLLECTOR_HTTP_ENABLED=false)"
+		e.Hint = "check the address, such as http://HOST:9411 (Zipkin itself answers so when " +
+			"COLLECTOR_HTTP_ENABLED=false)"
 		if other {
 			e.Hint = check
 		}
@@ -199,7 +204,8 @@ func (z *Client) gaveUp(a zipkinAnswer, tried time.Duration, asked bool, node *t
 	}
 	switch {
 	case node != nil:
-		e.Problem = fmt.Sprintf("gave up on span %s of trace %s after %s; it takes others", node.ID, node.TraceID, inWords(tried))
+		e.Problem = fmt.Sprintf("gave up on span %s of trace %s after %s; it takes others", node.ID, node.TraceID,
+			inWords(tried))
 		e.Hint = "its log may say why; if the span is too large for it, --max-value N cuts long values"
 	case asked:
 		e.Problem = fmt.Sprintf("it asks to wait %s; tomoscrape gives up after %s without progress",

@@ -143,7 +143,8 @@ func (z *Client) canReadBack(ctx context.Context) error {
 	e := &Error{URL: z.endpoint.shown(), Hint: jaegerHint}
 	switch z.Receiver() {
 	case ReceiverOTel:
-		e.Problem = "what was delivered cannot be read back from an OpenTelemetry Collector, which passes spans on and keeps none"
+		e.Problem = "what was delivered cannot be read back from an OpenTelemetry Collector, which passes spans on " +
+			"and keeps none"
 	case receiverUnknown:
 		e.Problem = "what was delivered cannot be read back, for it is not known what took it (--receiver says it)"
 	default:
@@ -151,7 +152,8 @@ func (z *Client) canReadBack(ctx context.Context) error {
 			z.jaeger.shown(), safetext.Escape(networkProblem(err)))
 	}
 	if z.jaeger.given {
-		e.Problem = fmt.Sprintf("what was delivered cannot be read back: Jaeger's query service is not at %s (%s)", z.jaeger.shown(), safetext.Escape(networkProblem(err)))
+		e.Problem = fmt.Sprintf("what was delivered cannot be read back: Jaeger's query service is not at %s (%s)",
+			z.jaeger.shown(), safetext.Escape(networkProblem(err)))
 		e.Hint = "check --jaeger-query: it is the address of Jaeger's page, such as http://HOST:" + jaegerPort
 	}
 	return e
@@ -210,7 +212,8 @@ func (z *Client) jaegerSearch(w zipkinWindow) string {
 		return at.String()
 	}
 	at.Path += "/search"
-	at.RawQuery = url.Values{"service": {w.service}, "start": {strconv.FormatInt(w.first, 10)}, "end": {strconv.FormatInt(w.last, 10)},
+	at.RawQuery = url.Values{"service": {w.service}, "start": {strconv.FormatInt(w.first, 10)},
+		"end":   {strconv.FormatInt(w.last, 10)},
 		"limit": {strconv.Itoa(min(max(w.spans, minZipkinLimit), maxZipkinLimit))}}.Encode()
 	return at.String()
 }

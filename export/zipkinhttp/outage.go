@@ -228,7 +228,8 @@ func (w *zipkinWaiting) aside(ctx context.Context, begun time.Time, a zipkinAnsw
 	}
 	if others && !w.told {
 		w.told = true
-		w.z.health.say(fmt.Sprintf("zipkin %s: span %s of trace %s alone is not taken, others are: %s; it is sent again until it is",
+		w.z.health.say(fmt.Sprintf("zipkin %s: span %s of trace %s alone is not taken, others are: %s; it is sent "+
+			"again until it is",
 			w.z.endpoint.shown(), node.ID, node.TraceID, a))
 	}
 	sleep(ctx, pause)

@@ -170,7 +170,8 @@ func (z *Client) askOther(ctx context.Context) zipkinAnswer {
 	if answer.packed && answer.verdict() == zipkinRefused {
 		bare := z.send(ctx, body.wire, body.bytes, false)
 		if bare.verdict() == zipkinAcknowledged {
-			z.health.say(fmt.Sprintf("zipkin %s: it does not take what is compressed with gzip (%s); from now on nothing is compressed",
+			z.health.say(fmt.Sprintf("zipkin %s: it does not take what is compressed with gzip (%s); from now on "+
+				"nothing is compressed",
 				z.endpoint.shown(), answer.refusal()))
 			z.mu.Lock()
 			z.bare = true

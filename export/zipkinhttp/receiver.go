@@ -145,7 +145,8 @@ func (z *Client) learn(r Receiver) {
 	if form.mapping.NoSplit && !z.opt.Mapping.NoSplit {
 		text += "; it is sent one span for all services of a span, their notes as \"note @service\""
 	}
-	z.health.say(fmt.Sprintf("zipkin %s: %s; notes that hold | go with ¦ in its place, and as they are in a tag tomograph.note.N.value (docs/receivers.md)",
+	z.health.say(fmt.Sprintf("zipkin %s: %s; notes that hold | go with ¦ in its place, and as they are in a tag "+
+		"tomograph.note.N.value (docs/receivers.md)",
 		z.endpoint.shown(), text))
 }
 

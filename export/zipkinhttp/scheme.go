@@ -39,11 +39,13 @@ func (z *Client) speaksOther(ctx context.Context, a *zipkinAnswer) bool {
 		return false
 	}
 	response, err := z.do(request, "")
-	speaks := err == nil && response.StatusCode < 500 && (other == "https" || response.StatusCode != http.StatusBadRequest)
+	speaks := err == nil && response.StatusCode < 500 &&
+		(other == "https" || response.StatusCode != http.StatusBadRequest)
 	if err == nil {
 		response.Body.Close()
 	} else if other == "https" { // it spoke TLS if that is what it disagrees on
-		speaks = tlsProblem(err) != "" && !errors.As(err, new(tls.RecordHeaderError)) && !errors.Is(err, http.ErrSchemeMismatch)
+		speaks = tlsProblem(err) != "" && !errors.As(err, new(tls.RecordHeaderError)) &&
+			!errors.Is(err, http.ErrSchemeMismatch)
 	}
 	if speaks {
 		a.speaks = other
@@ -67,6 +69,8 @@ var settingsFrame = regexp.MustCompile(`malformed HTTP response "\\x00\\x00(\\x.
 // breaksOff says whether the other side ended the connection, said what is not
 // HTTP or nothing at all, as it does when it expects TLS or knows none.
 func breaksOff(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
-		strings.Contains(err.Error(), "malformed HTTP") || strings.Contains(err.Error(), "TLS handshake timeout") // of net/http, which has no types for them
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET) ||
+		errors.Is(err, syscall.EPIPE) ||
+		// of net/http, which has no types for them
+		strings.Contains(err.Error(), "malformed HTTP") || strings.Contains(err.Error(), "TLS handshake timeout")
 }

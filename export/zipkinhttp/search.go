@@ -31,7 +31,8 @@ type URLError struct {
 
 func (e *URLError) Error() string {
 	if e.Jaeger {
-		return fmt.Sprintf("address of Jaeger's query service %q: %s; expected something like http://HOST:%s", e.URL, e.Problem, jaegerPort)
+		return fmt.Sprintf("address of Jaeger's query service %q: %s; expected something like http://HOST:%s", e.URL,
+			e.Problem, jaegerPort)
 	}
 	expected := "expected something like http://HOST:9411"
 	if e.Instead != "" {
@@ -76,7 +77,8 @@ func parseZipkinEndpoint(address string) (zipkinEndpoint, error) {
 	problem, instead := elsewhere(u, path)
 	switch {
 	case problem != "":
-		return zipkinEndpoint{}, &URLError{URL: safetext.Escape(withoutUser(address)), Problem: problem, Instead: safetext.Escape(instead)}
+		return zipkinEndpoint{}, &URLError{URL: safetext.Escape(withoutUser(address)), Problem: problem,
+			Instead: safetext.Escape(instead)}
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return bad("nothing may follow a ? or # in it")
 	}
@@ -224,7 +226,8 @@ func (z *Client) page(ctx context.Context) (searchOff, missing bool) {
 	defer cancel()
 	var config struct{ SearchEnabled *bool }
 	status, err := z.get(ctx, "/zipkin/config.json", nil, func(d *json.Decoder) error { return d.Decode(&config) })
-	return err == nil && config.SearchEnabled != nil && !*config.SearchEnabled, err == nil && status == http.StatusNotFound
+	return err == nil && config.SearchEnabled != nil && !*config.SearchEnabled, err == nil &&
+		status == http.StatusNotFound
 }
 
 // hasNoAPI says whether Zipkin's API for reading is not at the address.
@@ -283,7 +286,8 @@ func (z *Client) Search(ctx context.Context) (Search, bool) {
 	if searchOff {
 		search := Search{Page: z.endpoint.shown() + "/zipkin/traces/" + w.trace.String()}
 		if !w.oneTrace {
-			search.Old = "Search is switched off there (SEARCH_ENABLED=false): a trace opens by its ID alone, this is one of them; tomoscrape list shows all IDs."
+			search.Old = "Search is switched off there (SEARCH_ENABLED=false): a trace opens by its ID alone, this " +
+				"is one of them; tomoscrape list shows all IDs."
 		}
 		return search, true
 	}
@@ -300,8 +304,10 @@ func (z *Client) Search(ctx context.Context) (Search, bool) {
 		search.Page = ""
 	}
 	if time.Since(time.UnixMicro(w.first)) > zipkinIndexAge {
-		search.Old = "Some of these traces are older than three days: Zipkin's own search does not look that far back without this address, " +
-			"and with Cassandra as its storage finds them by trace ID alone; --shift-to now moves them to the present, in a Zipkin that does not have them yet."
+		search.Old = "Some of these traces are older than three days: Zipkin's own search does not look that far " +
+			"back without this address, " +
+			"and with Cassandra as its storage finds them by trace ID alone; --shift-to now moves them to the " +
+			"present, in a Zipkin that does not have them yet."
 	}
 	return search, true
 }

@@ -316,7 +316,8 @@ func (l *zipkinLane) deliver(ctx context.Context, pieces []zipkinPiece, suspect 
 		return l.halves(ctx, pieces, suspect)
 	}
 	wire, form := pieces[0].wire, pieces[0].form
-	r := &zipkinRequest{zipkinBody: zipkinBody{wire: wire, bytes: wire.Join(list)}, form: form, pieces: pieces, suspect: suspect, patient: l.patient}
+	r := &zipkinRequest{zipkinBody: zipkinBody{wire: wire, bytes: wire.Join(list)}, form: form, pieces: pieces,
+		suspect: suspect, patient: l.patient}
 	verdict, answer, err := l.z.post(ctx, r)
 	switch refused := err == nil && (verdict == zipkinRefused || verdict == zipkinDoubtful); {
 	case errors.Is(err, errReceiverChanged), refused && l.z.changedSince(ctx, form):
@@ -390,7 +391,8 @@ func (s *zipkinStream) setAside(piece zipkinPiece, reason string, refusal zipkin
 		if refusal.status != 0 {
 			reason += ": " + refusal.String()
 		}
-		s.z.health.say(fmt.Sprintf("span %s of trace %s was not delivered (%s); it is kept in %s, and so will be all others like it",
+		s.z.health.say(fmt.Sprintf("span %s of trace %s was not delivered (%s); it is kept in %s, and so will be "+
+			"all others like it",
 			item.Node.ID, item.Node.TraceID, reason, safetext.Escape(s.z.opt.Quarantine)))
 	}
 	s.z.health.progress()
@@ -401,7 +403,8 @@ func (s *zipkinStream) setAside(piece zipkinPiece, reason string, refusal zipkin
 }
 
 // keep writes a span to the quarantine file and says whether it is the first.
-func (z *Client) keep(node *trace.Node, form *zipkinForm, reason string, refusal zipkinRefusal) (first bool, err error) {
+func (z *Client) keep(node *trace.Node, form *zipkinForm, reason string, refusal zipkinRefusal) (first bool,
+	err error) {
 	models, _ := zipkin.Map(node, form.mapping) // none for what cannot be mapped
 	z.mu.Lock()
 	defer z.mu.Unlock()

@@ -69,7 +69,8 @@ func (v *Verification) Lines() []string {
 	if v.Sample {
 		head += fmt.Sprintf(" (a sample: %d of %s)", v.Spans, safetext.Plural(v.Accepted, "acknowledged span"))
 	}
-	if found := whole - len(v.Doubled) - len(v.Old) - len(v.Unfound) - v.Unsure; found == v.Traces && !v.Jaeger && !v.SearchOff {
+	if found := whole - len(v.Doubled) - len(v.Old) - len(v.Unfound) - v.Unsure; found == v.Traces && !v.Jaeger &&
+		!v.SearchOff {
 		head += ", and found by search"
 	}
 	lines := []string{head}
@@ -78,28 +79,40 @@ func (v *Verification) Lines() []string {
 		for i, m := range v.Missing {
 			list[i] = fmt.Sprintf("%s (%d of %d)", m.TraceID, m.Spans, m.Of)
 		}
-		reason := "Zipkin acknowledged them and does not have them: its storage refused them (see its log), or made room for others (MEM_MAX_SPANS of its storage in memory)"
+		reason := "Zipkin acknowledged them and does not have them: its storage refused them (see its log), or made " +
+			"room for others (MEM_MAX_SPANS of its storage in memory)"
 		if v.Jaeger {
-			reason = "They were acknowledged, and Jaeger does not have them: what passes them on or its storage dropped them (see their logs), " +
+			reason = "They were acknowledged, and Jaeger does not have them: what passes them on or its storage " +
+				"dropped them (see their logs), " +
 				"or it made room for others (max_traces of its storage in memory)"
 		}
-		lines = append(lines, fmt.Sprintf("missing: %s of %s: %s. %s", safetext.Plural(int64(v.missing()), "span"), safetext.Plural(int64(len(list)), "trace"), someOf(list), reason))
+		lines = append(lines, fmt.Sprintf("missing: %s of %s: %s. %s", safetext.Plural(int64(v.missing()), "span"),
+			safetext.Plural(int64(len(list)), "trace"), someOf(list), reason))
 	}
 	stored := func(how string, traces []string, what string) {
 		if len(traces) > 0 {
-			lines = append(lines, fmt.Sprintf("stored, but %s: %s: %s. %s", how, safetext.Plural(int64(len(traces)), "trace"), someOf(traces), what))
+			lines = append(lines, fmt.Sprintf("stored, but %s: %s: %s. %s", how, safetext.Plural(int64(len(traces)),
+				"trace"), someOf(traces), what))
 		}
 	}
-	stored("there with other times, too", v.Doubled, "Zipkin had them from an earlier replay, with or without --shift-to now. "+
-		"It takes both for one trace, mixes them, and its search goes by one of the times: replay into a Zipkin that does not have them")
-	stored("not found by search", v.Old, "They open by trace ID. On Cassandra Zipkin's search looks no further back than its index is kept, "+
-		"3 days, whatever time is asked for: --shift-to now moves traces to the present, in a Zipkin that does not have them yet")
+	stored("there with other times, too", v.Doubled,
+		"Zipkin had them from an earlier replay, with or without --shift-to now. "+
+			"It takes both for one trace, mixes them, and its search goes by one of the times: replay into a Zipkin "+
+			"that does not have them")
+	stored("not found by search", v.Old,
+		"They open by trace ID. On Cassandra Zipkin's search looks no further back than its index is kept, "+
+			"3 days, whatever time is asked for: --shift-to now moves traces to the present, in a Zipkin that does not "+
+			"have them yet")
 	stored("not found by search", v.Unfound, "They open by trace ID")
 	if v.SearchOff {
-		lines = append(lines, "whether search finds them was not asked: it is switched off there (SEARCH_ENABLED=false); they open by trace ID")
+		lines = append(lines,
+			"whether search finds them was not asked: it is switched off there (SEARCH_ENABLED=false); they open by "+
+				"trace ID")
 	}
 	if v.Unsure > 0 {
-		lines = append(lines, fmt.Sprintf("stored, but too many others at the same time to tell whether search finds them: %s", safetext.Plural(int64(v.Unsure), "trace")))
+		lines = append(lines,
+			fmt.Sprintf("stored, but too many others at the same time to tell whether search finds them: %s",
+				safetext.Plural(int64(v.Unsure), "trace")))
 	}
 	return lines
 }
@@ -162,7 +175,8 @@ func (z *Client) Verify(ctx context.Context, patience time.Duration) (Verificati
 				z.mu.Unlock()
 				return Verification{}, &Error{URL: z.endpoint.shown(), Err: err,
 					Problem: "what was delivered could not be read back, so whether it is stored is not known",
-					Hint:    "it is to be asked again when it works: tail does so while it runs, replay when it is run again (spans that come twice are shown once)"}
+					Hint: "it is to be asked again when it works: tail does so while it runs, replay when it is " +
+						"run again (spans that come twice are shown once)"}
 			}
 			v := r.result(memory)
 			if r.jaeger && z.guessesJaeger() && v.missing() == v.Spans {
@@ -244,7 +258,8 @@ func (t *zipkinFinding) searched() bool { return !t.found && !t.doubled }
 
 // result sums up.
 func (r *zipkinReader) result(memory *zipkinMemory) Verification {
-	v := Verification{Accepted: memory.accepted, Traces: len(r.traces), Sample: memory.partial, Jaeger: r.jaeger, SearchOff: r.searchOff}
+	v := Verification{Accepted: memory.accepted, Traces: len(r.traces), Sample: memory.partial, Jaeger: r.jaeger,
+		SearchOff: r.searchOff}
 	r.sort()
 	for _, t := range r.traces {
 		v.Spans += len(t.spans)
@@ -484,7 +499,8 @@ func elements(d *json.Decoder, each func() error) error {
 const maxVerifyBody = 1 << 30
 
 // get asks Zipkin's API for a path; see getAt.
-func (z *Client) get(ctx context.Context, path string, query url.Values, read func(*json.Decoder) error) (status int, err error) {
+func (z *Client) get(ctx context.Context, path string, query url.Values, read func(*json.Decoder) error) (status int,
+	err error) {
 	at := z.endpoint.base
 	at.Path += path
 	at.RawQuery = query.Encode()
@@ -494,7 +510,8 @@ func (z *Client) get(ctx context.Context, path string, query url.Values, read fu
 // getAt asks for what is at an address and gives the answer to read if its status
 // is 200; else the status is 404 or there is an error, a [*Error] if asking
 // again is of no use. login is the header Authorization, "" for none.
-func (z *Client) getAt(ctx context.Context, at url.URL, login string, read func(*json.Decoder) error) (status int, err error) {
+func (z *Client) getAt(ctx context.Context, at url.URL, login string, read func(*json.Decoder) error) (status int,
+	err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, z.opt.Timeout, fmt.Errorf("no answer within %v", z.opt.Timeout))
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)

@@ -177,7 +177,8 @@ func (c *checkpoint) read() (*saved, error) {
 		return nil, fmt.Errorf("the checkpoint cannot be read: %w", err)
 	}
 	if len(data) > maxCheckpoint {
-		return nil, fmt.Errorf("the checkpoint cannot be read: %w", &fs.PathError{Op: "read", Path: c.path, Err: smallfile.TooLongError(maxCheckpoint)})
+		return nil, fmt.Errorf("the checkpoint cannot be read: %w", &fs.PathError{Op: "read", Path: c.path,
+			Err: smallfile.TooLongError(maxCheckpoint)})
 	}
 	s := &saved{}
 	if info, err := f.Stat(); err == nil {
@@ -187,8 +188,10 @@ func (c *checkpoint) read() (*saved, error) {
 		err = s.check()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s is no checkpoint that can be used: %w; name the right file, or start anew with --reset-checkpoint, "+
-			"which reads as on a first start (--from end: from now on; --from start: all there is, what was delivered before is repeated)", c.path, err)
+		return nil, fmt.Errorf("%s is no checkpoint that can be used: %w; name the right file, or start anew with "+
+			"--reset-checkpoint, "+
+			"which reads as on a first start (--from end: from now on; --from start: all there is, what was "+
+			"delivered before is repeated)", c.path, err)
 	}
 	return s, nil
 }

@@ -41,7 +41,8 @@ type listing struct {
 
 // list finds all files that the paths lead to now, and those of their rotations.
 func (f *Follower) list() *listing {
-	l := &listing{f: f, dirs: map[string]int64{}, real: map[string]string{}, found: map[string]bool{}, beside: map[string]map[string]int{}}
+	l := &listing{f: f, dirs: map[string]int64{}, real: map[string]string{}, found: map[string]bool{},
+		beside: map[string]map[string]int{}}
 	_ = paths.Expand(f.opt.Paths, func(e *paths.Entry) error { // the function gives none
 		l.entry(e)
 		return nil
@@ -69,7 +70,8 @@ func (l *listing) former() map[string]bool {
 	for log, fam := range l.f.families {
 		root := slices.Index(l.f.opt.Paths, fam.root)
 		_, wanted := l.beside[filepath.Dir(log)][log]
-		if wanted || reached[log] || root < 0 || !slices.ContainsFunc(fam.generations, func(g *Generation) bool { return g.state != finished }) {
+		if wanted || reached[log] || root < 0 || !slices.ContainsFunc(fam.generations,
+			func(g *Generation) bool { return g.state != finished }) {
 			continue
 		}
 		former[log] = true

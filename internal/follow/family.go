@@ -113,7 +113,10 @@ func (f *Follower) link(g *Generation, l *listing) {
 			members = append(members, e)
 		}
 	}
-	slices.SortStableFunc(members, func(a, b *entry) int { return rotation.Compare(rotation.Of(a.path), rotation.Of(b.path)) })
+	slices.SortStableFunc(members, func(a, b *entry) int {
+		return rotation.Compare(rotation.Of(a.path),
+			rotation.Of(b.path))
+	})
 	i := slices.IndexFunc(members, func(e *entry) bool { return e.file == g.where })
 	if i < 0 {
 		return

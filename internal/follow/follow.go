@@ -24,9 +24,10 @@ const (
 	idle      = time.Minute            // and for so long before a last line without an end is taken as it is
 	lingers   = time.Minute            // a deleted file may still be written to
 	searching = 2 * time.Minute        // for content that is not where it was, before it is said to be lost
-	patience  = 10 * time.Minute       // for packed content that is not whole, and for lost content to turn up after all
-	tails     = 4                      // files that nxadm/tail follows at a time
-	maxIdle   = 1024                   // rotated files that are kept open though nothing happens
+	// for packed content that is not whole, and for lost content to turn up after all
+	patience = 10 * time.Minute
+	tails    = 4    // files that nxadm/tail follows at a time
+	maxIdle  = 1024 // rotated files that are kept open though nothing happens
 
 	defaultMaxLine = 8 << 20
 )
@@ -89,11 +90,12 @@ type Follower struct {
 	openPath func(string) (*os.File, error)
 	writers  func(fd int) bool // somebody may have the file open for writing
 
-	mu        sync.Mutex
-	families  map[string]*Family
-	open      map[file]*Generation
-	verdicts  map[file]verdict
-	strays    map[file]verdict         // files that nobody asked for, and that hold nothing of what is missing; epoch: orphans
+	mu       sync.Mutex
+	families map[string]*Family
+	open     map[file]*Generation
+	verdicts map[file]verdict
+	// files that nobody asked for, and that hold nothing of what is missing; epoch: orphans
+	strays    map[file]verdict
 	orphans   int                      // how often a generation was orphaned
 	rivals    map[*Generation][][]byte // heads of files that may hold what is missing of it, in a scan
 	pending   map[file]time.Time       // packed files whose beginning is still to come
@@ -155,11 +157,15 @@ func open(opt Options, now func() time.Time, openPath func(string) (*os.File, er
 	if opt.Stdin == nil {
 		opt.Stdin = os.Stdin
 	}
-	f := &Follower{opt: opt, log: opt.Logger, excluded: map[string]bool{}, patience: patience, grace: grace, lingers: lingers,
-		most: min(opt.Tails, opt.Open/4), mostIdle: maxIdle, now: now, openPath: openPath, writers: hasWriters, next: 1,
-		families: map[string]*Family{}, open: map[file]*Generation{}, verdicts: map[file]verdict{}, pending: map[file]time.Time{},
-		strays: map[file]verdict{}, rivals: map[*Generation][][]byte{},
-		refused: map[string]string{}, waiting: map[file]bool{}, readySet: map[*Family]bool{}, wake: make(chan struct{}, 1), poke: make(chan struct{}, 1)}
+	f := &Follower{opt: opt, log: opt.Logger, excluded: map[string]bool{}, patience: patience, grace: grace,
+		lingers: lingers,
+		most:    min(opt.Tails, opt.Open/4), mostIdle: maxIdle, now: now, openPath: openPath, writers: hasWriters,
+		next:     1,
+		families: map[string]*Family{}, open: map[file]*Generation{}, verdicts: map[file]verdict{},
+		pending: map[file]time.Time{},
+		strays:  map[file]verdict{}, rivals: map[*Generation][][]byte{},
+		refused: map[string]string{}, waiting: map[file]bool{}, readySet: map[*Family]bool{}, wake: make(chan struct{},
+			1), poke: make(chan struct{}, 1)}
 	f.first = make([]bool, len(opt.Paths))
 	for i := range f.first {
 		f.first[i] = true
@@ -192,7 +198,8 @@ func open(opt Options, now func() time.Time, openPath func(string) (*os.File, er
 	// what is not followed now would be history at a later first start, too.
 	if err := f.save(); err != nil {
 		if f.log.Error("checkpoint", "error", err); anew && !opt.FromStart {
-			f.log.Error("there is no checkpoint yet: until one is written, a crash makes the next start begin with what is logged from then on", "path", opt.Checkpoint)
+			f.log.Error("there is no checkpoint yet: until one is written, a crash makes the next start begin with "+
+				"what is logged from then on", "path", opt.Checkpoint)
 		}
 	}
 	return f, nil
@@ -208,13 +215,15 @@ func (f *Follower) usable() error {
 			continue
 		}
 		if !supported {
-			return fmt.Errorf("%s: following files works on Linux only; standard input (-) can be followed anywhere", path)
+			return fmt.Errorf("%s: following files works on Linux only; standard input (-) can be followed anywhere",
+				path)
 		}
 		switch e := paths.Look(path); {
 		case e.Kind == paths.Member:
 			return fmt.Errorf("%s cannot be followed: %s", path, ofArchive(e.Path))
 		case e.Info != nil && e.Kind != paths.File && e.Kind != paths.Directory:
-			return fmt.Errorf("%s is %s and cannot be followed; name a file, a directory or a pattern, or - for standard input", path, paths.KindOf(e.Info.Mode()))
+			return fmt.Errorf("%s is %s and cannot be followed; name a file, a directory or a pattern, or - for "+
+				"standard input", path, paths.KindOf(e.Info.Mode()))
 		}
 	}
 	return nil
@@ -365,7 +374,8 @@ func (f *Follower) tidy(now time.Time) {
 // was read, and is quiet.
 func (f *Follower) tidyFollowing(g *Generation, now time.Time) {
 	quiet := now.Sub(g.grew)
-	if g.file == nil || g.active || g.packed || quiet < f.grace || g.last.links == 0 && quiet < f.lingers || max(g.scanned, g.offset) < g.last.size {
+	if g.file == nil || g.active || g.packed || quiet < f.grace || g.last.links == 0 && quiet < f.lingers ||
+		max(g.scanned, g.offset) < g.last.size {
 		return
 	}
 	switch {
@@ -397,12 +407,15 @@ func (f *Follower) tidyOrphan(g *Generation, now time.Time) {
 	case len(f.waiting) > 0 || f.barred(g.Name()) || f.barred(g.family.log):
 		return // it may be there
 	case g.family.root != "" && !slices.Contains(f.opt.Paths, g.family.root):
-		f.log.Info("no longer followed, no path leads to it: "+g.Name(), "path", g.Name(), "offset", g.offset, "unread", missing)
+		f.log.Info("no longer followed, no path leads to it: "+g.Name(), "path", g.Name(), "offset", g.offset, "unread",
+			missing)
 	case missing > 0:
-		f.lose(g, missing, "its file was truncated or deleted before all of it was read, and no rotated file has its content")
+		f.lose(g, missing,
+			"its file was truncated or deleted before all of it was read, and no rotated file has its content")
 		g.seen = now.Add(f.patience) // it is remembered, and read on if it turns up
 	case g.unseen:
-		f.log.Warn("not found again: "+g.Name()+"; what was written to it while nothing followed it, if anything was, is not read",
+		f.log.Warn("not found again: "+g.Name()+"; what was written to it while nothing followed it, if anything "+
+			"was, is not read",
 			"path", g.Name(), "head", g.head.String(), "offset", g.offset)
 	}
 	g.end = g.offset
@@ -414,7 +427,8 @@ func (f *Follower) lose(g *Generation, bytes int64, reason string) {
 	f.counts.Lost++
 	f.counts.LostBytes += bytes
 	f.counts.noteLoss(Loss{Path: g.Name(), Head: g.head.String(), Offset: g.offset, Bytes: bytes, Reason: reason})
-	f.log.Error("lines were lost: "+g.Name(), "path", g.Name(), "head", g.head.String(), "offset", g.offset, "bytes", bytes, "reason", reason)
+	f.log.Error("lines were lost: "+g.Name(), "path", g.Name(), "head", g.head.String(), "offset", g.offset, "bytes",
+		bytes, "reason", reason)
 }
 
 // tidyFinished closes and forgets a finished generation whose file is gone; idle

@@ -244,7 +244,8 @@ func (f *Follower) inspect(g *Generation, now time.Time) {
 
 // unstatable gives up a file that the system knows no more.
 func (f *Follower) unstatable(g *Generation, err error, now time.Time) {
-	f.log.Error("the file cannot be looked at any more: "+g.Name(), "path", g.Name(), "offset", g.offset, "reason", paths.Reason(err))
+	f.log.Error("the file cannot be looked at any more: "+g.Name(), "path", g.Name(), "offset", g.offset, "reason",
+		paths.Reason(err))
 	f.detach(g)
 	f.orphan(g, now)
 }
@@ -302,7 +303,8 @@ func (f *Follower) same(g *Generation, st status, now time.Time) bool {
 // on as a new one.
 func (f *Follower) truncated(g *Generation, st status, now time.Time) {
 	f.counts.Truncations++
-	f.log.Info("truncated: "+g.Name()+"; what was written between the copy and the truncation is in no file (rotate by renaming to avoid that)", "generation", g.id,
+	f.log.Info("truncated: "+g.Name()+"; what was written between the copy and the truncation is in no file (rotate "+
+		"by renaming to avoid that)", "generation", g.id,
 		"path", g.Name(), "offset", g.offset, "size_before", g.last.size)
 	f.scanNow = true
 	if !g.active {

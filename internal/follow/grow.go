@@ -47,7 +47,8 @@ func (f *Follower) grow(now time.Time) {
 		switch {
 		case g.grower != nil && (!growing || lag > maxLag):
 			f.stopGrower(g)
-		case g.grower == nil && growing && g.grows && !g.untailed && lag <= maxBatch && f.growers < f.most && ended(g.stopped):
+		case g.grower == nil && growing && g.grows && !g.untailed && lag <= maxBatch && f.growers < f.most &&
+			ended(g.stopped):
 			f.startGrower(g)
 		}
 	}
@@ -65,7 +66,8 @@ func (f *Follower) startGrower(g *Generation) {
 		g.untailed = true
 		return
 	}
-	w := &grower{tail: t, file: fileOf(t), stop: make(chan struct{}), room: make(chan struct{}, 1), gone: make(chan struct{}), start: g.offset, end: g.offset}
+	w := &grower{tail: t, file: fileOf(t), stop: make(chan struct{}), room: make(chan struct{}, 1),
+		gone: make(chan struct{}), start: g.offset, end: g.offset}
 	g.grower = w
 	f.growers++
 	f.tails.Go(func() {
@@ -121,7 +123,8 @@ func (w *grower) pump(longest int, ready func()) {
 	for line := range w.tail.Lines {
 		w.mu.Lock()
 		size := int64(len(line.Text)) + 1
-		if line.Err != nil || line.SeekInfo.Offset-size != w.end || strings.IndexByte(line.Text, 0) >= 0 || len(line.Text) > longest {
+		if line.Err != nil || line.SeekInfo.Offset-size != w.end || strings.IndexByte(line.Text, 0) >= 0 ||
+			len(line.Text) > longest {
 			w.broken = true
 		}
 		if !w.broken {

@@ -81,7 +81,8 @@ func (f *Follower) snapshot() (*saved, []*Hold) {
 		for _, g := range fam.generations {
 			p := g.acks.position()
 			crowded = append(crowded, p.crowded...)
-			e := savedGeneration{ID: g.id, Log: fam.log, Path: g.Name(), Root: fam.root, Device: g.where.Device, Inode: g.where.Inode,
+			e := savedGeneration{ID: g.id, Log: fam.log, Path: g.Name(), Root: fam.root, Device: g.where.Device,
+				Inode:      g.where.Inode,
 				HeadLength: g.head.length, HeadSHA256: hex.EncodeToString(g.head.sum[:]), HeadWeak: g.head.weak,
 				Mark: p.mark, Lines: p.line, End: max(g.end, p.taken), State: g.state.String(), Sealed: g.sealed}
 			if g.state == finished && p.mark < p.taken {

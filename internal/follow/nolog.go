@@ -86,7 +86,8 @@ func refusal(head []byte) error {
 	if what, command := unpack.Packed(head); what != "" {
 		reason := what + "; tail reads lines as they are written, replay reads what is packed: tomoscrape replay -"
 		if command != "" {
-			reason = fmt.Sprintf("%s; unpack it: %s FILE | tomoscrape tail -, or read it once: tomoscrape replay -", what, command)
+			reason = fmt.Sprintf("%s; unpack it: %s FILE | tomoscrape tail -, or read it once: tomoscrape replay -",
+				what, command)
 		}
 		return &errNoLog{reason}
 	}

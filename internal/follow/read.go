@@ -144,7 +144,8 @@ func (f *Follower) pick(fam *Family) (job, bool) {
 		if g.file == nil || g.state != following || now.Before(g.retry) {
 			continue
 		}
-		j := job{g: g, file: g.file, offset: g.offset, scanned: max(g.scanned, g.offset), size: g.last.size, packed: g.packed, final: g.final, blank: -1, gaps: g.gaps}
+		j := job{g: g, file: g.file, offset: g.offset, scanned: max(g.scanned, g.offset), size: g.last.size,
+			packed: g.packed, final: g.final, blank: -1, gaps: g.gaps}
 		switch {
 		case g.packed:
 			return j, true
@@ -494,7 +495,8 @@ func (f *Follower) failing(g *Generation, err error) {
 	if g.failing.IsZero() {
 		g.failing = now
 		f.counts.ReadErrors++
-		f.log.Error("reading failed, it is tried again: "+g.Name(), "path", g.Name(), "offset", g.offset, "reason", paths.Reason(err))
+		f.log.Error("reading failed, it is tried again: "+g.Name(), "path", g.Name(), "offset", g.offset, "reason",
+			paths.Reason(err))
 	}
 	g.retry = now.Add(retryWait)
 }

@@ -28,7 +28,8 @@ func (f *Follower) makeRoom(now time.Time) bool {
 	}
 	if !f.short {
 		f.short = true
-		f.log.Warn("more logs than files that may be open: they are followed in turns, and what is written to a log that is deleted "+
+		f.log.Warn("more logs than files that may be open: they are followed in turns, and what is written to a log "+
+			"that is deleted "+
 			"before its turn is lost; allow more open files (ulimit -n, LimitNOFILE=)", "open", f.opt.Open)
 	}
 	for len(f.open)+f.copies >= f.opt.Open {

@@ -110,7 +110,8 @@ func (f *Follower) settle(l *listing, now time.Time) (news bool) {
 	// And what is surely a generation's comes before what only may be, and before
 	// what may be one of another log, or only hold what is missing of it.
 	clear(f.rivals)
-	for _, p := range []pass{{active: true, unsure: true}, {}, {unsure: true}, {others: true}, {others: true, unsure: true}} {
+	for _, p := range []pass{{active: true, unsure: true}, {}, {unsure: true}, {others: true},
+		{others: true, unsure: true}} {
 		for i := range entries {
 			switch e := &entries[i]; {
 			case f.open[e.file] != nil:
@@ -199,7 +200,8 @@ func (f *Follower) resume(e *entry, now time.Time) {
 		f.cut(g, e, file, st, now)
 		return
 	}
-	if !g.head.prefixes(b) || g.head.length == 0 && packed || !packed && (st.size < max(g.offset, g.seams.last().end) || !g.seams.fit(file, st.size, f.seamBuf[:])) {
+	if !g.head.prefixes(b) || g.head.length == 0 && packed || !packed && (st.size < max(g.offset, g.seams.last().end) ||
+		!g.seams.fit(file, st.size, f.seamBuf[:])) {
 		g.where = struct{ Device, Inode uint64 }{}
 		if g.state == following {
 			f.orphan(g, now)
@@ -236,8 +238,10 @@ func (f *Follower) resume(e *entry, now time.Time) {
 // holds is read.
 func (f *Follower) cut(g *Generation, e *entry, file *os.File, st status, now time.Time) {
 	f.counts.Truncations++
-	f.log.Warn("shorter than what the checkpoint says was read of it: "+e.path+"; it was truncated while nothing followed it, "+
-		"or the checkpoint is damaged; it is read from its beginning", "path", e.path, "offset", g.offset, "size", st.size)
+	f.log.Warn("shorter than what the checkpoint says was read of it: "+e.path+"; it was truncated while nothing "+
+		"followed it, "+
+		"or the checkpoint is damaged; it is read from its beginning", "path", e.path, "offset", g.offset, "size",
+		st.size)
 	if g.state == following {
 		f.orphan(g, now)
 	}
@@ -263,7 +267,8 @@ func (f *Follower) toLineStart(g *Generation, file *os.File) {
 	if start == g.offset {
 		return
 	}
-	f.log.Warn("the checkpoint points into a line, which is read from its beginning: "+g.Name(), "path", g.Name(), "offset", g.offset, "line_at", start)
+	f.log.Warn("the checkpoint points into a line, which is read from its beginning: "+g.Name(), "path", g.Name(),
+		"offset", g.offset, "line_at", start)
 	g.offset, g.line = start, -1
 	g.acks.taken, g.acks.lines = start, -1
 }
@@ -455,7 +460,8 @@ func (f *Follower) examine(e *entry, now time.Time, p pass) (news bool) {
 	}
 	if len(b) > 0 {
 		b = bytes.Clone(b)
-		g, how := f.elsewhere(&candidate{status: st, content: file, head: b, packed: packed}, f.families[e.log], known, p.unsure && p.others)
+		g, how := f.elsewhere(&candidate{status: st, content: file, head: b, packed: packed}, f.families[e.log], known,
+			p.unsure && p.others)
 		switch {
 		case f.open[st.file] != nil: // it was the copy of one that was truncated
 			file.Close()
@@ -519,7 +525,8 @@ func (f *Follower) waited(st status, now time.Time) bool {
 }
 
 // matched deals with a file whose content is that of a known generation.
-func (f *Follower) matched(g *Generation, how match, e *entry, file *os.File, st status, packed bool, v verdict, now time.Time) {
+func (f *Follower) matched(g *Generation, how match, e *entry, file *os.File, st status, packed bool, v verdict,
+	now time.Time) {
 	v.of = g
 	switch {
 	case g.state == orphaned && how != copying:
@@ -527,7 +534,8 @@ func (f *Follower) matched(g *Generation, how match, e *entry, file *os.File, st
 		g.active = e.active && e.log == g.family.log
 		f.log.Debug("found again", "generation", g.id, "path", e.path, "offset", g.offset)
 		f.adopt(g, file, st, packed, now)
-	case g.state == finished && g.file == nil && !packed && st.size > max(g.end, g.offset) && how != copying && !g.packed:
+	case g.state == finished && g.file == nil && !packed && st.size > max(g.end, g.offset) && how != copying &&
+		!g.packed:
 		// Written to after it was finished, or a copy that is longer.
 		g.setPath(e.path)
 		f.attach(g, file, st, false, now)

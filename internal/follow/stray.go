@@ -64,12 +64,14 @@ func (l *listing) alike() {
 				at := l.f.stopped
 				if g.file != nil {
 					at = time.Unix(0, g.last.mtime)
-				} else if st, err := statPath(name); err == nil && (st.file == g.where || l.f.verdicts[st.file].of == g) {
+				} else if st, err := statPath(name); err == nil &&
+					(st.file == g.where || l.f.verdicts[st.file].of == g) {
 					at = time.Unix(0, st.mtime)
 				} else if at.IsZero() {
 					continue
 				}
-				if pattern, ok := rotationOf(fam.log, name); ok && (since[pattern].IsZero() || at.Before(since[pattern])) {
+				if pattern, ok := rotationOf(fam.log, name); ok && (since[pattern].IsZero() ||
+					at.Before(since[pattern])) {
 					since[pattern] = at
 				}
 			}
@@ -95,7 +97,8 @@ func (l *listing) alike() {
 					continue
 				}
 				known := l.f.verdicts[st.file].of
-				if known != nil && known.family == fam || fam.resting(st.file) != nil || !before(st.mtime, since[pattern]) {
+				if known != nil && known.family == fam || fam.resting(st.file) != nil ||
+					!before(st.mtime, since[pattern]) {
 					l.found[path] = true
 					l.entries = append(l.entries, entry{path: path, log: fam.log, root: root, status: st})
 				}
@@ -148,7 +151,8 @@ func (l *listing) strays() {
 		for _, g := range fam.generations {
 			lost := g.state == orphaned
 			if !lost {
-				if g.where == (file{}) || listed[g.where] || g.file == nil && (l.f.settled || g.sealed) || g.file != nil && g.last.links == 0 {
+				if g.where == (file{}) || listed[g.where] || g.file == nil && (l.f.settled || g.sealed) ||
+					g.file != nil && g.last.links == 0 {
 					continue
 				}
 				if st, err := statPath(g.Name()); err == nil && st.file == g.where {
@@ -253,7 +257,8 @@ func (f *Follower) examineStray(e *entry, now time.Time, unsure bool) {
 // elsewhere finds the generation that content belongs to among those of all logs but
 // own that count. Only what is surely its content is equal; of what may be it, unsure
 // tells, once all files were seen.
-func (f *Follower) elsewhere(c *candidate, own *Family, counts func(*Generation) bool, unsure bool) (found *Generation, how match) {
+func (f *Follower) elsewhere(c *candidate, own *Family, counts func(*Generation) bool, unsure bool) (found *Generation,
+	how match) {
 	f.refresh(c, own, counts)
 	surely := int64(0)
 	for _, fam := range f.families {
@@ -281,7 +286,8 @@ func (f *Follower) elsewhere(c *candidate, own *Family, counts func(*Generation)
 func (f *Follower) refresh(c *candidate, own *Family, counts func(*Generation) bool) {
 	var live []*Generation
 	for _, g := range f.open {
-		if g.family != own && g.state == following && !g.packed && counts(g) && (g.head.begins(c.head) || g.head.holds(c.head)) {
+		if g.family != own && g.state == following && !g.packed && counts(g) &&
+			(g.head.begins(c.head) || g.head.holds(c.head)) {
 			live = append(live, g)
 		}
 	}
@@ -368,7 +374,8 @@ func (f *Follower) copied(g *Generation) bool {
 	if err != nil {
 		return false
 	}
-	_, how := f.elsewhere(&candidate{status: st, content: g.file, head: g.head.bytes}, g.family, func(o *Generation) bool { return o.earlier(g) }, false)
+	_, how := f.elsewhere(&candidate{status: st, content: g.file, head: g.head.bytes}, g.family,
+		func(o *Generation) bool { return o.earlier(g) }, false)
 	return how != foreign
 }
 

@@ -118,7 +118,8 @@ func (s *stream) cut() (piece, bool) {
 	if i >= 0 {
 		n = i + 1
 	}
-	p := piece{data: s.buf[:s.longest], offset: s.offset, size: int64(s.longest) + s.passed + int64(n), cut: true, final: i < 0}
+	p := piece{data: s.buf[:s.longest], offset: s.offset, size: int64(s.longest) + s.passed + int64(n), cut: true,
+		final: i < 0}
 	s.start = s.longest + n
 	s.offset += p.size
 	s.cutting, s.noZeros = false, false
@@ -311,7 +312,8 @@ func (f *Follower) readStdin(ctx context.Context) <-chan stdinBlock {
 				continue
 			}
 			texture = unlessLog(texture, p.data)
-			b := stdinBlock{taken: make(chan struct{}), Block: Block{Family: g.family, Generation: g, Data: p.data, Size: p.size,
+			b := stdinBlock{taken: make(chan struct{}), Block: Block{Family: g.family, Generation: g, Data: p.data,
+				Size:   p.size,
 				Offset: p.offset, Line: line + 1, Continues: continues, Final: p.final, Cut: p.cut}}
 			b.countLines()
 			f.mu.Lock()

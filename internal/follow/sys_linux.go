@@ -25,7 +25,8 @@ func (s *status) regular() bool { return s.mode.IsRegular() }
 func (s *status) kind() string  { return paths.KindOf(s.mode) }
 
 func statusOf(st *syscall.Stat_t) status {
-	s := status{file: file{Device: uint64(st.Dev), Inode: st.Ino}, size: st.Size, mtime: st.Mtim.Nano(), links: uint64(st.Nlink)}
+	s := status{file: file{Device: uint64(st.Dev), Inode: st.Ino}, size: st.Size, mtime: st.Mtim.Nano(),
+		links: uint64(st.Nlink)}
 	switch st.Mode & syscall.S_IFMT {
 	case syscall.S_IFREG:
 	case syscall.S_IFDIR:

@@ -169,5 +169,6 @@ func (l *Reader) read() {
 
 // TooLong says that only so many bytes of a line were read.
 func TooLong(line int64, bytes int) string {
-	return fmt.Sprintf("line %d is longer than %d bytes: the rest of it was not read (--max-line sets the limit)", line, bytes)
+	return fmt.Sprintf("line %d is longer than %d bytes: the rest of it was not read (--max-line sets the limit)", line,
+		bytes)
 }

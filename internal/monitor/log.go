@@ -156,7 +156,8 @@ func (h *limited) Handle(ctx context.Context, r slog.Record) error {
 		cause = causeOf(a, cause)
 		return true
 	})
-	suppressed, ok, err := h.limiter.pass(key{r.Level, safetext.ClipBytes(r.Message, maxKey), safetext.ClipBytes(cause, maxKey)}, r.Time)
+	suppressed, ok, err := h.limiter.pass(key{r.Level, safetext.ClipBytes(r.Message, maxKey),
+		safetext.ClipBytes(cause, maxKey)}, r.Time)
 	if !ok {
 		return err
 	}

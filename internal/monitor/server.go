@@ -30,14 +30,17 @@ const (
 // are for people.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
 	if _, _, err := net.SplitHostPort(address); err != nil {
-		return nil, fmt.Errorf("%q is no address to serve metrics on: expected HOST:PORT, for example 127.0.0.1:9464", address)
+		return nil, fmt.Errorf("%q is no address to serve metrics on: expected HOST:PORT, for example 127.0.0.1:9464",
+			address)
 	}
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("cannot serve metrics on %q: another program listens there already; choose another port", address)
+		return nil, fmt.Errorf("cannot serve metrics on %q: another program listens there already; choose another port",
+			address)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("cannot serve metrics on %q: this machine does not have that address; 127.0.0.1 is for this machine alone, no host for all its addresses", address)
+		return nil, fmt.Errorf("cannot serve metrics on %q: this machine does not have that address; 127.0.0.1 is "+
+			"for this machine alone, no host for all its addresses", address)
 	case errors.Is(err, syscall.EACCES):
 		return nil, fmt.Errorf("cannot serve metrics on %q: not permitted; choose a port from 1024 up", address)
 	case err != nil:

@@ -36,7 +36,8 @@ func Padded(s string, n int) []byte { return append([]byte(s), make([]byte, n-le
 
 func Wide(order binary.AppendByteOrder) string {
 	var b []byte
-	for _, unit := range utf16.Encode([]rune(strings.Repeat("2013-04-18 02:02:08.797 1234 INFO nova [-] naïve\n", 50))) {
+	for _, unit := range utf16.Encode([]rune(strings.Repeat("2013-04-18 02:02:08.797 1234 INFO nova [-] naïve\n",
+		50))) {
 		b = order.AppendUint16(b, unit)
 	}
 	return string(b)

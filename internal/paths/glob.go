@@ -109,7 +109,8 @@ func braces(pattern string) (open int, ends []int, end int) {
 		case c == ',' && depth == 1:
 			ends = append(ends, i)
 		case c == '}' && depth > 0:
-			if depth--; depth == 0 && (strings.Contains(pattern[open:i], "/") || strings.Contains(pattern[open:i], "**")) {
+			if depth--; depth == 0 && (strings.Contains(pattern[open:i], "/") || strings.Contains(pattern[open:i],
+				"**")) {
 				return open, append(ends, i), i
 			}
 		}
@@ -122,7 +123,8 @@ func (x *expansion) pattern(pattern string) error {
 	g := &glob{expansion: x, seen: map[step]bool{}}
 	all := alternatives(pattern)
 	if !doublestar.ValidatePattern(pattern) || len(all) == 0 {
-		return x.tell(Entry{Kind: Unreadable, Path: pattern, Named: true, Reason: "no such file, and not a valid pattern either"})
+		return x.tell(Entry{Kind: Unreadable, Path: pattern, Named: true,
+			Reason: "no such file, and not a valid pattern either"})
 	}
 	for _, one := range all {
 		clear(g.seen)

@@ -64,7 +64,8 @@ func (c *Collector) Settle(ctx context.Context, choose func(*Memory) ([]Chosen, 
 		s.runs.close()
 		return nil, err
 	}
-	return &Settled{Count: s.count, Bytes: c.disk.written.Load(), Partitions: s.partitions, Oversized: s.oversized, OversizedBytes: s.oversizedBytes, s: s}, nil
+	return &Settled{Count: s.count, Bytes: c.disk.written.Load(), Partitions: s.partitions, Oversized: s.oversized,
+		OversizedBytes: s.oversizedBytes, s: s}, nil
 }
 
 // Close frees what is on disk and was not settled.
@@ -155,11 +156,13 @@ func Cost(s *trace.Span) int64 {
 	n += int64(len(s.Notes))*note + int64(len(s.Dimensions))*dimension + int64(len(s.Origin))*origin
 	for i := range s.Notes {
 		v := &s.Notes[i]
-		n += int64(len(v.Value.Text)+len(v.Service.String)+len(v.Address.String)+len(v.Port.Text)+len(v.Duration.Text)) + fieldsCost(v.Extra)
+		n += int64(len(v.Value.Text)+len(v.Service.String)+len(v.Address.String)+len(v.Port.Text)+len(v.Duration.Text)) +
+			fieldsCost(v.Extra)
 	}
 	for i := range s.Dimensions {
 		d := &s.Dimensions[i]
-		n += int64(len(d.Key.String)+len(d.Value.Text)+len(d.Service.String)+len(d.Address.String)+len(d.Port.Text)) + fieldsCost(d.Extra)
+		n += int64(len(d.Key.String)+len(d.Value.Text)+len(d.Service.String)+len(d.Address.String)+len(d.Port.Text)) +
+			fieldsCost(d.Extra)
 	}
 	for i := range s.Origin {
 		o := &s.Origin[i]

@@ -17,7 +17,8 @@ type TempError struct {
 }
 
 func (e *TempError) Error() string {
-	return fmt.Sprintf("cannot %s a temporary file in %s: %v; choose a directory with more room with --temp DIR, or keep more in memory with --memory",
+	return fmt.Sprintf("cannot %s a temporary file in %s: %v; choose a directory with more room with --temp DIR, or "+
+		"keep more in memory with --memory",
 		e.Doing, e.Dir, e.Err)
 }
 

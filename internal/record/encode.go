@@ -224,7 +224,8 @@ func (k *Key) add(s Key) {
 
 // compare is the order of traces.
 func (k Key) compare(l Key) int {
-	return assemble.Order(trace.Trace{ID: k.ID, Start: k.Start, HasStart: k.HasStart}, trace.Trace{ID: l.ID, Start: l.Start, HasStart: l.HasStart})
+	return assemble.Order(trace.Trace{ID: k.ID, Start: k.Start, HasStart: k.HasStart},
+		trace.Trace{ID: l.ID, Start: l.Start, HasStart: l.HasStart})
 }
 
 // MoveLine adds to the line of a record.
@@ -269,8 +270,10 @@ func (e *Encoder) appendSpan(dst []byte, s *trace.Span) []byte {
 	time := int64(0) // the times of a span are close to each other
 	for i := range s.Notes {
 		n := &s.Notes[i]
-		flags := flagIf(n.HasTime, hasTime) | flagIf(n.Service == last.service, sameService) | flagIf(n.Address == last.address, sameAddress) |
-			flagIf(n.Port == last.port, samePort) | flagIf(n.Duration == last.duration, sameDuration) | flagIf(n.Extra != nil, hasItemExtra)
+		flags := flagIf(n.HasTime, hasTime) | flagIf(n.Service == last.service,
+			sameService) | flagIf(n.Address == last.address, sameAddress) |
+			flagIf(n.Port == last.port, samePort) | flagIf(n.Duration == last.duration,
+			sameDuration) | flagIf(n.Extra != nil, hasItemExtra)
 		dst = append(dst, flags)
 		if n.HasTime {
 			dst = binary.AppendVarint(dst, n.Time-time)
@@ -291,7 +294,8 @@ func (e *Encoder) appendSpan(dst []byte, s *trace.Span) []byte {
 	}
 	for i := range s.Dimensions {
 		d := &s.Dimensions[i]
-		flags := flagIf(d.Key.Set, hasKey) | flagIf(d.Service == last.service, sameService) | flagIf(d.Address == last.address, sameAddress) |
+		flags := flagIf(d.Key.Set, hasKey) | flagIf(d.Service == last.service,
+			sameService) | flagIf(d.Address == last.address, sameAddress) |
 			flagIf(d.Port == last.port, samePort) | flagIf(d.Extra != nil, hasItemExtra)
 		dst = append(dst, flags)
 		if d.Key.Set {

@@ -122,7 +122,8 @@ func (f *finding) rebase(lines, offset int64) {
 // time, until that returns false; lines is how many lines came before. It returns
 // what is left where a line is too long for a block, and how many lines and bytes
 // came before that.
-func (r *reading) inBlocks(name string, content io.Reader, take func(b *block, lines int64) bool) (rest io.Reader, lines, offset int64) {
+func (r *reading) inBlocks(name string, content io.Reader, take func(b *block, lines int64) bool) (rest io.Reader,
+	lines, offset int64) {
 	ctx, enough := context.WithCancel(context.Background()) // ends the wait for room
 	defer enough()
 	room := semaphore.NewWeighted(maxUnderWay)

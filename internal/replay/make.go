@@ -42,7 +42,8 @@ func (m *making) maker() *record.Maker {
 const surveyFew = 64
 
 // survey looks at some of the traces that are held.
-func survey(m *record.Maker, h *record.Memory, from, end int, selection *query.Selection) (found []record.Chosen, c tally, err error) {
+func survey(m *record.Maker, h *record.Memory, from, end int, selection *query.Selection) (found []record.Chosen,
+	c tally, err error) {
 	for i := from; i < end; i++ {
 		m.Reuse()
 		t, duplicates, err := m.Trace(h.Bundle(i))
@@ -91,7 +92,8 @@ func (m *making) chooser(selection *query.Selection, counted *tally) func(h *rec
 
 // settleMemory orders what never went to disk; all match if selection is nil. It
 // gives those that match by their places in the order of traces.
-func (m *making) settleMemory(h *record.Memory, selection *query.Selection) (c tally, matching int, ordered func(first, end int) iter.Seq2[record.Bundle, error]) {
+func (m *making) settleMemory(h *record.Memory, selection *query.Selection) (c tally, matching int,
+	ordered func(first, end int) iter.Seq2[record.Bundle, error]) {
 	type part struct {
 		found []record.Chosen
 		tally tally
@@ -108,7 +110,8 @@ func (m *making) settleMemory(h *record.Memory, selection *query.Selection) (c t
 			p, _ := unlessEnded(m.ctx, func() (p part) {
 				maker := makers.Get().(*record.Maker)
 				defer makers.Put(maker)
-				p.found, p.tally, _ = survey(maker, h, from, min(from+surveyFew, h.Len()), selection) // what memory holds is as it was made
+				// what memory holds is as it was made
+				p.found, p.tally, _ = survey(maker, h, from, min(from+surveyFew, h.Len()), selection)
 				return p
 			})
 			return p
@@ -143,7 +146,8 @@ type batch struct {
 
 // batches gives bundles in batches that are worth a worker's while. It waits where
 // more than a quarter of the memory is under way.
-func (m *making) batches(ctx context.Context, bundles iter.Seq2[record.Bundle, error], room *semaphore.Weighted) iter.Seq[batch] {
+func (m *making) batches(ctx context.Context, bundles iter.Seq2[record.Bundle, error],
+	room *semaphore.Weighted) iter.Seq[batch] {
 	most := m.most()
 	return func(yield func(batch) bool) {
 		var next batch
@@ -178,7 +182,8 @@ func (m *making) most() int64 { return max(m.limit/4, 1) }
 // inOrder makes traces, several at a time: use makes of each batch what take gets,
 // in order and one at a time, until it returns false. maker is one that use has
 // for itself.
-func inOrder[Out any](m *making, bundles iter.Seq2[record.Bundle, error], use func(*record.Maker, batch) Out, take func(Out) bool) {
+func inOrder[Out any](m *making, bundles iter.Seq2[record.Bundle, error], use func(*record.Maker, batch) Out,
+	take func(Out) bool) {
 	ctx, cancel := context.WithCancel(m.ctx)
 	defer cancel()
 	room := semaphore.NewWeighted(m.most())
@@ -256,7 +261,8 @@ func byPieces(ctx context.Context, take func(text []byte) []byte, work func(full
 // trace is work's only until it returns. take gets what work has appended, in the order of traces,
 // one at a time, and may return false for no more. all says that no trace is
 // missing from those that were counted.
-func (m *making) render(bundles iter.Seq2[record.Bundle, error], work func(dst []byte, t *trace.Trace, full func([]byte) []byte) []byte, take func(text []byte) bool) (c tally, all bool, err error) {
+func (m *making) render(bundles iter.Seq2[record.Bundle, error], work func(dst []byte, t *trace.Trace,
+	full func([]byte) []byte) []byte, take func(text []byte) bool) (c tally, all bool, err error) {
 	type rendered struct {
 		text  *[]byte
 		large *trace.Trace // behind the text, not rendered yet

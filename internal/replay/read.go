@@ -25,7 +25,8 @@ const maxUnreadable = 1000
 // error is the context's or that of Complain.
 func read(ctx context.Context, opt Options, add adder) (Ledger, error) {
 	opt.Parser.Done = ctx.Done()
-	r := &reading{opt: opt, add: add, encoder: record.NewEncoder(opt.names, false), places: make(map[string]func(int64) int64),
+	r := &reading{opt: opt, add: add, encoder: record.NewEncoder(opt.names, false),
+		places:  make(map[string]func(int64) int64),
 		content: bufio.NewReaderSize(nil, tracejson.Lookahead)}
 	report, err := source.Walk(ctx, opt.Paths, opt.Source, r.member)
 	r.release()
@@ -103,7 +104,8 @@ func (r *reading) documents(at parser.Place, content io.Reader) {
 			return nil
 		}
 		r.ledger.Rejected++
-		r.complain(&trace.Complaint{Kind: trace.Rejected, File: at.File, Line: at.Line + e.Line, Column: int(e.Column), Offset: at.Offset + e.Offset,
+		r.complain(&trace.Complaint{Kind: trace.Rejected, File: at.File, Line: at.Line + e.Line, Column: int(e.Column),
+			Offset: at.Offset + e.Offset,
 			Reason: e.Reason, Expected: e.Expected, Text: e.Text})
 		return r.err
 	}, func(line []byte, number, offset int64) error {
@@ -206,7 +208,8 @@ func (r *reading) take(f *finding) {
 		case e.lost != "":
 			r.unreadable(e.at.File, e.at.Offset, fmt.Sprintf("line %d: %s", e.at.Line, e.lost))
 		case e.document != nil:
-			r.documents(parser.Place{File: e.at.File, Line: e.at.Line - 1, Offset: e.at.Offset}, bytes.NewReader(e.document))
+			r.documents(parser.Place{File: e.at.File, Line: e.at.Line - 1, Offset: e.at.Offset},
+				bytes.NewReader(e.document))
 		default:
 			if e.from < e.to {
 				r.add(f.records[e.from:e.to])

@@ -69,7 +69,8 @@ func (r *Result) Traces() iter.Seq2[*trace.Trace, error] { return r.making.trace
 // comes. Of a large trace work may hand over a part of its text to full, which
 // gives back room for more; for any other full is nil. Render can be called several
 // times, before Close. The error is that of the context or a [*TempError].
-func (r *Result) Render(work func(dst []byte, t *trace.Trace, full func([]byte) []byte) []byte, take func(text []byte) bool) error {
+func (r *Result) Render(work func(dst []byte, t *trace.Trace, full func([]byte) []byte) []byte,
+	take func(text []byte) bool) error {
 	counted, all, err := r.making.render(r.selected, work, take)
 	if all && r.ledger.Selected > 0 {
 		r.count(counted)
@@ -91,7 +92,10 @@ func (r *Result) Ledger() (*Ledger, error) {
 	if r.uncounted != nil {
 		counting := *r.making
 		counting.elsewhere = nil // nobody reads it
-		counted, _, err := counting.render(r.uncounted, func(dst []byte, _ *trace.Trace, _ func([]byte) []byte) []byte { return dst }, nil)
+		counted, _, err := counting.render(r.uncounted, func(dst []byte, _ *trace.Trace,
+			_ func([]byte) []byte) []byte {
+			return dst
+		}, nil)
 		if err != nil {
 			return &r.ledger, err
 		}
@@ -168,7 +172,8 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 		}
 		end, ordered, result.settled = s.Count, s.Bundles, s
 		m.elsewhere = s.Elsewhere
-		result.ledger.Spill = &Spill{Bytes: s.Bytes, Partitions: s.Partitions, OversizedTraces: s.Oversized, OversizedBytes: s.OversizedBytes}
+		result.ledger.Spill = &Spill{Bytes: s.Bytes, Partitions: s.Partitions, OversizedTraces: s.Oversized,
+			OversizedBytes: s.OversizedBytes}
 	}
 	if ledger.Rejected > 0 {
 		known := m.elsewhere

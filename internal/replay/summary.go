@@ -39,7 +39,8 @@ func (l *Ledger) WriteSummary(w io.Writer) error {
 	if l.Duplicates > 0 {
 		fmt.Fprintf(&b, " (and %s)", safetext.Count(l.Duplicates, "duplicate"))
 	}
-	fmt.Fprintf(&b, " in %s: %s complete, %s incomplete", safetext.Count(l.Traces, "trace"), safetext.Thousands(l.Complete), safetext.Thousands(l.Incomplete))
+	fmt.Fprintf(&b, " in %s: %s complete, %s incomplete", safetext.Count(l.Traces, "trace"),
+		safetext.Thousands(l.Complete), safetext.Thousands(l.Incomplete))
 	if l.Selected != l.Traces {
 		fmt.Fprintf(&b, "; %s selected", safetext.Thousands(l.Selected))
 	}
@@ -53,12 +54,15 @@ func (l *Ledger) WriteSummary(w io.Writer) error {
 }
 
 func (s *Spill) tell(b *strings.Builder) {
-	fmt.Fprintf(b, "--memory did not hold all spans: %s went through temporary files, in %s", safetext.Bytes(s.Bytes), safetext.Count(s.Partitions, "partition"))
+	fmt.Fprintf(b, "--memory did not hold all spans: %s went through temporary files, in %s", safetext.Bytes(s.Bytes),
+		safetext.Count(s.Partitions, "partition"))
 	if s.OversizedTraces > 0 {
 		fmt.Fprintf(b, "; %s than --memory and took up to %s, with nothing else beside it",
-			safetext.Count(s.OversizedTraces, "trace was larger", "traces were each larger"), safetext.Bytes(s.OversizedBytes))
+			safetext.Count(s.OversizedTraces, "trace was larger",
+				"traces were each larger"), safetext.Bytes(s.OversizedBytes))
 	}
-	b.WriteString("\nthe windows of decoders for packed input come on top of --memory: up to 128 MiB for each layer of xz or zstd\n")
+	b.WriteString("\nthe windows of decoders for packed input come on top of --memory: up to 128 MiB for each layer " +
+		"of xz or zstd\n")
 }
 
 // names lists what was not read, or not whole.

@@ -85,7 +85,8 @@ func combines(r rune) bool { return unicode.In(r, unicode.Mn, unicode.Me) }
 // draws says whether a character puts ink or a blank of its own on the screen.
 // Some graphic ones do not: fillers, joiners, variation selectors.
 func draws(r rune) bool {
-	return unicode.IsGraphic(r) && !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+	return unicode.IsGraphic(r) && !unicode.In(r, unicode.Other_Default_Ignorable_Code_Point,
+		unicode.Variation_Selector)
 }
 
 // writtenOut is how a character that must not reach a terminal is shown.

@@ -24,12 +24,14 @@ var OddIDs = []OddID{
 	{"340282366920938463463374607431768211456", "100000000000000000000000000000000"},
 	{"340282366920938463463374607431768211461", "100000000000000000000000000000005"},
 	{"-340282366920938463463374607431768211461", "-100000000000000000000000000000005"},
-	{"1" + strings.Repeat("0", 100), "1249ad2594c37ceb0b2784c4ce0bf38ace408e211a7caab24308a82e8f10000000000000000000000000"},
+	{"1" + strings.Repeat("0", 100),
+		"1249ad2594c37ceb0b2784c4ce0bf38ace408e211a7caab24308a82e8f10000000000000000000000000"},
 }
 
 // OddLine is the line of a span with such ids, ended at so many seconds.
 func OddLine(traceID, id, parent, name string, at int) string {
-	return fmt.Sprintf("2023-11-14 22:13:20.000 42 INFO tomograph.backends.log [-] Span(trace_id=%s, parent_id=%s, id=%s, name='%s', "+
+	return fmt.Sprintf("2023-11-14 22:13:20.000 42 INFO tomograph.backends.log [-] Span(trace_id=%s, parent_id=%s, "+
+		"id=%s, name='%s', "+
 		"notes=[Note(time=%d.5, value='stop', service_name='nova', address='ctl', port=1, duration=0)], dimensions=[])\n",
 		traceID, parent, id, name, 1700000000+at)
 }
@@ -93,7 +95,8 @@ func RequireOdd(t require.TestingT, file []byte, others int) {
 		require.Len(t, d.Spans, 3, id.Decimal)
 		for i, s := range d.Spans {
 			span := OddIDs[(at+i)%len(OddIDs)]
-			require.Equal(t, []any{span.Hex, span.Decimal, i, fmt.Sprintf("odd%d", i)}, []any{s.ID, s.TomographID, s.Depth, s.Name})
+			require.Equal(t, []any{span.Hex, span.Decimal, i, fmt.Sprintf("odd%d", i)},
+				[]any{s.ID, s.TomographID, s.Depth, s.Name})
 			if i == 0 {
 				require.Nil(t, s.ParentID)
 				continue
@@ -124,14 +127,22 @@ func MissingParents(t testing.TB) (log []byte, told map[string]string) {
 	line("300", "1", "None", "")
 	line("200", "1", "None", "")
 	line("400", "1", "None", "")
-	line("5", "51", "1", "0000000000000001 (in the log: 1), which is not in this trace but in the trace 00000000000000c8 (in the log: 200); it stands at depth 0.")
+	line("5", "51", "1",
+		"0000000000000001 (in the log: 1), which is not in this trace but in the trace 00000000000000c8 (in the "+
+			"log: 200); it stands at depth 0.")
 	line("5", "52", "99", "0000000000000063 (in the log: 99), which is nowhere in what was read; it stands at depth 0.")
 	line("5", "53", "52", "")
-	line("6", "61", "51", "0000000000000033 (in the log: 51), which is not in this trace but in the trace 0000000000000005 (in the log: 5); it stands at depth 0.")
+	line("6", "61", "51",
+		"0000000000000033 (in the log: 51), which is not in this trace but in the trace 0000000000000005 (in the "+
+			"log: 5); it stands at depth 0.")
 	line("-7", "-71", "None", "")
-	line("8", "81", "-71", "ffffffffffffffb9 (in the log: -71), which is not in this trace but in the trace fffffffffffffff9 (in the log: -7); it stands at depth 0.")
-	line("8", "82", "-72", "ffffffffffffffb8 (in the log: -72), which is nowhere in what was read; it stands at depth 0.")
-	line("9", "91", "18446744073709551545", "ffffffffffffffb9 (in the log: 18446744073709551545), which is nowhere in what was read; it stands at depth 0.")
+	line("8", "81", "-71",
+		"ffffffffffffffb9 (in the log: -71), which is not in this trace but in the trace fffffffffffffff9 (in the "+
+			"log: -7); it stands at depth 0.")
+	line("8", "82", "-72",
+		"ffffffffffffffb8 (in the log: -72), which is nowhere in what was read; it stands at depth 0.")
+	line("9", "91", "18446744073709551545",
+		"ffffffffffffffb9 (in the log: 18446744073709551545), which is nowhere in what was read; it stands at depth 0.")
 	line("9", long, "None", "")
 	line("10", "101", long, "not in this trace;")
 	return text.Bytes(), told

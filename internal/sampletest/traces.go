@@ -109,7 +109,8 @@ func (s *truthSpan) span() trace.Span {
 		sp.Notes = append(sp.Notes, note)
 	}
 	for _, d := range s.Dimensions {
-		sp.Dimensions = append(sp.Dimensions, trace.Dimension{Key: truthText(d.Key), Value: truthValue(d.Value), Address: truthText(d.Address)})
+		sp.Dimensions = append(sp.Dimensions, trace.Dimension{Key: truthText(d.Key), Value: truthValue(d.Value),
+			Address: truthText(d.Address)})
 	}
 	for _, f := range s.Files {
 		sp.Origin = append(sp.Origin, trace.Origin{File: f.File, Line: f.Line})
@@ -166,7 +167,8 @@ func plant(t *trace.Trace) {
 		case !n.HasParent || n.ParentID == n.ID:
 			roots = append(roots, n)
 		case !there[n.ParentID]:
-			p := trace.Problem{Code: trace.MissingParent, Span: n.ID, HasSpan: true, Text: "the parent " + n.ParentID.Hex() + " is in no line that was read"}
+			p := trace.Problem{Code: trace.MissingParent, Span: n.ID, HasSpan: true, Text: "the parent " +
+				n.ParentID.Hex() + " is in no line that was read"}
 			n.Problems = append(n.Problems, p)
 			t.Problems = append(t.Problems, p)
 			roots = append(roots, n)
@@ -179,7 +181,8 @@ func plant(t *trace.Trace) {
 	}
 	slices.Sort(t.Services)
 	if len(roots) > 1 {
-		t.Problems = append(t.Problems, trace.Problem{Code: trace.SeveralRoots, Text: safetext.Plural(int64(len(roots)), "span") + " have no parent here"})
+		t.Problems = append(t.Problems, trace.Problem{Code: trace.SeveralRoots, Text: safetext.Plural(int64(len(roots)),
+			"span") + " have no parent here"})
 	}
 	t.Spans = nil
 	var grow func(nodes []trace.Node, parent, depth int)
@@ -214,10 +217,12 @@ func Each(traces ...trace.Trace) iter.Seq2[*trace.Trace, error] {
 // OddTraces are what logs seldom hold, but may.
 func OddTraces() []trace.Trace {
 	at := func(us int64, value string) trace.Note {
-		return trace.Note{Time: us, HasTime: true, Value: trace.Value{Kind: trace.String, Text: value}, Service: trace.NewText("s"), Address: trace.NewText("h")}
+		return trace.Note{Time: us, HasTime: true, Value: trace.Value{Kind: trace.String, Text: value},
+			Service: trace.NewText("s"), Address: trace.NewText("h")}
 	}
 	span := func(id uint64, notes ...trace.Note) trace.Node {
-		return trace.Node{Parent: -1, Span: trace.Span{ID: trace.IDFromUint64(id), Name: trace.NewText(fmt.Sprint("span ", id)), Notes: notes}}
+		return trace.Node{Parent: -1, Span: trace.Span{ID: trace.IDFromUint64(id),
+			Name: trace.NewText(fmt.Sprint("span ", id)), Notes: notes}}
 	}
 	under := func(n trace.Node, parent, depth int) trace.Node {
 		n.Parent, n.Depth = parent, depth
@@ -227,18 +232,25 @@ func OddTraces() []trace.Trace {
 	const minute = 60 * 1000 * 1000
 	long := strings.Repeat("a very long value, ", 60)
 	traces := []trace.Trace{
-		{Spans: []trace.Node{span(1, trace.Note{Value: trace.Value{Kind: trace.String, Text: "no time"}}), under(span(2), 0, 1)}},
+		{Spans: []trace.Node{span(1, trace.Note{Value: trace.Value{Kind: trace.String, Text: "no time"}}),
+			under(span(2), 0, 1)}},
 		{Spans: []trace.Node{span(1, at(t0, "only one"))}},
-		{Spans: []trace.Node{span(1, at(t0, "start"), at(t0, "stop")), under(span(2, at(t0, "start"), at(t0, "stop")), 0, 1)}},
+		{Spans: []trace.Node{span(1, at(t0, "start"), at(t0, "stop")), under(span(2, at(t0, "start"), at(t0, "stop")),
+			0, 1)}},
 		{Spans: []trace.Node{span(1, at(t0+1000, "start"), at(t0+2000, "stop")),
-			under(span(2, at(t0, "start"), at(t0+900, "stop")), 0, 1), under(span(3, at(t0+1900, "start"), at(t0+9000, "stop")), 0, 1)}},
-		{Spans: []trace.Node{span(1, at(t0, "start"), at(t0+2000, "stop")), under(span(2, at(t0+500, "start"), at(t0+900, "stop")), 0, 1),
+			under(span(2, at(t0, "start"), at(t0+900, "stop")), 0, 1), under(span(3, at(t0+1900, "start"),
+				at(t0+9000, "stop")), 0, 1)}},
+		{Spans: []trace.Node{span(1, at(t0, "start"), at(t0+2000, "stop")),
+			under(span(2, at(t0+500, "start"), at(t0+900, "stop")), 0, 1),
 			span(3, at(t0+5*minute, "start"), at(t0+5*minute+1500, "stop")), span(4)}},
 		{Spans: []trace.Node{span(1, at(math.MinInt64, "start"), at(math.MaxInt64, "stop"))}},
-		{Spans: []trace.Node{{Parent: -1, Span: trace.Span{Name: trace.NewText(long), Notes: []trace.Note{at(t0, long), at(t0+7, "\x1b[2J\u202e\nstop")},
-			Dimensions: []trace.Dimension{{Key: trace.NewText("k\x9b"), Value: trace.Value{Kind: trace.Repr, Text: "<object at 0x7f>"}}, {Value: trace.Value{Kind: trace.None, Text: "None"}}},
-			Extra:      []trace.Field{{Name: "flavour", Value: trace.Value{Kind: trace.String}}},
-			Origin:     []trace.Origin{{File: "sos\x1b.tar.xz!" + strings.Repeat("deep/", 40) + "nova-api.log", Line: 12, RequestID: "req-\x1b[1m"}}},
+		{Spans: []trace.Node{{Parent: -1, Span: trace.Span{Name: trace.NewText(long), Notes: []trace.Note{at(t0, long),
+			at(t0+7, "\x1b[2J\u202e\nstop")},
+			Dimensions: []trace.Dimension{{Key: trace.NewText("k\x9b"), Value: trace.Value{Kind: trace.Repr,
+				Text: "<object at 0x7f>"}}, {Value: trace.Value{Kind: trace.None, Text: "None"}}},
+			Extra: []trace.Field{{Name: "flavour", Value: trace.Value{Kind: trace.String}}},
+			Origin: []trace.Origin{{File: "sos\x1b.tar.xz!" + strings.Repeat("deep/", 40) + "nova-api.log",
+				Line: 12, RequestID: "req-\x1b[1m"}}},
 			Problems: []trace.Problem{{Code: trace.CodeTorn, Text: "the value\x1b[2J " + long}}}}},
 		{},
 	}

@@ -36,7 +36,8 @@ func (w *walker) salvage(name string, in *stream, data io.Reader, depth int) err
 				return w.fault(name, src.n, in.err)
 			}
 			return w.fault(name, src.n, &damage{of: name,
-				reason: "the directory at the end of the zip archive is missing or damaged; the members before it were read without it"})
+				reason: "the directory at the end of the zip archive is missing or damaged; the members before it " +
+					"were read without it"})
 		}
 		err = codec.SkipZeros(br)
 		if err == io.EOF {
@@ -46,7 +47,8 @@ func (w *walker) salvage(name string, in *stream, data io.Reader, depth int) err
 			return w.fault(name, src.n, src.cause(err))
 		}
 		if head, _ := br.Peek(unpack.HeadLen); unpack.Sniff(head).Form != unpack.Zip {
-			return w.fault(name, src.n-int64(br.Buffered()), &damage{of: name, reason: unpack.Explain("zip archive", codec.ErrTrailing)})
+			return w.fault(name, src.n-int64(br.Buffered()), &damage{of: name, reason: unpack.Explain("zip archive",
+				codec.ErrTrailing)})
 		}
 	}
 }
@@ -63,7 +65,8 @@ func (f failing) Read([]byte) (int, error) {
 
 // localMembers opens members up to the archive's directory; more tells that it
 // came there. If not, it has named the damage.
-func (w *walker) localMembers(name string, src *stream, br *bufio.Reader, depth int) (members int, more bool, err error) {
+func (w *walker) localMembers(name string, src *stream, br *bufio.Reader, depth int) (members int, more bool,
+	err error) {
 	if head, _ := br.Peek(4); string(head) == zipDescriptor { // once split
 		br.Discard(4)
 	}
@@ -96,7 +99,8 @@ func (w *walker) localMembers(name string, src *stream, br *bufio.Reader, depth 
 
 // localMember opens the member behind a header; more tells that br stands behind
 // it.
-func (w *walker) localMember(archive string, h *localHeader, src *stream, br *bufio.Reader, depth int) (more bool, err error) {
+func (w *walker) localMember(archive string, h *localHeader, src *stream, br *bufio.Reader, depth int) (more bool,
+	err error) {
 	e := zipEntry{name: memberName(archive, h.name), method: h.method,
 		encrypted: h.flags&1 != 0, crc: h.crc, size: h.size}
 	described := h.flags&zipDescribed != 0

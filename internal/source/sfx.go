@@ -11,7 +11,8 @@ import (
 // it begins, or 0 if there is none. Its directory counts from there, or, adjusted to
 // what stands before (zip -A), from the beginning of the file.
 func zipBehind(head []byte, at io.ReaderAt, size int64) (begin int64, adjusted bool) {
-	if at == nil || !bytes.HasPrefix(head, []byte("#!")) && !bytes.HasPrefix(head, []byte("\x7fELF")) && !unpack.IsPE(head) {
+	if at == nil || !bytes.HasPrefix(head, []byte("#!")) && !bytes.HasPrefix(head, []byte("\x7fELF")) &&
+		!unpack.IsPE(head) {
 		return 0, false
 	}
 	buf := make([]byte, min(size, zipEndLen+maxComment))

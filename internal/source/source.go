@@ -237,7 +237,8 @@ func (w *walker) finish() {
 		w.report.Skipped = append(w.report.Skipped, Skipped{Reason: fmt.Sprintf("%d more were skipped", n)})
 	}
 	if n := w.moreUnreadable; n > 0 {
-		w.report.Unreadable = append(w.report.Unreadable, Unreadable{Reason: fmt.Sprintf("%d more could not be read", n)})
+		w.report.Unreadable = append(w.report.Unreadable, Unreadable{Reason: fmt.Sprintf("%d more could not be read",
+			n)})
 	}
 	if w.temp != "" {
 		os.RemoveAll(w.temp)

@@ -36,7 +36,8 @@ func (w *walker) hold(in *stream, br *bufio.Reader) (*spool, error) {
 	}
 	if err != nil && !failed(in.err) {
 		s.close()
-		return nil, &damage{of: in.of, reason: fmt.Sprintf("it could not be held in %s (--temp): %s", w.opt.Temp, paths.Reason(err))}
+		return nil, &damage{of: in.of, reason: fmt.Sprintf("it could not be held in %s (--temp): %s", w.opt.Temp,
+			paths.Reason(err))}
 	}
 	return s, nil
 }

@@ -57,7 +57,8 @@ func (w *walker) tar(name string, in *stream, br *bufio.Reader, depth int) error
 			return w.fault(name, in.n, in.cause(err))
 		}
 		if head, _ := br.Peek(unpack.HeadLen); unpack.Sniff(head).Form != unpack.Tar {
-			return w.fault(name, in.n-int64(br.Buffered()), &damage{of: name, reason: unpack.Explain("tar archive", codec.ErrTrailing)})
+			return w.fault(name, in.n-int64(br.Buffered()), &damage{of: name, reason: unpack.Explain("tar archive",
+				codec.ErrTrailing)})
 		}
 	}
 }

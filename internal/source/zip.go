@@ -213,7 +213,8 @@ type zipEntry struct {
 }
 
 // zipMethods are the ways of packing that are read here (APPNOTE.TXT 4.4.5).
-var zipMethods = map[uint16]unpack.Form{0: unpack.Store, 8: unpack.Deflate, 12: unpack.Bzip2, 93: unpack.Zstd, 95: unpack.XZ}
+var zipMethods = map[uint16]unpack.Form{0: unpack.Store, 8: unpack.Deflate, 12: unpack.Bzip2, 93: unpack.Zstd,
+	95: unpack.XZ}
 
 // zipEntry opens what stands at br, a layer of below if that is not nil. state is
 // nil if it was not read to its end, then io.EOF, or its damage.
@@ -235,7 +236,8 @@ func (w *walker) zipEntry(e zipEntry, below *stream, br *bufio.Reader, depth int
 		return nil, w.fault(e.name, 0, &damage{of: e.name, reason: unpack.Explain(zipData, err)})
 	}
 	defer done()
-	member := &stream{w: w, r: &checkedReader{r: r, zipEntry: e}, below: below, what: zipData, of: e.name, counted: true}
+	member := &stream{w: w, r: &checkedReader{r: r, zipEntry: e}, below: below, what: zipData, of: e.name,
+		counted: true}
 	if err := w.open(e.name, member, nil, 0, depth); err != nil {
 		return nil, err
 	}

@@ -80,7 +80,8 @@ func newLive(opt LiveOptions, a assemble.Options, out func(*trace.Trace, []*foll
 	opt.Longest = cmp.Or(opt.Longest, 10*time.Minute)
 	opt.Memory = cmp.Or(opt.Memory, record.DefaultMemory)
 	n := &record.Names{}
-	l := &live{opt: opt, encoder: record.NewEncoder(n, false), out: out, clock: time.Now, traces: map[trace.ID]*liveTrace{}, kept: list.New()}
+	l := &live{opt: opt, encoder: record.NewEncoder(n, false), out: out, clock: time.Now,
+		traces: map[trace.ID]*liveTrace{}, kept: list.New()}
 	l.recent.most = remembered
 	a.Elsewhere = l.recent.elsewhere
 	l.maker = record.NewMaker(a, n, opt.Memory)

@@ -115,7 +115,8 @@ func newTail(opt Options, sink sink) (*Tail, error) {
 	opt.blockTime = cmp.Or(opt.blockTime, blockTime)
 	opt.Logger = cmp.Or(opt.Logger, slog.Default())
 	opt.Follow.MaxLine, opt.Follow.Logger = opt.Parser.MaxRecord, opt.Logger
-	t := &Tail{opt: opt, sink: sink, streams: map[*follow.Family]*stream{}, encoder: record.NewEncoder(&record.Names{}, false), known: newKnown(remembered)}
+	t := &Tail{opt: opt, sink: sink, streams: map[*follow.Family]*stream{}, encoder: record.NewEncoder(&record.Names{},
+		false), known: newKnown(remembered)}
 	t.counts.Store(&parser.Counts{})
 	var err error
 	t.follower, err = follow.Open(opt.Follow)
@@ -223,7 +224,8 @@ func (t *Tail) take(ctx context.Context, b *follow.Block) error {
 	s.reader.Continue(b.Generation.Name())
 	s.block = b
 	if b.Cut {
-		t.opt.Logger.Warn(linereader.TooLong(b.Line, len(b.Data)), "file", b.Generation.Name(), "line", b.Line, "offset", b.Offset, "bytes", b.Size)
+		t.opt.Logger.Warn(linereader.TooLong(b.Line, len(b.Data)), "file", b.Generation.Name(), "line", b.Line,
+			"offset", b.Offset, "bytes", b.Size)
 		s.reader.Feed(parser.Line{Text: b.Data, Number: b.Line, Offset: s.base + b.Offset, Cut: true})
 	} else {
 		s.reader.FeedBlock(b.Data, b.Line, s.base+b.Offset)
@@ -232,7 +234,8 @@ func (t *Tail) take(ctx context.Context, b *follow.Block) error {
 	s.final = b.Final
 	if at, stopped := s.reader.Stopped(); stopped { // the next run reads on from here
 		start := max(at-s.base-b.Offset, 0)
-		b.Generation.Hold(b.Offset+start, b.Offset+int64(len(b.Data)), b.Line+int64(bytes.Count(b.Data[:start], []byte("\n"))))
+		b.Generation.Hold(b.Offset+start, b.Offset+int64(len(b.Data)),
+			b.Line+int64(bytes.Count(b.Data[:start], []byte("\n"))))
 	}
 	t.hold(s)
 	s.block = nil
@@ -315,7 +318,8 @@ func (t *Tail) span(ctx context.Context, s *stream, r *parser.Result) error {
 		return nil
 	}
 	if c := r.Complaint; c != nil {
-		t.opt.Logger.Warn("a span line did not parse whole: "+c.Reason, "kind", string(c.Kind), "file", c.File, "line", c.Line, "column", c.Column,
+		t.opt.Logger.Warn("a span line did not parse whole: "+c.Reason, "kind", string(c.Kind), "file", c.File, "line",
+			c.Line, "column", c.Column,
 			"expected", c.Expected)
 	}
 	if !r.HasSpan {
@@ -398,7 +402,8 @@ type Stats struct {
 
 // Stats says what was done so far. It may be called at any time.
 func (t *Tail) Stats() Stats {
-	s := Stats{Stats: t.follower.Stats(), Counts: *t.counts.Load(), Repeated: t.again.Load(), Unreadable: t.unreadable.Load()}
+	s := Stats{Stats: t.follower.Stats(), Counts: *t.counts.Load(), Repeated: t.again.Load(),
+		Unreadable: t.unreadable.Load()}
 	t.sink.stats(&s)
 	return s
 }

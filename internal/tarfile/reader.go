@@ -469,5 +469,6 @@ func (h *Header) NextPart() func(from int64) (sparse.Extent, error) {
 // letter and its name, ended by a NUL.
 func (t *Reader) IsDump() bool {
 	b, _ := t.in.r.Peek(int(min(t.left, BlockSize)))
-	return bytes.IndexByte(b, 0) >= 0 && bytes.IndexByte([]byte("DNRTXY\x00"), b[0]) >= 0 && bytes.IndexByte(b, '\n') < 0
+	return bytes.IndexByte(b, 0) >= 0 && bytes.IndexByte([]byte("DNRTXY\x00"), b[0]) >= 0 &&
+		bytes.IndexByte(b, '\n') < 0
 }

@@ -24,7 +24,8 @@ func Explain(what string, err error) string {
 		return "unexpected end of the " + what
 	case errors.As(err, new(*fs.PathError)):
 		return "reading failed: " + paths.Reason(err)
-	case errors.Is(err, codec.ErrTrailing), errors.Is(err, zstd.ErrMagicMismatch), strings.Contains(msg, "continuation file"):
+	case errors.Is(err, codec.ErrTrailing), errors.Is(err, zstd.ErrMagicMismatch),
+		strings.Contains(msg, "continuation file"):
 		return "something else follows the end of the " + what + " and was not read"
 	case errors.Is(err, codec.ErrChecksum), errors.Is(err, zstd.ErrCRCMismatch),
 		strings.Contains(msg, "checksum mismatch"):
@@ -33,7 +34,8 @@ func Explain(what string, err error) string {
 		return "the " + what + " needs the dictionary that it was packed with; unpack it first: zstd -d -D DICTIONARY"
 	case errors.Is(err, xz.ErrFilter):
 		return "the " + what + " uses " + err.Error() + ", unpack it first: xz -d"
-	case errors.Is(err, codec.ErrWindow), errors.Is(err, zstd.ErrWindowSizeExceeded), errors.Is(err, zstd.ErrDecoderSizeExceeded):
+	case errors.Is(err, codec.ErrWindow), errors.Is(err, zstd.ErrWindowSizeExceeded),
+		errors.Is(err, zstd.ErrDecoderSizeExceeded):
 		return fmt.Sprintf("the %s needs a window of more than %d MiB; unpack it first", what, codec.MaxWindow>>20)
 	}
 	return "the " + what + " is damaged (" + msg + ")"

@@ -73,8 +73,10 @@ func isVolume(end, before string) bool {
 // looked at when it is known that something is no text.
 var signatures = []struct{ magic, what string }{
 	{"PAR1", "Parquet file"}, {"Salted__", "data encrypted by openssl"}, {"\x01CD001", "ISO 9660 image"},
-	{"ZIM\x04", "ZIM archive"}, {"hsqs", "squashfs image"}, {"KDMV", "disk image (vmdk)"}, {"conectix", "disk image (vhd)"},
-	{"\x80\x04\x95", "Python pickle"}, {"\xac\xed\x00\x05", "serialized Java objects"}, {"\x89HDF\r\n\x1a\n", "HDF5 file"},
+	{"ZIM\x04", "ZIM archive"}, {"hsqs", "squashfs image"}, {"KDMV", "disk image (vmdk)"}, {"conectix",
+		"disk image (vhd)"},
+	{"\x80\x04\x95", "Python pickle"}, {"\xac\xed\x00\x05", "serialized Java objects"}, {"\x89HDF\r\n\x1a\n",
+		"HDF5 file"},
 	{"\x00\x01\x00\x00Standard ", "Microsoft Access database"}, {"\x8c\x0d\x04", "data encrypted by gpg"},
 	{"x\x01", "zlib data (pigz -dc)"}, {"x\x9c", "zlib data (pigz -dc)"}, {"x\xda", "zlib data (pigz -dc)"},
 	{"age-encryption.org/", "data encrypted by age"}, {"070701", "cpio archive"}, {"070707", "cpio archive"},

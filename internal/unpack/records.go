@@ -64,7 +64,8 @@ func isLastlog(b []byte) bool {
 		if len(b) < width+namesLen || !isLoginTime(b[:width]) {
 			continue
 		}
-		if terminal, host := b[width:width+32], b[width+32:width+namesLen]; isName(terminal) && (isName(host) || allZero(host)) {
+		if terminal, host := b[width:width+32], b[width+32:width+namesLen]; isName(terminal) &&
+			(isName(host) || allZero(host)) {
 			return true
 		}
 	}
@@ -92,7 +93,8 @@ func isFaillog(b []byte) bool {
 // isTallylog: a terminal or host of 52 bytes, two numbers, a time of eight
 // (pam_tally2(8)).
 func isTallylog(b []byte) bool {
-	return len(b) >= 64 && isName(b[:52]) && allZero(b[52:54]) && le.Uint64(b[56:]) >= earliestLogin && allZero(b[61:64])
+	return len(b) >= 64 && isName(b[:52]) && allZero(b[52:54]) && le.Uint64(b[56:]) >= earliestLogin &&
+		allZero(b[61:64])
 }
 
 // isName: a terminal's or a host's name with NULs behind it, at least one.

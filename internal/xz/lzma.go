@@ -222,7 +222,8 @@ func (r rangeDecoder) distance(m *lzmaModel, length int, chunk *lzmaBytes) (rang
 
 // repeated brings the distance that is used again to the front of rep. It gives 8,
 // or 9 for a single byte.
-func (r rangeDecoder) repeated(m *lzmaModel, rep *[4]uint32, state, posState uint32, chunk *lzmaBytes) (rangeDecoder, uint32) {
+func (r rangeDecoder) repeated(m *lzmaModel, rep *[4]uint32, state, posState uint32, chunk *lzmaBytes) (rangeDecoder,
+	uint32) {
 	var b uint32
 	if r, b = r.normal(chunk).bit(&m.isRepG0[state&15]); b == 0 {
 		r, b = r.normal(chunk).bit(&m.isRep0L[state&15][posState&15])

@@ -67,7 +67,8 @@ type Cassandra struct {
 func StartCassandra(t testing.TB) *Cassandra {
 	t.Helper()
 	name := "cassandra-" + CassandraVersion
-	jars := fetch(t, name, cassandraPOM, "dependency:copy-dependencies", "-DincludeScope=runtime", "-DoutputDirectory="+name)
+	jars := fetch(t, name, cassandraPOM, "dependency:copy-dependencies", "-DincludeScope=runtime",
+		"-DoutputDirectory="+name)
 	var err error
 	for range attempts {
 		var c *Cassandra
@@ -110,7 +111,8 @@ func startCassandra(t testing.TB, jars string) (*Cassandra, error) {
 
 // Env makes a Zipkin started with it keep its spans in c.
 func (c *Cassandra) Env() []string {
-	return []string{"STORAGE_TYPE=cassandra3", "CASSANDRA_CONTACT_POINTS=" + c.address, "CASSANDRA_LOCAL_DC=datacenter1",
+	return []string{"STORAGE_TYPE=cassandra3", "CASSANDRA_CONTACT_POINTS=" + c.address,
+		"CASSANDRA_LOCAL_DC=datacenter1",
 		// Else it waits a second for each of the statements that make its tables.
 		"JAVA_TOOL_OPTIONS=-Ddatastax-java-driver.advanced.metadata.schema.debouncer.window=1ms"}
 }

@@ -69,7 +69,8 @@ func startJaeger1(t testing.TB, program string) (*Jaeger, error) {
 	if err != nil {
 		return nil, err
 	}
-	flags := []string{"collector.zipkin", "query.http-server", "query.grpc-server", "collector.http-server", "collector.grpc-server", "admin.http"}
+	flags := []string{"collector.zipkin", "query.http-server", "query.grpc-server", "collector.http-server",
+		"collector.grpc-server", "admin.http"}
 	args := []string{program, "--collector.otlp.enabled=false"}
 	for i, flag := range flags {
 		args = append(args, "--"+flag+".host-port="+net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[i])))
@@ -93,7 +94,8 @@ func startJaeger2(t testing.TB, program string) (*Jaeger, error) {
 // Between is what is configured between tomoscrape and a Jaeger behind a Collector.
 // The zero value is the plain way.
 type Between struct {
-	Zipkin   string                      // the Collector's Zipkin receiver, beside its address, such as "parse_string_tags: true"
+	// the Collector's Zipkin receiver, beside its address, such as "parse_string_tags: true"
+	Zipkin   string
 	Exporter string                      // its configuration beside the address, such as "timeout: 1s"
 	Receiver string                      // the same of Jaeger's gRPC receiver, such as "max_recv_msg_size_mib: 16"
 	Through  func(address string) string // the address to which to send what is for Jaeger's; nil for that itself
@@ -166,7 +168,8 @@ func startJaegerBehind(t testing.TB, program string, between Between) (*Jaeger, 
 	}
 	address := net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[3]))
 	j.URL = "http://" + address
-	if _, err = launch(t, "collector", []string{program, "--config", filepath.Join(dir, "collector.yaml")}, nil, func() bool { return listens(address) }); err != nil {
+	if _, err = launch(t, "collector", []string{program, "--config", filepath.Join(dir, "collector.yaml")}, nil,
+		func() bool { return listens(address) }); err != nil {
 		j.stop()
 		return nil, err
 	}
@@ -245,7 +248,8 @@ func (j *Jaeger) Trace(id string) ([]Span, error) {
 	for _, trace := range answer.Data {
 		for _, s := range trace.Spans {
 			process := trace.Processes[s.ProcessID]
-			span := Span{TraceID: strings.Repeat("0", max(32-len(s.TraceID), 0)) + s.TraceID, ID: s.SpanID, Service: process.ServiceName, Name: s.OperationName,
+			span := Span{TraceID: strings.Repeat("0", max(32-len(s.TraceID), 0)) + s.TraceID, ID: s.SpanID,
+				Service: process.ServiceName, Name: s.OperationName,
 				Start: s.StartTime, Duration: s.Duration, Tags: s.Tags.texts(), Resource: process.Tags.texts(), Warnings: s.Warnings}
 			for _, reference := range s.References {
 				span.ParentID = reference.SpanID

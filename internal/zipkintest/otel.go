@@ -111,7 +111,8 @@ func startCollector(t testing.TB, program string) (*Collector, error) {
 	if err := os.WriteFile(config, fmt.Appendf(nil, collectorYAML, ports[0], c.file), 0o644); err != nil {
 		return nil, err
 	}
-	c.process, err = launch(t, "otelcol", []string{program, "--config", config}, nil, func() bool { return listens(address) })
+	c.process, err = launch(t, "otelcol", []string{program, "--config", config}, nil,
+		func() bool { return listens(address) })
 	return c, err
 }
 
@@ -208,7 +209,8 @@ func (o *otlp) spans() (spans []Span) {
 		for _, scope := range r.ScopeSpans {
 			for _, s := range scope.Spans {
 				start, end := micros(s.StartTimeUnixNano), micros(s.EndTimeUnixNano)
-				span := Span{TraceID: s.TraceID, ID: s.SpanID, ParentID: s.ParentSpanID, Service: resource["service.name"], Name: s.Name,
+				span := Span{TraceID: s.TraceID, ID: s.SpanID, ParentID: s.ParentSpanID,
+					Service: resource["service.name"], Name: s.Name,
 					Start: start, Duration: end - start, Tags: texts(s.Attributes), Resource: resource}
 				if s.Status.Code == 2 {
 					span.Tags["status"] = "error"

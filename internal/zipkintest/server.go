@@ -56,7 +56,8 @@ func start(t testing.TB, jar string, env []string) (*Server, error) {
 	s := &Server{URL: "http://127.0.0.1:" + port}
 	s.process, err = launch(t, "zipkin", []string{"java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
 		"-jar", jar, "--server.port=" + port, // the others make it listen at that address alone
-		"--armeria.ports[0].ip=127.0.0.1", "--armeria.ports[0].port=" + port, "--armeria.ports[0].protocols[0]=http"}, env, s.healthy)
+		"--armeria.ports[0].ip=127.0.0.1", "--armeria.ports[0].port=" +
+			port, "--armeria.ports[0].protocols[0]=http"}, env, s.healthy)
 	return s, err
 }
 

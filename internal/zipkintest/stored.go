@@ -27,7 +27,8 @@ func (s *Server) RequireStored(t testing.TB, spans []*model.SpanModel) {
 	}
 	for id, spans := range want {
 		var got map[string]int
-		for late := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) { // Zipkin stores behind its answer
+		// Zipkin stores behind its answer
+		for late := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 			var stored []json.RawMessage
 			err := s.Get("/api/v2/trace/"+id, &stored)
 			got = map[string]int{}
