@@ -353,139 +353,192 @@ func (f *Follower) foreign(path string, st status, reason string, holds bool) {
 	f.verdicts[st.file] = verdict{status: st, seen: f.now()}
 }
 
-// examine finds out what a file is that is not open; news says that a generation
-// was made of it. What only may be a known generation's is put off to a later pass.
+// examine finds out what a file is that is not open, and acts on it; news says that a
+// generation was made of it. A file that nobody goes on with is closed here.
 func (f *Follower) examine(e *entry, now time.Time, p pass) (news bool) {
-	fam := f.families[e.log]
-	if v, ok := f.verdicts[e.file]; ok && v.size == e.size && v.mtime == e.mtime &&
-		(v.holds(fam) || v.of != nil && v.of.closed(e.file)) {
-		v.seen = now
-		f.verdicts[e.file] = v
-		if v.of != nil {
-			v.of.seenNow(now)
-			f.standsIn(v.of, e)
-		}
+	if f.judged(e, now) {
 		return false
-	}
-	if f.waiting[e.file] {
-		if v := f.verdicts[e.file]; v.of != nil {
-			v.of.seenNow(now)
-		}
-		return false
-	}
-	if fam != nil && fam.copy.File != nil && fam.copy.file == e.file {
-		if v := f.verdicts[e.file]; e.size == v.size { // the copy in progress that is open already
-			if v.of != nil {
-				v.of.seenNow(now)
-			}
-			return false
-		}
 	}
 	file, st, ok := f.openFile(e)
 	if !ok {
 		return false
 	}
-	if f.open[st.file] != nil { // renamed since the listing
+	kept, news := f.act(e, file, f.identify(e, file, st, now, p), now)
+	if !kept {
 		file.Close()
-		return false
+	}
+	return news
+}
+
+// judged tells whether it is known already what a file is, or is not to be asked now.
+func (f *Follower) judged(e *entry, now time.Time) bool {
+	v, known := f.verdicts[e.file]
+	fam := f.families[e.log]
+	seen := func() {
+		if v.of != nil {
+			v.of.seenNow(now)
+		}
+	}
+	switch {
+	case known && v.size == e.size && v.mtime == e.mtime && (v.holds(fam) || v.of != nil && v.of.closed(e.file)):
+		v.seen = now
+		f.verdicts[e.file] = v
+		seen()
+		if v.of != nil {
+			f.standsIn(v.of, e)
+		}
+		return true
+	case f.waiting[e.file]:
+		seen()
+		return true
+	case fam != nil && fam.copy.File != nil && fam.copy.file == e.file && e.size == v.size:
+		seen() // the copy in progress that is open already
+		return true
+	}
+	return false
+}
+
+// identity is what a file turned out to be.
+type identity struct {
+	what   what
+	status status
+	epoch  int    // of its log's family, when it was asked
+	head   []byte // its first headSize bytes, unpacked, or all there are
+	packed bool
+
+	err    error       // later: why it cannot be read, if the user is to know
+	reason string      // noLog: why it is none
+	holds  bool        // noLog: it may hold one
+	of     *Generation // belongs: whose content it has
+	how    match       // belongs: as far as is known
+}
+
+// what is what can be known of a file.
+type what int
+
+const (
+	unsure  what = iota // a later pass may tell
+	later               // a later listing may tell: it is still being written, or cannot be read
+	noLog               // it is no log
+	belongs             // its content is a known generation's
+	former              // what was written before a link was another: known by now
+	fresh               // nobody has seen it before
+)
+
+// identify finds out what an open file is.
+func (f *Follower) identify(e *entry, file *os.File, st status, now time.Time, p pass) identity {
+	id := identity{status: st}
+	if fam := f.families[e.log]; fam != nil {
+		id.epoch = fam.epoch
+	}
+	if f.open[st.file] != nil { // renamed since the listing
+		return id
 	}
 	b, packed, err := f.content(file)
-	v := verdict{status: st, seen: now}
-	if fam != nil {
-		v.epoch = fam.epoch
-	}
+	id.head, id.packed = bytes.Clone(b), packed
 	if err == nil && !e.active && len(b) < minPacked && bytes.IndexByte(b, '\n') < 0 && !f.waited(st, now) {
 		err = errShort // it may become anything
 	}
-	switch {
-	case errors.Is(err, errShort):
+	if errors.Is(err, errShort) {
+		id.what = later
 		if f.waited(st, now) {
-			f.refuse(e.path, errors.New("the packed data is damaged at its beginning (offset 0)"))
+			id.err = errors.New("the packed data is damaged at its beginning (offset 0)")
 		}
-		f.rescan = true
-		file.Close()
-		return false
-	case err != nil:
-		f.refuse(e.path, errors.New("reading failed: "+paths.Reason(err)))
-		f.rescan = true
-		file.Close()
-		return false
+		return id
 	}
-	if _, reason, holds := sniff(b[:min(len(b), sniffLen)]); reason != "" || packed && isPacked(b) {
-		if reason == "" {
-			reason, holds = "packed twice; unpack it once", true
+	if err != nil {
+		id.what, id.err = later, errors.New("reading failed: "+paths.Reason(err))
+		return id
+	}
+	if _, id.reason, id.holds = sniff(b[:min(len(b), sniffLen)]); id.reason == "" && packed && isPacked(b) {
+		id.reason, id.holds = "packed twice; unpack it once", true
+	}
+	switch {
+	case id.reason != "":
+		id.what = noLog
+		return id
+	case len(b) == 0 && !e.active: // a copy that is just begun, or nothing at all
+		id.what = later
+		return id
+	case len(b) > 0:
+		if decided := f.related(&id, e, file, now, p); decided {
+			return id
 		}
-		f.foreign(e.path, st, reason, holds)
-		if fam != nil {
-			v.epoch = fam.epoch
-		}
-		f.verdicts[st.file] = v
-		file.Close()
-		return false
 	}
-	if len(b) == 0 && !e.active { // a copy that is just begun, or nothing at all
-		f.rescan = true
-		file.Close()
-		return false
+	if id.what = fresh; e.former && f.settled {
+		id.what = former
 	}
-	if fam != nil && len(b) > 0 {
+	return id
+}
+
+// related finds the generation whose content a file has, first in its own family, then
+// in all others; decided says that there is one, or that it is still to be told.
+func (f *Follower) related(id *identity, e *entry, file *os.File, now time.Time, p pass) (decided bool) {
+	st := id.status
+	c := &candidate{status: st, content: file, head: id.head, packed: id.packed, active: e.active}
+	if fam := f.families[e.log]; fam != nil {
 		// What the family's open files are now counts, not what they were: the
-		// content above was read before.
-		b = bytes.Clone(b)
+		// content was read before.
 		for _, g := range slices.Clone(fam.generations) {
 			if g.file != nil && g.state == following {
 				f.inspect(g, now)
 			}
 		}
 		if f.open[st.file] != nil { // it was the copy of one that was truncated
-			file.Close()
-			return false
+			return true
 		}
-		g, how := fam.matchIn(&candidate{status: st, content: file, head: b, packed: packed, active: e.active})
-		if how == alike && !p.unsure && !p.others {
-			file.Close()
-			return false
-		}
-		if how == unclear && !f.waited(st, now) {
-			f.rescan = true
-			file.Close()
-			return false
-		}
-		if how != foreign {
-			f.accepted(e, st)
-			g.seenNow(now)
-			f.matched(g, how, e, file, st, packed, v, now)
-			return false
-		}
-	}
-	if len(b) > 0 {
-		b = bytes.Clone(b)
-		g, how := f.elsewhere(&candidate{status: st, content: file, head: b, packed: packed}, f.families[e.log], known,
-			p.unsure && p.others)
+		id.of, id.how = fam.matchIn(c)
 		switch {
-		case f.open[st.file] != nil: // it was the copy of one that was truncated
-			file.Close()
-			return false
-		case how == foreign, how == alike && p.unsure && p.others, how == unclear && f.waited(st, now):
-		case how == alike, how == unclear, !p.others:
-			f.rescan = f.rescan || how == unclear
-			file.Close()
-			return false
-		default:
-			f.accepted(e, st)
-			g.seenNow(now)
-			f.matched(g, how, e, file, st, packed, v, now)
-			return false
+		case id.how == alike && !p.unsure && !p.others:
+			return true
+		case id.how == unclear && !f.waited(st, now):
+			id.what = later
+			return true
+		case id.how != foreign:
+			id.what = belongs
+			return true
 		}
 	}
-	f.accepted(e, st)
-	if e.former && f.settled { // what was written before the link was another is known by now
-		f.verdicts[st.file] = v
-		file.Close()
+	c.active = false
+	id.of, id.how = f.elsewhere(c, f.families[e.log], known, p.unsure && p.others)
+	switch {
+	case f.open[st.file] != nil: // it was the copy of one that was truncated
+	case id.how == foreign, id.how == alike && p.unsure && p.others, id.how == unclear && f.waited(st, now):
 		return false
+	case id.how == unclear:
+		id.what = later
+	case id.how != alike && p.others:
+		id.what = belongs
 	}
-	f.unknown(e, file, st, b, packed, now)
 	return true
+}
+
+// act does what follows from what a file is; kept says that somebody goes on with it.
+func (f *Follower) act(e *entry, file *os.File, id identity, now time.Time) (kept, news bool) {
+	v := verdict{status: id.status, epoch: id.epoch, seen: now}
+	switch id.what {
+	case unsure:
+	case later:
+		if id.err != nil {
+			f.refuse(e.path, id.err)
+		}
+		f.rescan = true
+	case noLog:
+		f.foreign(e.path, id.status, id.reason, id.holds)
+		f.verdicts[id.status.file] = v
+	case belongs:
+		f.accepted(e, id.status)
+		id.of.seenNow(now)
+		kept = f.matched(id.of, id.how, e, file, id.status, id.packed, v, now)
+	case former:
+		f.accepted(e, id.status)
+		f.verdicts[id.status.file] = v
+	case fresh:
+		f.accepted(e, id.status)
+		f.unknown(e, file, id.status, id.head, id.packed, now)
+		kept, news = true, true
+	}
+	return kept, news
 }
 
 // standsIn notes in what file the content of a generation is whose own is gone.
@@ -524,9 +577,10 @@ func (f *Follower) waited(st status, now time.Time) bool {
 	return now.Sub(since) > f.patience
 }
 
-// matched deals with a file whose content is that of a known generation.
+// matched deals with a file whose content is that of a known generation; kept says
+// that the file is to stay open.
 func (f *Follower) matched(g *Generation, how match, e *entry, file *os.File, st status, packed bool, v verdict,
-	now time.Time) {
+	now time.Time) (kept bool) {
 	v.of = g
 	switch {
 	case g.state == orphaned && how != copying:
@@ -557,8 +611,9 @@ func (f *Follower) matched(g *Generation, how match, e *entry, file *os.File, st
 		}
 		v.epoch = g.family.epoch
 		f.verdicts[st.file] = v
-		file.Close()
+		return false
 	}
+	return true
 }
 
 // unknown makes a generation of a file nobody has seen before.

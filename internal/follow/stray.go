@@ -246,7 +246,9 @@ func (f *Follower) examineStray(e *entry, now time.Time, unsure bool) {
 			return
 		case how == equal:
 			delete(f.pending, st.file)
-			f.matched(g, how, e, file, st, packed, verdict{status: st, seen: now}, now)
+			if !f.matched(g, how, e, file, st, packed, verdict{status: st, seen: now}, now) {
+				file.Close()
+			}
 			return
 		}
 	}
