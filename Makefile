@@ -4,12 +4,12 @@
 GO ?= go
 FUZZ_RUNS ?= 20000
 
-.PHONY: build test quick check setup poison fuzz bench soak pgo update
+.PHONY: build test quick check setup poison many fuzz bench soak pgo update
 
 build:
 	$(GO) build -o tomoscrape ./cmd/tomoscrape
 
-test: check fuzz poison
+test: check fuzz poison many
 	$(GO) test -race -count=1 -timeout 30m ./...
 
 # The inner loop, in less than a minute where nothing else runs.
@@ -34,6 +34,10 @@ setup:
 poison: setup
 	TOMOSCRAPE_REQUIRE_SERVERS= $(GO) test -tags poison -count=1 -short \
 		./internal/poison ./internal/source ./parser ./tracejson ./assemble ./internal/follow ./internal/record ./internal/replay ./internal/tail ./export ./export/terminal ./export/zipkinhttp ./cmd/tomoscrape
+
+# What would take minutes with the race detector.
+many: setup
+	$(GO) test -count=1 -run 'TestReplayAndTailGiveOneAnswer/ten_thousand' ./internal/tail
 
 # Each fuzz test for a fixed number of executions, so that a run means the same
 # on every machine.
