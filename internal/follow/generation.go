@@ -1,6 +1,7 @@
 package follow
 
 import (
+	"maps"
 	"os"
 	"slices"
 	"sync/atomic"
@@ -362,8 +363,7 @@ func (f *Follower) judge(g *Generation) {
 		return
 	}
 	if f.copied(g) { // it is looked at anew
-		f.detach(g)
-		f.forget(g)
+		f.drop(g)
 		f.scanNow = true
 		return
 	}
@@ -372,14 +372,19 @@ func (f *Follower) judge(g *Generation) {
 	switch {
 	case packed && !g.packed:
 		// Only now it turns out that the file is compressed: it is looked at anew.
-		f.detach(g)
-		f.forget(g)
+		f.drop(g)
 		f.scanNow = true
 	case reason != "" && g.offset == 0:
 		f.foreign(g.Name(), g.last, reason, holds)
-		f.detach(g)
-		f.forget(g)
+		f.drop(g)
 	}
+}
+
+// drop forgets a generation that turned out to be none, and what was taken for it.
+func (f *Follower) drop(g *Generation) {
+	f.detach(g)
+	f.forget(g)
+	maps.DeleteFunc(f.verdicts, func(_ file, v verdict) bool { return v.of == g })
 }
 
 // verify says whether what was read of a generation, up to end, is its own, and

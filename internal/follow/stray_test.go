@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tomoscrape/tomoscrape/internal/packtest"
 )
 
 // move is a way in which a rotation takes a log's content away; the log is empty
@@ -485,4 +487,26 @@ func TestPackedUnderAnyNameIsRemembered(t *testing.T) {
 		}
 		require.ElementsMatch(t, want, b.out.all(), pattern)
 	}
+}
+
+// A copy that was first seen when it was empty, and packed before anything of it was
+// read, is not taken for read when it turns out to be a copy.
+func TestACopyThatIsPackedBeforeItIsRead(t *testing.T) {
+	b := newBench(t, Options{FromStart: true, Paths: []string{""}, Checkpoint: t.TempDir() + "/c"})
+	b.open()
+	b.step(time.Second)
+	text, want := lines(0, 1)
+	b.write("x.log", text)
+	b.write("x.1.log", "")
+	b.f.look(b.at.Add(scanEvery))
+	b.write("x.1.log", text)
+	b.write("x.1.log.gz", packtest.Gzip(text))
+	require.NoError(t, os.Remove(b.path("x.1.log")))
+	require.NoError(t, os.Truncate(b.path("x.log"), 0))
+	b.at = b.at.Add(scanEvery)
+	b.f.scan(b.at) // before it is looked at what became of the files
+	for range 6 {
+		b.step(scanEvery)
+	}
+	require.ElementsMatch(t, want, b.out.all(), "%s", b.logs.String())
 }
