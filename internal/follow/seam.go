@@ -125,6 +125,8 @@ func (c *candidate) compare(g *Generation, only bool) (match, int64) {
 		return alike, 0
 	case g.file != nil && !g.packed:
 		return c.beside(g)
+	case len(g.seams) == 0 && g.file != nil && !c.packed:
+		return c.besidePacked(g)
 	case len(g.seams) == 0:
 		return alike, 0
 	case c.packed:
@@ -200,9 +202,33 @@ func (c *candidate) packedBeside(g *Generation) (match, int64) {
 	return equal, int64(len(begin))
 }
 
+// besidePacked compares plain content with what is packed in a generation's file.
+func (c *candidate) besidePacked(g *Generation) (match, int64) {
+	begin := make([]byte, min(c.size, maxCompared))
+	n, err := c.content.ReadAt(begin, 0)
+	if err != nil && err != io.EOF {
+		return alike, 0
+	}
+	same := make([]byte, n)
+	err = unpacking(g.file, func(r io.Reader) error {
+		_, err := io.ReadFull(r, same)
+		return err
+	})
+	switch {
+	case err != nil: // it is longer, or the other is not whole
+		return alike, 0
+	case !bytes.Equal(begin[:n], same):
+		return foreign, 0
+	}
+	return equal, int64(n)
+}
+
 // unpack gives packed content to a function.
-func (c *candidate) unpack(read func(io.Reader) error) error {
-	r, err := unpack.Open(io.NewSectionReader(c.content, 0, 1<<62))
+func (c *candidate) unpack(read func(io.Reader) error) error { return unpacking(c.content, read) }
+
+// unpacking gives what is packed in a file to a function.
+func unpacking(content io.ReaderAt, read func(io.Reader) error) error {
+	r, err := unpack.Open(io.NewSectionReader(content, 0, 1<<62))
 	if err != nil {
 		return err
 	}

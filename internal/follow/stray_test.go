@@ -510,3 +510,27 @@ func TestACopyThatIsPackedBeforeItIsRead(t *testing.T) {
 	}
 	require.ElementsMatch(t, want, b.out.all(), "%s", b.logs.String())
 }
+
+// So it is where the log was read in part, and its rest found in what was packed.
+func TestACopyOfWhatIsReadInAPackedFile(t *testing.T) {
+	b := newBench(t, Options{FromStart: true, Checkpoint: t.TempDir() + "/c"})
+	b.open()
+	first, want := lines(0, 2)
+	b.write("x.log", first)
+	b.step(time.Second)
+	require.Len(t, b.out.all(), 2)
+	more, list := lines(2, 100)
+	want = append(want, list...)
+	b.write("x.log", more)
+	b.write("x.1.log", "")
+	b.at = b.at.Add(scanEvery)
+	b.f.scan(b.at)
+	b.write("x.1.log", first+more)
+	b.write("x.1.log.gz", packtest.Gzip(first+more))
+	require.NoError(t, os.Remove(b.path("x.1.log")))
+	require.NoError(t, os.Truncate(b.path("x.log"), 0))
+	for range 6 {
+		b.step(scanEvery)
+	}
+	require.ElementsMatch(t, want, b.out.all(), "%s", b.logs.String())
+}
