@@ -105,7 +105,8 @@ func TestWhatIsNeitherTextNorRead(t *testing.T) {
 			skipped: neither + "; it may be: ext file system image"},
 
 		{name: "nova-api.log.br", content: randomBytes(5000), unreadable: neither + "; its name says brotli data (brotli -dc)"},
-		{name: "nova-api.log.1.lz4", content: randomBytes(5000), unreadable: neither + "; its name says lz4 data (lz4 -dc)"},
+		{name: "nova-api.log.1.lz4", content: randomBytes(5000), unreadable: neither +
+			"; its name says lz4 data, of which the beginning is not there: what is left cannot be unpacked"},
 		{name: "nova-api.log.7z.002", content: randomBytes(5000),
 			unreadable: neither + "; its name says that it is one part of a split archive: join the parts first"},
 		{name: "logs.z02", content: randomBytes(5000), unreadable: neither + "; its name says that it is one part of a split archive: join the parts first"},

@@ -21,6 +21,10 @@ var packings = map[string]packing{
 	"tar": {"tar archive", "tar -x"}, "cpio": {"cpio archive", "cpio -i"},
 }
 
+// headless is what does not begin in a way of its own. All else would have been known
+// by its beginning.
+var headless = map[string]bool{"brotli data": true, "zlib data": true, "lzma data": true}
+
 type packing struct{ what, command string }
 
 // ciphers are the ends of names of what is encrypted.
@@ -108,7 +112,7 @@ func hint(name string, first []byte, lead int64) string {
 		return "; its name says that it is " + p.what + ": join the parts first"
 	case p.what == "encrypted":
 		return "; its name says that it is encrypted, decrypt it first"
-	case strings.HasSuffix(strings.ToLower(name), ".tailed"):
+	case !headless[p.what]:
 		return "; its name says " + p.what + ", of which the beginning is not there: what is left cannot be unpacked"
 	default:
 		return "; its name says " + p.what + " (" + p.command + ")"
