@@ -59,6 +59,7 @@ func (g *Generation) closed(where file) bool {
 // move moves a generation to the family of the log whose name its file has now.
 func (f *Follower) move(g *Generation, e *entry) {
 	f.forget(g)
+	f.heads.add(g)
 	g.family = f.family(e.log)
 	g.family.known = true
 	g.family.generations = append(g.family.generations, g)
@@ -69,6 +70,7 @@ func (f *Follower) move(g *Generation, e *entry) {
 func (f *Follower) forget(g *Generation) {
 	fam := g.family
 	fam.generations = slices.DeleteFunc(fam.generations, func(o *Generation) bool { return o == g })
+	f.heads.remove(g)
 	for _, o := range fam.generations {
 		if o.before == g {
 			o.before = nil

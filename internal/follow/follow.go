@@ -97,6 +97,7 @@ type Follower struct {
 	// files that nobody asked for, and that hold nothing of what is missing; epoch: orphans
 	strays    map[file]verdict
 	orphans   int                      // how often a generation was orphaned
+	heads     heads                    // of all generations
 	rivals    map[*Generation][][]byte // heads of files that may hold what is missing of it, in a scan
 	pending   map[file]time.Time       // packed files whose beginning is still to come
 	refused   map[string]string        // paths that cannot be followed, and why
@@ -161,7 +162,7 @@ func open(opt Options, now func() time.Time, openPath func(string) (*os.File, er
 		lingers: lingers,
 		most:    min(opt.Tails, opt.Open/4), mostIdle: maxIdle, now: now, openPath: openPath, writers: hasWriters,
 		next:     1,
-		families: map[string]*Family{}, open: map[file]*Generation{}, verdicts: map[file]verdict{},
+		families: map[string]*Family{}, heads: newHeads(), open: map[file]*Generation{}, verdicts: map[file]verdict{},
 		pending: map[file]time.Time{},
 		strays:  map[file]verdict{}, rivals: map[*Generation][][]byte{},
 		refused: map[string]string{}, waiting: map[file]bool{}, readySet: map[*Family]bool{}, wake: make(chan struct{},

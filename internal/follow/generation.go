@@ -282,7 +282,7 @@ func (f *Follower) same(g *Generation, st status, now time.Time) bool {
 		return true
 	}
 	if g.offset == 0 && g.head.blank() {
-		g.head = head{}
+		f.setHead(g, head{})
 	}
 	if g.head.length > 0 && !g.head.prefixes(b) || !g.seams.fit(g.file, st.size, f.seamBuf[:]) {
 		return false
@@ -292,7 +292,7 @@ func (f *Follower) same(g *Generation, st status, now time.Time) bool {
 		f.markDirty()
 	}
 	if longer := len(withoutBlank(b)) > g.head.length; longer || g.head.bytes == nil {
-		g.head = newHead(b)
+		f.setHead(g, newHead(b))
 		if longer {
 			f.markDirty()
 		}

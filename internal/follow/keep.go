@@ -128,8 +128,9 @@ func (f *Follower) restore(s *saved) {
 		g := f.newGeneration(fam, e.Path, now)
 		g.id = e.ID
 		g.where = file{Device: e.Device, Inode: e.Inode}
-		g.head.length, g.head.weak = e.HeadLength, e.HeadWeak
-		hex.Decode(g.head.sum[:], []byte(e.HeadSHA256)) // checked when it was read
+		begin := head{length: e.HeadLength, weak: e.HeadWeak}
+		hex.Decode(begin.sum[:], []byte(e.HeadSHA256)) // checked when it was read
+		f.setHead(g, begin)
 		for _, s := range e.Seams {
 			known := seam{end: s.End}
 			hex.Decode(known.sum[:], []byte(s.SHA256))

@@ -626,7 +626,7 @@ func (f *Follower) unknown(e *entry, file *os.File, st status, b []byte, packed 
 		fam.putBack(g)
 	}
 	if len(b) > 0 {
-		g.head = newHead(b)
+		f.setHead(g, newHead(b))
 	}
 	f.attach(g, file, st, packed, now)
 	if f.settled || fam.known || !f.first[e.root] || f.opt.FromStart {

@@ -263,21 +263,17 @@ func (f *Follower) elsewhere(c *candidate, own *Family, counts func(*Generation)
 	how match) {
 	f.refresh(c, own, counts)
 	surely := int64(0)
-	for _, fam := range f.families {
-		if fam == own || !f.settled && !fam.known { // what is found together is history, or all read
+	for g := range f.heads.like(c.head) {
+		fam := g.family
+		if fam == own || !f.settled && !fam.known || !counts(g) { // what is found together is history, or all read
 			continue
 		}
-		for _, g := range fam.generations {
-			if !counts(g) {
-				continue
-			}
-			this, upTo := c.surely(g)
-			if this == alike {
-				this = f.only(g, c, unsure)
-			}
-			if this > how || this == how && this != foreign && (upTo > surely || upTo == surely && g.id < found.id) {
-				found, how, surely = g, this, upTo
-			}
+		this, upTo := c.surely(g)
+		if this == alike {
+			this = f.only(g, c, unsure)
+		}
+		if this > how || this == how && this != foreign && (upTo > surely || upTo == surely && g.id < found.id) {
+			found, how, surely = g, this, upTo
 		}
 	}
 	return found, how
@@ -287,8 +283,8 @@ func (f *Follower) elsewhere(c *candidate, own *Family, counts func(*Generation)
 // counts, not what they were.
 func (f *Follower) refresh(c *candidate, own *Family, counts func(*Generation) bool) {
 	var live []*Generation
-	for _, g := range f.open {
-		if g.family != own && g.state == following && !g.packed && counts(g) &&
+	for g := range f.heads.like(c.head) {
+		if g.family != own && g.file != nil && g.state == following && !g.packed && counts(g) &&
 			(g.head.begins(c.head) || g.head.holds(c.head)) {
 			live = append(live, g)
 		}
@@ -356,11 +352,9 @@ func (f *Follower) only(g *Generation, c *candidate, unsure bool) match {
 			return alike
 		}
 	}
-	for _, fam := range f.families {
-		for _, o := range fam.generations {
-			if o != g && o.head.bytes != nil && g.head.begins(o.head.bytes) {
-				return alike
-			}
+	for o := range f.heads.like(c.head) {
+		if o != g && o.head.bytes != nil && g.head.begins(o.head.bytes) {
+			return alike
 		}
 	}
 	return equal
