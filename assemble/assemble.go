@@ -54,7 +54,7 @@ func Order(a, b trace.Trace) int {
 // when more of them have come; the result shares their notes, dimensions and
 // strings.
 func Trace(id trace.ID, spans []trace.Span, opt Options) (t trace.Trace, duplicates int) {
-	r := rooms.Get().(*room)
+	r := rooms.Get().(*scratch)
 	defer r.leave()
 	spans = unmoved(spans)
 	r.merge(spans)
@@ -65,7 +65,7 @@ func Trace(id trace.ID, spans []trace.Span, opt Options) (t trace.Trace, duplica
 }
 
 // plan finds the place of each vertex.
-func (r *room) plan(opt Options) {
+func (r *scratch) plan(opt Options) {
 	r.links()
 	r.measureSkew(opt.AdjustSkew)
 	r.sort()
@@ -73,7 +73,7 @@ func (r *room) plan(opt Options) {
 
 // sumUp says of a trace what concerns it as a whole, and tells the problems of each
 // node that has some.
-func (r *room) sumUp(t *trace.Trace, opt Options, tell func(node int, problems []trace.Problem)) {
+func (r *scratch) sumUp(t *trace.Trace, opt Options, tell func(node int, problems []trace.Problem)) {
 	for i := range r.vertices {
 		v := &r.vertices[i]
 		if !v.hasStart() {

@@ -72,7 +72,7 @@ func compareIDs(a, b *trace.ID) int {
 // merge makes one vertex for each different span, sorted by id and twins by
 // start, the earliest first. The notes lie all over the memory: a first loop that
 // only finds the extents fetches them several at a time.
-func (r *room) merge(spans []trace.Span) {
+func (r *scratch) merge(spans []trace.Span) {
 	r.byID = slices.Grow(r.byID, len(spans))
 	r.vertices = slices.Grow(r.vertices, len(spans))
 	if r.outline == nil { // it has them
@@ -124,7 +124,7 @@ type class struct {
 }
 
 // addMerged merges the spans at the given places, which have one id.
-func (r *room) addMerged(spans []trace.Span, same []entry) {
+func (r *scratch) addMerged(spans []trace.Span, same []entry) {
 	classes := []*class{copies(spans, same)}
 	if classes[0] == nil {
 		classes = absorbCut(classify(spans, same))

@@ -15,7 +15,7 @@ type Outline struct {
 	extents []extent
 	stopped []bool
 
-	services room // its names
+	services scratch // its names
 	hosts    map[hostKey][]trace.Note
 	copies   map[int][]int // of the copy that speaks for them all
 }
@@ -88,7 +88,7 @@ func (o *Outline) one(at int) *trace.Span {
 // Trace assembles what was added, as [Trace] does, and says how many spans were
 // copies of others. What it gives loads its nodes one by one. The outline is used up.
 func (o *Outline) Trace(id trace.ID, opt Options) (t trace.Trace, duplicates int) {
-	r := &room{outline: o, extents: o.extents, names: o.services.names}
+	r := &scratch{outline: o, extents: o.extents, names: o.services.names}
 	r.merge(o.spans)
 	duplicates = len(o.spans) - len(r.vertices)
 	r.plan(opt)
@@ -100,7 +100,7 @@ func (o *Outline) Trace(id trace.ID, opt Options) (t trace.Trace, duplicates int
 }
 
 // add makes vertices of the spans at the given places, which have one id.
-func (o *Outline) add(r *room, same []entry) {
+func (o *Outline) add(r *scratch, same []entry) {
 	if len(same) == 1 {
 		o.vertex(r, same[0].at)
 		return
@@ -167,7 +167,7 @@ func (o *Outline) equals(same []entry) (best int, all bool) {
 }
 
 // vertex appends a vertex for a span.
-func (o *Outline) vertex(r *room, at int) *vertex {
+func (o *Outline) vertex(r *scratch, at int) *vertex {
 	r.vertices = append(r.vertices, vertex{span: &o.spans[at], at: int32(at), extent: o.extents[at],
 		stopped: o.stopped[at], twins: 1, parent: -1})
 	return &r.vertices[len(r.vertices)-1]
@@ -175,7 +175,7 @@ func (o *Outline) vertex(r *room, at int) *vertex {
 
 // large is the nodes in depth-first order, once sort has run. problems are those of
 // each node.
-func (r *room) large(problems map[int][]trace.Problem) *trace.Large {
+func (r *scratch) large(problems map[int][]trace.Problem) *trace.Large {
 	type spot struct{ at, parent, depth int32 }
 	o, spots, moved := r.outline, make([]spot, len(r.order)), make(map[int]int64)
 	place := r.next // of each vertex

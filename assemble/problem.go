@@ -24,7 +24,7 @@ const (
 // Roots are what stands at depth 0 and does not miss a parent. More than one is
 // a problem of the trace; spans that miss their parent say so themselves and do
 // not count, since they most often hang under one span that was never logged.
-func (r *room) addProblems(t *trace.Trace, elsewhere func(trace.ID) Elsewhere,
+func (r *scratch) addProblems(t *trace.Trace, elsewhere func(trace.ID) Elsewhere,
 	told func(node int, problems []trace.Problem)) {
 	var roots []*vertex
 	rootCount := 0
@@ -59,7 +59,7 @@ func (r *room) addProblems(t *trace.Trace, elsewhere func(trace.ID) Elsewhere,
 }
 
 // severalRoots names the first of n roots.
-func (r *room) severalRoots(n int, first []*vertex) string {
+func (r *scratch) severalRoots(n int, first []*vertex) string {
 	names := make([]string, len(first))
 	for i, v := range first {
 		names[i] = describe(r.whole(v))
@@ -77,7 +77,7 @@ func (v *vertex) sound() bool {
 }
 
 // problems tells each problem of a vertex, in a sentence that begins with its span.
-func (r *room) problems(v *vertex, elsewhere func(trace.ID) Elsewhere, tell func(trace.Code, string, ...any)) {
+func (r *scratch) problems(v *vertex, elsewhere func(trace.ID) Elsewhere, tell func(trace.Code, string, ...any)) {
 	s := r.whole(v)
 	switch v.misplaced {
 	case missingParent:

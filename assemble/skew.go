@@ -33,7 +33,7 @@ const safeTime = 1 << 61
 // "unknown"). Parent and child of one host are never moved against each other.
 //
 // What was moved says so in [trace.Span.Moved], so that it can be undone.
-func (r *room) measureSkew(adjust bool) {
+func (r *scratch) measureSkew(adjust bool) {
 	vertices := r.vertices
 	for _, i := range r.order {
 		v := &vertices[i]

@@ -19,7 +19,7 @@ const (
 // links finds every vertex its parent and cuts cycles, so that the links form a
 // forest, and plants it. Children of an id that twins share hang under the
 // earliest of these. A parent 0 means none where no span has the id 0.
-func (r *room) links() {
+func (r *scratch) links() {
 	for i := range r.vertices {
 		v := &r.vertices[i]
 		if !v.span.HasParent {
@@ -44,7 +44,7 @@ func (r *room) links() {
 }
 
 // find is the first vertex of an id.
-func (r *room) find(id *trace.ID) (at int, found bool) {
+func (r *scratch) find(id *trace.ID) (at int, found bool) {
 	at, _ = slices.BinarySearchFunc(r.byID, id, func(p entry, id *trace.ID) int {
 		if p.low != id.Lo {
 			return cmp.Compare(p.low, id.Lo)
@@ -124,7 +124,7 @@ func (t *tree) plant(vertices []vertex) {
 func (t *tree) children(i int) []int { return t.kids[t.first[i]:t.first[i+1]] }
 
 // sort puts all children in order of start, then id, and order depth first.
-func (r *room) sort() {
+func (r *scratch) sort() {
 	n := len(r.vertices)
 	for i := range n + 1 {
 		if children := r.children(i); len(children) > 1 {
@@ -147,7 +147,7 @@ func (r *room) sort() {
 }
 
 // nodes are the spans in depth-first order, once sort has run.
-func (r *room) nodes(in []trace.Node) []trace.Node {
+func (r *scratch) nodes(in []trace.Node) []trace.Node {
 	nodes := in[:0]
 	if cap(nodes) < len(r.order) {
 		nodes = make([]trace.Node, len(r.order))

@@ -183,12 +183,12 @@ func (a *Appender) restore() (again bool, err error) {
 
 // Sync returns when what was written stands in the file of that name, and is on
 // the disk, if it goes to one.
-func (a *Appender) Sync() error { return a.settle(func() error { return a.file.Sync() }) }
+func (a *Appender) Sync() error { return a.ensure(func() error { return a.file.Sync() }) }
 
 // Keep returns when what was written stands in the file of that name.
-func (a *Appender) Keep() error { return a.settle(func() error { return nil }) }
+func (a *Appender) Keep() error { return a.ensure(func() error { return nil }) }
 
-func (a *Appender) settle(sync func() error) error {
+func (a *Appender) ensure(sync func() error) error {
 	for again := a.size >= 0; again; { // it may happen at any time
 		_, err := a.restore()
 		if err == nil {

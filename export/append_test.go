@@ -114,7 +114,7 @@ func TestAppendNoticesWhatBecomesOfTheFile(t *testing.T) {
 					require.NoError(t, a.Sync())
 				default:
 					syncs := 0
-					require.NoError(t, a.settle(func() error {
+					require.NoError(t, a.ensure(func() error {
 						if syncs++; syncs == 1 {
 							require.NoError(t, c.do(path))
 						}

@@ -64,7 +64,7 @@ func FuzzReader(f *testing.F) {
 			offset += int64(len(line)) + 1
 		}
 		r.Flush()
-		_, holding := r.Holding()
+		_, holding := r.Pending()
 		require.False(t, holding)
 		require.Zero(t, r.bytes)
 		require.EqualValues(t, len(lines), r.Counts.Lines)

@@ -70,7 +70,7 @@ func (r *Reader) logObject(m *message) bool {
 		return false
 	}
 	if o.end < 0 && m.isPiece() && !m.cut && !m.frame.cut { // the journal cut it
-		r.hold(m, spanStart{}, decoded{})
+		r.keepOpen(m, spanStart{}, decoded{})
 		r.open[len(r.open)-1].object = true
 		return true
 	}

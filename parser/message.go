@@ -32,8 +32,8 @@ type part struct {
 // stream tells the streams of a file apart.
 func (m *message) stream() string { return string('0'+rune(m.frame.kind)) + m.frame.stream }
 
-// held is how many bytes a message that is held back takes, about.
-func (m *message) held() int { return m.size }
+// cost is how many bytes a message that is held back takes, about.
+func (m *message) cost() int { return m.size }
 
 // partSize is what a part takes beside its line, about.
 const partSize = 128

@@ -44,8 +44,8 @@ func (r *Reader) mayGoOn(m *message, d *decoded) bool {
 	return d.damage.inRaw || m.isPiece()
 }
 
-// hold keeps an open record; d is what it gave so far.
-func (r *Reader) hold(m *message, start spanStart, d decoded) {
+// keepOpen keeps an open record; d is what it gave so far.
+func (r *Reader) keepOpen(m *message, start spanStart, d decoded) {
 	o := &openRecord{message: *m, key: m.stream(), start: start, pid: start.head.pid, first: len(m.text),
 		tried: len(m.text), last: d,
 		timed: timeEnd(m.text[skipBlank(m.text, min(start.header, len(m.text))):]) > 0}
@@ -54,7 +54,7 @@ func (r *Reader) hold(m *message, start spanStart, d decoded) {
 	o.last.span = d.span.Clone()
 	r.open = append(r.open, o)
 	r.streams[o.key] = append(r.streams[o.key], o)
-	r.bytes += o.held()
+	r.bytes += o.cost()
 	r.bound()
 }
 
@@ -74,7 +74,7 @@ func (r *Reader) close(o *openRecord) {
 	} else {
 		delete(r.streams, o.key)
 	}
-	r.bytes -= o.held()
+	r.bytes -= o.cost()
 }
 
 // without takes an open record out of a list in which it stands, most often as the
@@ -102,7 +102,7 @@ func (r *Reader) bound() {
 		} else {
 			continue // its end came
 		}
-		r.bytes -= m.held()
+		r.bytes -= m.cost()
 		m.cut = true
 		r.message(m)
 	}
@@ -115,15 +115,15 @@ func (r *Reader) goOn(o *openRecord, m *message) {
 	if piece {
 		glue, most = "", r.opt.maxRecord()
 	}
-	if len(o.text)+len(m.text) > most || o.held() > most+maxContinued {
+	if len(o.text)+len(m.text) > most || o.cost() > most+maxContinued {
 		r.finish(o)
 		r.message(m)
 		return
 	}
-	r.bytes -= o.held()
+	r.bytes -= o.cost()
 	o.add(m, glue)
 	o.frame.more = m.frame.more
-	r.bytes += o.held()
+	r.bytes += o.cost()
 	// A record that goes on and on is not tried at every line.
 	if !o.cut && (!piece || o.isPiece()) && (bytes.IndexByte(m.text, ')') < 0 || o.tries > 16 &&
 		len(o.text) < o.tried+o.tried/2) {

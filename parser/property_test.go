@@ -63,7 +63,7 @@ func readResults(t testing.TB, lines ...string) (results []Result, counts Counts
 		offset += int64(len(line)) + 1
 	}
 	r.Flush()
-	_, holding := r.Holding()
+	_, holding := r.Pending()
 	require.False(t, holding, "nothing is held after Flush")
 	return results, r.Counts
 }

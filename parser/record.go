@@ -58,7 +58,7 @@ type Counts struct {
 // Reader makes spans of the lines of one file: it takes frames off, joins what
 // belongs together, finds span records and decodes them. It is a state machine
 // without I/O, goroutines or a clock: a live follower may feed it a file over
-// rotations, and after a restart again from the first Place it was Holding.
+// rotations, and after a restart again from the first Place that was Pending.
 type Reader struct {
 	file string
 	opt  Options
@@ -155,7 +155,7 @@ func (r *Reader) Feed(line Line) {
 			r.part[0] = part{place: place, raw: line.Text, column: lead + f.at, literal: len(f.literal), array: f.array}
 			r.line = message{fed: r.fed, text: f.text, frame: f, cut: line.Cut || f.kind == unframed &&
 				next < len(text), parts: r.part[:]}
-			r.take(&r.line)
+			r.frame(&r.line)
 		}
 		text, lead = text[next:], lead+next
 	}
@@ -174,8 +174,8 @@ func mayHideFrame(text []byte) bool {
 	return !starts && bytes.Contains(text, []byte(`{"`))
 }
 
-// take takes what one line holds of a message.
-func (r *Reader) take(m *message) {
+// frame takes what one line holds of a message.
+func (r *Reader) frame(m *message) {
 	if m.frame.kind == docker || m.frame.kind == cri {
 		if m = r.join(m); m == nil {
 			return
@@ -197,7 +197,7 @@ func (r *Reader) Flush() {
 	r.begun = nil
 	slices.SortFunc(partial, func(a, b *message) int { return cmp.Compare(a.fed, b.fed) })
 	for _, m := range partial {
-		r.bytes -= m.held()
+		r.bytes -= m.cost()
 		m.cut = true
 		r.message(m)
 	}
@@ -222,9 +222,9 @@ func (r *Reader) decode(text []byte, syslog bool, nul int) decoded {
 	return r.scanner.decodeSpan(text, r.opt, syslog, nul)
 }
 
-// Holding is the line that was fed first of those that are held back for what may
+// Pending is the line that was fed first of those that are held back for what may
 // follow; ok is false if none is.
-func (r *Reader) Holding() (first Place, ok bool) {
+func (r *Reader) Pending() (first Place, ok bool) {
 	var fed int64
 	hold := func(m *message) {
 		if !ok || m.fed < fed {
@@ -240,8 +240,8 @@ func (r *Reader) Holding() (first Place, ok bool) {
 	return first, ok
 }
 
-// Held gives the place of every line of which something is held back.
-func (r *Reader) Held(yield func(Place)) {
+// PendingPlaces gives the place of every line of which something is held back.
+func (r *Reader) PendingPlaces(yield func(Place)) {
 	for _, m := range r.partial {
 		for i := range m.parts {
 			yield(m.parts[i].place)
@@ -361,12 +361,12 @@ func (r *Reader) join(m *message) *message {
 		first.own()
 		r.partial[key] = &first
 		r.begin(&first)
-		r.bytes += first.held()
+		r.bytes += first.cost()
 		r.bound()
 		return nil
 	}
-	r.bytes -= before.held()
-	if m.frame.cut || before.cut || before.held()+m.held() > r.opt.maxRecord() { // what is cut has a gap behind it
+	r.bytes -= before.cost()
+	if m.frame.cut || before.cut || before.cost()+m.cost() > r.opt.maxRecord() { // what is cut has a gap behind it
 		delete(r.partial, key)
 		before.cut = true
 		r.message(before)
@@ -375,7 +375,7 @@ func (r *Reader) join(m *message) *message {
 	before.add(m, "")
 	before.frame.more = m.frame.more
 	if before.frame.more {
-		r.bytes += before.held()
+		r.bytes += before.cost()
 		r.bound()
 		return nil
 	}
@@ -446,7 +446,7 @@ func (r *Reader) records(m *message) {
 				return
 			}
 			if !ok && r.mayGoOn(m, &d) {
-				r.hold(m, start, d)
+				r.keepOpen(m, start, d)
 				return
 			}
 		}
@@ -461,7 +461,7 @@ func (r *Reader) within(m *message, at int) {
 	f := r.unframe(m.text[at:])
 	p.column += at + f.at
 	p.literal, p.array = len(f.literal), f.array
-	r.take(&message{fed: m.fed, text: f.text, frame: f, cut: m.cut, parts: []part{p}})
+	r.frame(&message{fed: m.fed, text: f.text, frame: f, cut: m.cut, parts: []part{p}})
 }
 
 // first finds the first record of a message. The journal may name the logger

@@ -297,7 +297,7 @@ func TestRecordOverRotation(t *testing.T) {
 			var results []Result
 			r := NewReader("x.log.1", Options{}, Output{Record: func(r *Result) { results = append(results, r.clone()) }})
 			r.Feed(Line{Text: []byte(lines[0]), Number: 500, Offset: 9000})
-			first, holding := r.Holding()
+			first, holding := r.Pending()
 			require.True(t, holding)
 			require.Equal(t, Place{"x.log.1", 500, 9000}, first)
 			r.Continue("x.log")

@@ -423,7 +423,7 @@ func (j *tailJob) partlyRead() bool {
 
 // healthy says whether a Tail does something, be it to wait for its output.
 func (t *namedTail) healthy() error {
-	if still := time.Since(t.Turning()); still > 30*time.Second {
+	if still := time.Since(t.LastBeat()); still > 30*time.Second {
 		return fmt.Errorf("nothing was done for %s", still.Round(time.Second))
 	}
 	return nil

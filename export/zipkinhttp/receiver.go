@@ -81,12 +81,12 @@ func (z *Client) hasAnswered() bool {
 // receiverAge is how long an answer to the question who receives is relied on.
 const receiverAge = time.Minute
 
-// settle gives the form for the next spans. It waits until the receiver says
+// receiverForm gives the form for the next spans. It waits until the receiver says
 // what it is, as long as spans would be tried for; the errors are those of post.
 //
 // What was not Zipkin once is not taken for Zipkin again: behind one address
 // there may be several, and what is written for the others Zipkin takes, too.
-func (z *Client) settle(ctx context.Context) (*zipkinForm, error) {
+func (z *Client) receiverForm(ctx context.Context) (*zipkinForm, error) {
 	form := z.current.Load()
 	if form != nil && (form.asked.IsZero() || time.Since(form.asked) < z.receiverAge) {
 		return form, nil

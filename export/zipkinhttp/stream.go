@@ -236,7 +236,7 @@ func (l *zipkinLane) send(ctx context.Context, batch []Item) error {
 	if len(batch) == 0 {
 		return nil
 	}
-	form, err := l.z.settle(ctx)
+	form, err := l.z.receiverForm(ctx)
 	if err != nil {
 		return err
 	}
@@ -330,7 +330,7 @@ func (l *zipkinLane) deliver(ctx context.Context, pieces []zipkinPiece, suspect 
 		return err
 	case verdict == zipkinAcknowledged:
 		l.z.accepted(pieces, len(r.bytes))
-		l.tell(pieces, Delivered)
+		l.report(pieces, Delivered)
 		return l.resolve(ctx)
 	case len(pieces) > 1:
 		return l.halves(ctx, pieces, verdict == zipkinSplit)
@@ -343,7 +343,7 @@ func (l *zipkinLane) deliver(ctx context.Context, pieces []zipkinPiece, suspect 
 	return l.setAside(pieces[0], "the server refused it", answer.refusal())
 }
 
-func (s *zipkinStream) tell(pieces []zipkinPiece, o Outcome) {
+func (s *zipkinStream) report(pieces []zipkinPiece, o Outcome) {
 	s.telling.Lock()
 	defer s.telling.Unlock()
 	for i := range pieces {

@@ -14,17 +14,17 @@ const maxRanges = 1024
 // span is a range of bytes, from start up to end.
 type span struct{ start, end int64 }
 
-// Hold keeps a range of lines of a generation from being acknowledged.
-type Hold struct {
+// InFlight keeps a range of lines of a generation from being acknowledged.
+type InFlight struct {
 	start, end int64
 	line       int64 // number of the line at start
 	done       atomic.Bool
 	of         *acks
 }
 
-// Done acknowledges the range, as far as no other Hold keeps it. It may be called
+// Done acknowledges the range, as far as no other InFlight keeps it. It may be called
 // from any goroutine, and again.
-func (h *Hold) Done() {
+func (h *InFlight) Done() {
 	if !h.done.Swap(true) {
 		h.of.changed()
 	}
@@ -35,24 +35,24 @@ func (h *Hold) Done() {
 type acks struct {
 	changed func() // something was acknowledged
 
-	mu    sync.Mutex
-	taken int64   // end of what was taken
-	lines int64   // before taken
-	holds []*Hold // not done when last looked at, in the order they were made
-	limit int     // of len(holds), beyond which done ones are sorted out
-	old   []span  // acknowledged by an earlier process, above its mark; sorted
+	mu       sync.Mutex
+	taken    int64       // end of what was taken
+	lines    int64       // before taken
+	inFlight []*InFlight // not done when last looked at, in the order they were made
+	limit    int         // of len(holds), beyond which done ones are sorted out
+	old      []span      // acknowledged by an earlier process, above its mark; sorted
 }
 
-// hold keeps [start,end) back, of which the first line has the given number.
-func (a *acks) hold(start, end, line int64) *Hold {
-	h := &Hold{start: start, end: end, line: line, of: a}
+// begin keeps [start,end) back, of which the first line has the given number.
+func (a *acks) begin(start, end, line int64) *InFlight {
+	h := &InFlight{start: start, end: end, line: line, of: a}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(a.holds) >= max(a.limit, 1024) {
+	if len(a.inFlight) >= max(a.limit, 1024) {
 		a.sortOut()
-		a.limit = 2 * len(a.holds)
+		a.limit = 2 * len(a.inFlight)
 	}
-	a.holds = append(a.holds, h)
+	a.inFlight = append(a.inFlight, h)
 	return h
 }
 
@@ -60,7 +60,7 @@ func (a *acks) hold(start, end, line int64) *Hold {
 func (a *acks) advance(end, lines int64) {
 	a.mu.Lock()
 	a.taken, a.lines = end, lines
-	for len(a.old) > 0 && a.old[0].end <= end && len(a.holds) == 0 {
+	for len(a.old) > 0 && a.old[0].end <= end && len(a.inFlight) == 0 {
 		a.old = a.old[1:]
 	}
 	a.mu.Unlock()
@@ -75,14 +75,14 @@ func (a *acks) back(start, end int64) {
 	a.sortOut()
 	a.taken = start
 	a.lines--
-	if !slices.ContainsFunc(a.holds, func(h *Hold) bool { return h.end > start }) {
+	if !slices.ContainsFunc(a.inFlight, func(h *InFlight) bool { return h.end > start }) {
 		a.old = append(a.old, span{start, end})
 	}
 }
 
 // sortOut forgets what is done.
 func (a *acks) sortOut() {
-	a.holds = slices.DeleteFunc(a.holds, func(h *Hold) bool { return h.done.Load() })
+	a.inFlight = slices.DeleteFunc(a.inFlight, func(h *InFlight) bool { return h.done.Load() })
 }
 
 // acked tells whether an earlier process acknowledged all of [start,end).
@@ -97,8 +97,8 @@ func (a *acks) acked(start, end int64) bool {
 	return false
 }
 
-// known is the end of all that an earlier process acknowledged.
-func (a *acks) known() int64 {
+// acknowledged is the end of all that an earlier process acknowledged.
+func (a *acks) acknowledged() int64 {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if len(a.old) == 0 {
@@ -115,7 +115,7 @@ type position struct {
 	ranges []span // acknowledged above the mark, sorted, apart from each other
 	// crowded are the holds that make more than maxRanges of them, which are not
 	// among ranges.
-	crowded []*Hold
+	crowded []*InFlight
 }
 
 // position gives the state of acknowledgement.
@@ -123,13 +123,13 @@ func (a *acks) position() position {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.sortOut()
-	byStart := func(x, y *Hold) int { return cmp.Compare(x.start, y.start) }
-	if !slices.IsSortedFunc(a.holds, byStart) {
-		slices.SortStableFunc(a.holds, byStart)
+	byStart := func(x, y *InFlight) int { return cmp.Compare(x.start, y.start) }
+	if !slices.IsSortedFunc(a.inFlight, byStart) {
+		slices.SortStableFunc(a.inFlight, byStart)
 	}
 	p := position{mark: a.taken, line: a.lines, taken: a.taken}
 	at := int64(0) // all before it is accounted for
-	for i, h := range a.holds {
+	for i, h := range a.inFlight {
 		if h.start >= a.taken {
 			break
 		}
@@ -147,7 +147,7 @@ func (a *acks) position() position {
 	p.ranges = union(p.ranges, a.old, p.mark)
 	if n := len(p.ranges); n > maxRanges {
 		end := p.ranges[n-maxRanges-1].start
-		for _, h := range a.holds {
+		for _, h := range a.inFlight {
 			if h.start < end {
 				p.crowded = append(p.crowded, h)
 			}
@@ -178,8 +178,8 @@ func union(a, b []span, mark int64) []span {
 	return out
 }
 
-// held tells whether something that was taken is not acknowledged.
-func (a *acks) held() bool {
+// pending tells whether something that was taken is not acknowledged.
+func (a *acks) pending() bool {
 	p := a.position()
 	return p.mark < p.taken
 }

@@ -11,7 +11,7 @@ func newAcks() *acks { return &acks{changed: func() {}} }
 
 func TestMarkMovesOverWhatIsAcknowledged(t *testing.T) {
 	a := newAcks()
-	first, second, third := a.hold(10, 20, 2), a.hold(30, 40, 4), a.hold(30, 50, 4)
+	first, second, third := a.begin(10, 20, 2), a.begin(30, 40, 4), a.begin(30, 50, 4)
 	require.Equal(t, position{}, a.position(), "nothing was taken yet")
 	a.advance(100, 10)
 	require.Equal(t, position{mark: 10, line: 1, taken: 100, ranges: []span{{20, 30}, {50, 100}}}, a.position())
@@ -20,16 +20,16 @@ func TestMarkMovesOverWhatIsAcknowledged(t *testing.T) {
 	require.Equal(t, []span{{20, 30}, {50, 100}}, a.position().ranges, "somebody else still holds it")
 	first.Done()
 	require.Equal(t, position{mark: 30, line: 3, taken: 100, ranges: []span{{50, 100}}}, a.position())
-	require.True(t, a.held())
+	require.True(t, a.pending())
 	third.Done()
 	require.Equal(t, position{mark: 100, line: 10, taken: 100}, a.position())
-	require.False(t, a.held())
+	require.False(t, a.pending())
 }
 
 func TestRangesAreCapped(t *testing.T) {
 	a := newAcks()
 	for i := range int64(3000) {
-		a.hold(2*i, 2*i+1, i+1)
+		a.begin(2*i, 2*i+1, i+1)
 	}
 	a.advance(6000, 3000)
 	p := a.position()
@@ -41,9 +41,9 @@ func TestRangesAreCapped(t *testing.T) {
 func TestHoldsThatAreDoneCostNothing(t *testing.T) {
 	a := newAcks()
 	for i := range int64(100_000) {
-		a.hold(i, i+1, i+1).Done()
+		a.begin(i, i+1, i+1).Done()
 	}
-	require.Less(t, cap(a.holds), 5000)
+	require.Less(t, cap(a.inFlight), 5000)
 }
 
 // Whatever is held and acknowledged in whatever order: a byte counts as
@@ -64,7 +64,7 @@ func TestAcknowledgementAgainstBytes(t *testing.T) {
 				before[i] = true
 			}
 		}
-		var holds []*Hold
+		var holds []*InFlight
 		taken := int64(0)
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			if len(holds) > 0 && rapid.Bool().Draw(t, "done") {
@@ -74,7 +74,7 @@ func TestAcknowledgementAgainstBytes(t *testing.T) {
 				for range rapid.IntRange(0, 3).Draw(t, "holds") {
 					from := int64(rapid.IntRange(int(taken), int(end)-1).Draw(t, "from"))
 					to := int64(rapid.IntRange(int(from)+1, int(end)).Draw(t, "to"))
-					holds = append(holds, a.hold(from, to, from+1))
+					holds = append(holds, a.begin(from, to, from+1))
 				}
 				taken = end
 				a.advance(taken, taken)

@@ -131,7 +131,7 @@ type checkpoint struct {
 // if it is not to be looked at. Errors are for people.
 func openCheckpoint(path string, reset bool) (*checkpoint, *saved, error) {
 	c := &checkpoint{path: path}
-	if err := c.take(); err != nil {
+	if err := c.acquire(); err != nil {
 		return nil, nil, err
 	}
 	if reset {
@@ -145,7 +145,7 @@ func openCheckpoint(path string, reset bool) (*checkpoint, *saved, error) {
 	return c, s, nil
 }
 
-func (c *checkpoint) take() error {
+func (c *checkpoint) acquire() error {
 	name := c.path + ".lock"
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
 	if err != nil {

@@ -362,8 +362,8 @@ func TestCheckpointOfManyFiles(t *testing.T) {
 
 func TestCrowdedMark(t *testing.T) {
 	b := newBench(t, Options{FromStart: true, Checkpoint: filepath.Join(t.TempDir(), "c")})
-	var crowded []*Hold
-	b.opt.Crowded = func(holds []*Hold) { crowded = append(crowded, holds...) }
+	var crowded []*InFlight
+	b.opt.Stuck = func(holds []*InFlight) { crowded = append(crowded, holds...) }
 	b.write("x.log", strings.Repeat("a\n", 5000))
 	b.open()
 	b.out.hold = true

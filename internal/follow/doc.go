@@ -30,7 +30,7 @@
 //	   ▼ ready
 //	reader: pick ── read a block, or take nxadm/tail's lines (read.go, grow.go)
 //	         verify: the file is large enough, its head and last seam unchanged, else the block is thrown away
-//	         take(Block) ── Hold … Done (ack.go) ── checkpoint, once a second (keep.go, checkpoint.go)
+//	         take(Block) ── InFlight … Done (ack.go) ── checkpoint, once a second (keep.go, checkpoint.go)
 //
 // A link may lead to another log than when the checkpoint was written: the former
 // one, with what it was rotated into, is then read to its end and let go.
@@ -47,7 +47,7 @@
 // Where NULs come behind what was read, they may be written over in place: a byte of
 // them is looked at again and again (inplace.go). Where there are more logs than files
 // that may be open, those that were read rest, closed, until a listing says that they
-// changed (room.go).
+// changed (descriptors.go).
 //
 // What is handed out counts as acknowledged when take returns, but for what is
 // held. The checkpoint moves only over what is acknowledged: what was on disk is

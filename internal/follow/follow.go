@@ -66,11 +66,11 @@ type Options struct {
 	Stdin io.Reader
 	// Logger takes events (slog.Default()).
 	Logger *slog.Logger
-	// Crowded, if not nil, is called, at most once a second, where more ranges of a
+	// Stuck, if not nil, is called, at most once a second, where more ranges of a
 	// generation were acknowledged out of order than the checkpoint keeps (1,024):
 	// with the holds that are to be done so that they are few enough. It must not
 	// block.
-	Crowded func([]*Hold)
+	Stuck func([]*InFlight)
 }
 
 // Follower follows files. Its methods may be called from any goroutine, Run once.
@@ -104,7 +104,7 @@ type Follower struct {
 	dirs      map[string]int64         // directories that were listed, and their mtime then
 	next      uint64
 	counts    Counts
-	settled   bool // the first scan is over
+	scanned   bool // the first scan is over
 	scans     int
 	scanNow   bool
 	rescan    bool // something could not be opened
@@ -444,7 +444,7 @@ func (f *Follower) tidyFinished(g *Generation, now time.Time) (idle bool) {
 		g.where, g.sealed = file{}, true
 		f.markDirty()
 	}
-	if now.Sub(g.seen) > f.lingers && !g.acks.held() && len(f.waiting) == 0 {
+	if now.Sub(g.seen) > f.lingers && !g.acks.pending() && len(f.waiting) == 0 {
 		f.forget(g)
 	}
 	return false

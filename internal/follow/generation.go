@@ -88,11 +88,13 @@ type Generation struct {
 // Name is the path by which the user can open the generation now, or could last.
 func (g *Generation) Name() string { return *g.path.Load() }
 
-// Hold keeps the bytes from start up to end, of whole lines, from being
+// InFlight keeps the bytes from start up to end, of whole lines, from being
 // acknowledged until its Done is called; line is the number of the first. It is to
 // be called before the take returns that gave the last of these lines, or while
-// another Hold keeps them.
-func (g *Generation) Hold(start, end, line int64) *Hold { return g.acks.hold(start, end, line) }
+// another InFlight keeps them.
+func (g *Generation) InFlight(start, end, line int64) *InFlight {
+	return g.acks.begin(start, end, line)
+}
 
 // Acked tells whether an earlier process acknowledged all of the bytes from start
 // up to end: what lies in them was delivered.
@@ -128,7 +130,7 @@ func (f *Follower) attach(g *Generation, file *os.File, st status, packed bool, 
 	f.open[st.file] = g
 	if !packed {
 		g.end = max(g.end, st.size)
-		f.sew(g)
+		f.addSeams(g)
 	}
 	f.ready(g.family)
 }
@@ -220,7 +222,7 @@ func (f *Follower) inspect(g *Generation, now time.Time) {
 		f.truncated(g, st, now)
 		return
 	}
-	if f.judge(g); g.file == nil {
+	if f.classify(g); g.file == nil {
 		return
 	}
 	if st.size != g.last.size {
@@ -251,8 +253,8 @@ func (f *Follower) unstatable(g *Generation, err error, now time.Time) {
 	f.orphan(g, now)
 }
 
-// sew gives a generation a new seam, if it is due.
-func (f *Follower) sew(g *Generation) {
+// addSeams gives a generation a new seam, if it is due.
+func (f *Follower) addSeams(g *Generation) {
 	if g.seams.due(g.last.size) {
 		if _, err := g.file.ReadAt(f.seamBuf[:], g.last.size-headSize); err == nil {
 			g.seams.add(g.last.size, f.seamBuf[:])
@@ -329,7 +331,7 @@ func (f *Follower) truncated(g *Generation, st status, now time.Time) {
 	f.orphan(g, now)
 	f.attach(n, file, st, false, now)
 	f.same(n, st, now)
-	f.judge(n)
+	f.classify(n)
 }
 
 func (f *Follower) headIs(file *os.File, g *Generation) bool {
@@ -356,9 +358,9 @@ func (f *Follower) orphan(g *Generation, now time.Time) {
 	}
 }
 
-// judge looks at the first bytes of a generation, once there are any: what is no
+// classify looks at the first bytes of a generation, once there are any: what is no
 // log is not followed.
-func (f *Follower) judge(g *Generation) {
+func (f *Follower) classify(g *Generation) {
 	if !g.sniff || g.file == nil || g.head.length == 0 {
 		return
 	}
@@ -402,7 +404,7 @@ func (f *Follower) verify(g *Generation, end int64, now time.Time) bool {
 		f.truncated(g, st, now)
 		return false
 	}
-	if f.judge(g); g.file == nil {
+	if f.classify(g); g.file == nil {
 		return false
 	}
 	if st.size != g.last.size {

@@ -27,7 +27,7 @@ type taken struct {
 	blocks []string // generation, offset, line and flags of each
 	fail   error
 	hold   bool
-	holds  []*Hold
+	holds  []*InFlight
 	came   chan struct{}
 }
 
@@ -52,7 +52,7 @@ func (t *taken) take(b *Block) error {
 	offset, line := b.Offset, b.Line
 	for text := range strings.Lines(data) {
 		if t.hold {
-			t.holds = append(t.holds, b.Generation.Hold(offset, offset+int64(len(text)), line))
+			t.holds = append(t.holds, b.Generation.InFlight(offset, offset+int64(len(text)), line))
 		}
 		if !b.Generation.Acked(offset, offset+int64(len(text))) {
 			t.lines = append(t.lines, strings.TrimSuffix(text, "\n"))

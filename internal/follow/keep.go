@@ -57,25 +57,25 @@ func (f *Follower) save() error {
 	if f.failed != nil {
 		f.counts.CheckpointErrors++
 		if f.overfull(f.failed) {
-			f.makeRoom(f.now()) // for the next attempt
+			f.freeDescriptor(f.now()) // for the next attempt
 		}
 	} else {
 		f.counts.Checkpoints++
 		f.counts.LastCheckpoint = f.now()
 	}
 	f.mu.Unlock()
-	if len(crowded) > 0 && f.opt.Crowded != nil {
-		f.opt.Crowded(crowded)
+	if len(crowded) > 0 && f.opt.Stuck != nil {
+		f.opt.Stuck(crowded)
 	}
 	return f.failed
 }
 
 // snapshot is the state as it is kept.
-func (f *Follower) snapshot() (*saved, []*Hold) {
+func (f *Follower) snapshot() (*saved, []*InFlight) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := &saved{Version: checkpointVersion, Paths: f.opt.Paths, Next: f.next, Generations: []savedGeneration{}}
-	var crowded []*Hold
+	var crowded []*InFlight
 	for _, log := range slices.Sorted(maps.Keys(f.families)) {
 		fam := f.families[log]
 		for _, g := range fam.generations {

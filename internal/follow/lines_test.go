@@ -179,10 +179,10 @@ func TestACutLineIsHeldWhole(t *testing.T) {
 	b := newBench(t, Options{FromStart: true, MaxLine: 10, Checkpoint: t.TempDir() + "/c"})
 	b.write("x.log", strings.Repeat("x", 100)+"\nend\n")
 	b.open()
-	var hold *Hold
+	var hold *InFlight
 	b.f.reader.take = func(block *Block) error {
 		if block.Cut {
-			hold = block.Generation.Hold(block.Offset, block.Offset+block.Size, block.Line)
+			hold = block.Generation.InFlight(block.Offset, block.Offset+block.Size, block.Line)
 		}
 		return nil
 	}

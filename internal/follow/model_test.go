@@ -31,7 +31,7 @@ type model struct {
 	written []string
 	saved   map[string]bool // acknowledged in the last checkpoint
 	again   map[string]bool // may come again
-	holding map[string]*Hold
+	holding map[string]*InFlight
 	seen    map[string]int
 	log     []string
 }
@@ -275,7 +275,7 @@ func (m *model) end(clean bool) {
 			m.again[line] = true
 		}
 	}
-	m.holding = map[string]*Hold{}
+	m.holding = map[string]*InFlight{}
 	for line := range m.saved {
 		if m.saved[line] {
 			m.holding[line] = nil
@@ -297,7 +297,7 @@ func (m *model) take(b *Block) error {
 			delete(m.again, name)
 			m.holding[name] = nil
 			if line%3 == 0 {
-				m.holding[name] = b.Generation.Hold(offset, end, line)
+				m.holding[name] = b.Generation.InFlight(offset, end, line)
 			}
 		}
 		offset = end
@@ -316,7 +316,7 @@ func TestNothingIsLost(t *testing.T) {
 		dir := filepath.Join(root, fmt.Sprint(runs))
 		require.NoError(rt, os.MkdirAll(filepath.Join(dir, "log"), 0o755))
 		defer os.RemoveAll(dir)
-		m := &model{t: rt, saved: map[string]bool{}, again: map[string]bool{}, holding: map[string]*Hold{}, seen: map[string]int{},
+		m := &model{t: rt, saved: map[string]bool{}, again: map[string]bool{}, holding: map[string]*InFlight{}, seen: map[string]int{},
 			b: &bench{t: t, dir: filepath.Join(dir, "log"), at: time.Now()}}
 		m.form = rapid.SampledFrom([]string{"x.log.%d", "x.%d.log"}).Draw(rt, "names of rotated files")
 		path := rapid.SampledFrom([]string{"", "*.log", "x.log"}).Draw(rt, "path")

@@ -214,7 +214,7 @@ func (j *job) lines(data []byte, final bool) piece {
 // nothing is kept but how far it was searched.
 func (f *Follower) servePlain(j *job) error {
 	need := int64(blockSize)
-	f.room(need)
+	f.buffer(need)
 	final := j.final && j.scanned == j.size
 	switch {
 	case final:
@@ -238,7 +238,7 @@ func (f *Follower) servePlain(j *job) error {
 		}
 		need = max(need, end-j.offset)
 	}
-	data, err := j.at(f.room(need), j.offset)
+	data, err := j.at(f.buffer(need), j.offset)
 	if err != nil {
 		return err
 	}
@@ -272,9 +272,9 @@ func (f *Follower) servePlain(j *job) error {
 	return f.hand(j, j.lines(data[:end], false), rest)
 }
 
-// room is the reader's buffer, n bytes of it. What a long line has made of it is
+// buffer is the reader's buffer, n bytes of it. What a long line has made of it is
 // not kept for others.
-func (f *Follower) room(n int64) []byte {
+func (f *Follower) buffer(n int64) []byte {
 	size := max(n, blockSize)
 	if have := int64(len(f.reader.buf)); have < size || have > 2*blockSize && size == blockSize {
 		f.reader.buf = make([]byte, size)
@@ -298,7 +298,7 @@ func (f *Follower) serveLong(j *job, end int64, final bool) error {
 		}
 		return nil
 	}
-	data, err := j.at(f.room(int64(f.opt.MaxLine)), j.offset)
+	data, err := j.at(f.buffer(int64(f.opt.MaxLine)), j.offset)
 	if err != nil {
 		return err
 	}
@@ -313,7 +313,7 @@ func (f *Follower) serveLong(j *job, end int64, final bool) error {
 func (f *Follower) zeros(j *job, end int64) (int64, error) {
 	at := j.offset
 	for at < end {
-		data, err := j.at(f.room(min(blockSize, end-at)), at)
+		data, err := j.at(f.buffer(min(blockSize, end-at)), at)
 		if err != nil {
 			return 0, err
 		}
@@ -396,11 +396,11 @@ func (f *Follower) hand(j *job, p piece, rest int64) error {
 	b := f.advance(g, p, rest)
 	g.noteBlank(j.blank)
 	f.mu.Unlock()
-	return f.give(&b)
+	return f.deliver(&b)
 }
 
-// give hands out a block that the generation has moved over.
-func (f *Follower) give(b *Block) error {
+// deliver hands out a block that the generation has moved over.
+func (f *Follower) deliver(b *Block) error {
 	err := f.reader.take(b)
 	if poison.Bytes(b.Data); err != nil {
 		return err
@@ -467,7 +467,7 @@ func (f *Follower) number(j *job) error {
 	}
 	lines := int64(0)
 	for at := int64(0); at < j.offset; {
-		data, err := j.at(f.room(min(blockSize, j.offset-at)), at)
+		data, err := j.at(f.buffer(min(blockSize, j.offset-at)), at)
 		if err != nil {
 			return err
 		}

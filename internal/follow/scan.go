@@ -27,9 +27,9 @@ type verdict struct {
 	seen  time.Time
 }
 
-// holds tells whether the verdict still holds for a file of a family, which may be
+// valid tells whether the verdict still holds for a file of a family, which may be
 // nil.
-func (v *verdict) holds(fam *Family) bool {
+func (v *verdict) valid(fam *Family) bool {
 	if v.of != nil && v.of.family != fam {
 		return v.of.state != orphaned
 	}
@@ -56,14 +56,14 @@ func (f *Follower) scan(now time.Time) {
 	for range 3 {
 		f.scans++
 		l := f.list()
-		news := f.settle(l, now)
+		news := f.reconcile(l, now)
 		f.dirs = l.dirs
 		if !news {
 			break
 		}
 		// A second listing tells what follows what.
 	}
-	f.settled = true
+	f.scanned = true
 }
 
 // pass is one of those in which it is found out what files are.
@@ -73,8 +73,8 @@ type pass struct {
 	others bool // all files, and the generations of other logs count, too
 }
 
-// settle goes through a listing; news says that generations were found.
-func (f *Follower) settle(l *listing, now time.Time) (news bool) {
+// reconcile goes through a listing; news says that generations were found.
+func (f *Follower) reconcile(l *listing, now time.Time) (news bool) {
 	entries := l.entries
 	slices.SortStableFunc(entries, func(a, b entry) int {
 		if a.log != b.log {
@@ -90,13 +90,13 @@ func (f *Follower) settle(l *listing, now time.Time) (news bool) {
 	}
 	clear(f.waiting)
 	f.rename(entries, l.partial, now)
-	f.settleResting(l, now)
+	f.reconcileResting(l, now)
 	for i := range entries {
 		if e := &entries[i]; f.open[e.file] == nil && e.log != "" {
 			f.resume(e, now)
 		}
 	}
-	if !f.settled {
+	if !f.scanned {
 		for _, fam := range f.families {
 			for _, g := range fam.generations {
 				if g.state == following && g.file == nil && !f.waiting[g.where] && !f.rested(g) {
@@ -171,7 +171,7 @@ func (f *Follower) resume(e *entry, now time.Time) {
 	}
 	g := f.families[e.log].resting(e.file)
 	elsewhere := false
-	if g == nil && (!f.settled || f.resting) { // it may have got the name of another log
+	if g == nil && (!f.scanned || f.resting) { // it may have got the name of another log
 		for _, fam := range f.families {
 			if g = fam.resting(e.file); g != nil {
 				elsewhere = true
@@ -196,7 +196,7 @@ func (f *Follower) resume(e *entry, now time.Time) {
 		file.Close()
 		return
 	}
-	if !packed && g.head.prefixes(b) && st.size < max(g.offset, g.acks.known()) {
+	if !packed && g.head.prefixes(b) && st.size < max(g.offset, g.acks.acknowledged()) {
 		f.cut(g, e, file, st, now)
 		return
 	}
@@ -250,7 +250,7 @@ func (f *Follower) cut(g *Generation, e *entry, file *os.File, st status, now ti
 	n.active = e.active
 	f.attach(n, file, st, false, now)
 	f.same(n, st, now)
-	f.judge(n)
+	f.classify(n)
 }
 
 // toLineStart moves a generation that a checkpoint has in the middle of a line back
@@ -276,7 +276,7 @@ func (f *Follower) toLineStart(g *Generation, file *os.File) {
 // openFile opens what a listing found. What it is may have changed since: only
 // what the descriptor says counts.
 func (f *Follower) openFile(e *entry) (*os.File, status, bool) {
-	if !f.makeRoom(f.now()) {
+	if !f.freeDescriptor(f.now()) {
 		f.waiting[e.file] = true
 		return nil, status{}, false
 	}
@@ -356,7 +356,7 @@ func (f *Follower) foreign(path string, st status, reason string, holds bool) {
 // examine finds out what a file is that is not open, and acts on it; news says that a
 // generation was made of it. A file that nobody goes on with is closed here.
 func (f *Follower) examine(e *entry, now time.Time, p pass) (news bool) {
-	if f.judged(e, now) {
+	if f.classified(e, now) {
 		return false
 	}
 	file, st, ok := f.openFile(e)
@@ -370,8 +370,8 @@ func (f *Follower) examine(e *entry, now time.Time, p pass) (news bool) {
 	return news
 }
 
-// judged tells whether it is known already what a file is, or is not to be asked now.
-func (f *Follower) judged(e *entry, now time.Time) bool {
+// classified tells whether it is known already what a file is, or is not to be asked now.
+func (f *Follower) classified(e *entry, now time.Time) bool {
 	v, known := f.verdicts[e.file]
 	fam := f.families[e.log]
 	seen := func() {
@@ -380,7 +380,7 @@ func (f *Follower) judged(e *entry, now time.Time) bool {
 		}
 	}
 	switch {
-	case known && v.size == e.size && v.mtime == e.mtime && (v.holds(fam) || v.of != nil && v.of.closed(e.file)):
+	case known && v.size == e.size && v.mtime == e.mtime && (v.valid(fam) || v.of != nil && v.of.closed(e.file)):
 		v.seen = now
 		f.verdicts[e.file] = v
 		seen()
@@ -465,7 +465,7 @@ func (f *Follower) identify(e *entry, file *os.File, st status, now time.Time, p
 			return id
 		}
 	}
-	if id.what = fresh; e.former && f.settled {
+	if id.what = fresh; e.former && f.scanned {
 		id.what = former
 	}
 	return id
@@ -500,7 +500,7 @@ func (f *Follower) related(id *identity, e *entry, file *os.File, now time.Time,
 		}
 	}
 	c.active = false
-	id.of, id.how = f.elsewhere(c, f.families[e.log], known, p.unsure && p.others)
+	id.of, id.how = f.inOtherLogs(c, f.families[e.log], anyOf, p.unsure && p.others)
 	switch {
 	case f.open[st.file] != nil: // it was the copy of one that was truncated
 	case id.how == foreign, id.how == alike && p.unsure && p.others, id.how == unclear && f.waited(st, now):
@@ -535,7 +535,7 @@ func (f *Follower) act(e *entry, file *os.File, id identity, now time.Time) (kep
 		f.verdicts[id.status.file] = v
 	case fresh:
 		f.accepted(e, id.status)
-		f.unknown(e, file, id.status, id.head, id.packed, now)
+		f.addNew(e, file, id.status, id.head, id.packed, now)
 		kept, news = true, true
 	}
 	return kept, news
@@ -616,12 +616,12 @@ func (f *Follower) matched(g *Generation, how match, e *entry, file *os.File, st
 	return true
 }
 
-// unknown makes a generation of a file nobody has seen before.
-func (f *Follower) unknown(e *entry, file *os.File, st status, b []byte, packed bool, now time.Time) {
+// addNew makes a generation of a file nobody has seen before.
+func (f *Follower) addNew(e *entry, file *os.File, st status, b []byte, packed bool, now time.Time) {
 	fam := f.family(e.log)
 	g := f.newGeneration(fam, e.path, now)
 	g.active, g.linked, g.sniff, g.scan = e.active, false, !packed && len(b) < sniffLen, f.scans
-	g.young = f.settled || !f.first[e.root]
+	g.young = f.scanned || !f.first[e.root]
 	if !e.active {
 		fam.putBack(g)
 	}
@@ -629,7 +629,7 @@ func (f *Follower) unknown(e *entry, file *os.File, st status, b []byte, packed 
 		f.setHead(g, newHead(b))
 	}
 	f.attach(g, file, st, packed, now)
-	if f.settled || fam.known || !f.first[e.root] || f.opt.FromStart {
+	if f.scanned || fam.known || !f.first[e.root] || f.opt.FromStart {
 		return
 	}
 	// On the very first start what is there is history.

@@ -151,7 +151,7 @@ func (l *listing) strays() {
 		for _, g := range fam.generations {
 			lost := g.state == orphaned
 			if !lost {
-				if g.where == (file{}) || listed[g.where] || g.file == nil && (l.f.settled || g.sealed) ||
+				if g.where == (file{}) || listed[g.where] || g.file == nil && (l.f.scanned || g.sealed) ||
 					g.file != nil && g.last.links == 0 {
 					continue
 				}
@@ -236,7 +236,7 @@ func (f *Follower) examineStray(e *entry, now time.Time, unsure bool) {
 	}
 	if err == nil {
 		c := &candidate{status: st, content: file, head: bytes.Clone(b), packed: packed}
-		switch g, how := f.elsewhere(c, nil, missing, unsure); {
+		switch g, how := f.inOtherLogs(c, nil, isOrphaned, unsure); {
 		case how == unclear && !f.waited(st, now):
 			f.rescan = true
 			file.Close()
@@ -256,16 +256,16 @@ func (f *Follower) examineStray(e *entry, now time.Time, unsure bool) {
 	file.Close()
 }
 
-// elsewhere finds the generation that content belongs to among those of all logs but
+// inOtherLogs finds the generation that content belongs to among those of all logs but
 // own that count. Only what is surely its content is equal; of what may be it, unsure
 // tells, once all files were seen.
-func (f *Follower) elsewhere(c *candidate, own *Family, counts func(*Generation) bool, unsure bool) (found *Generation,
+func (f *Follower) inOtherLogs(c *candidate, own *Family, counts func(*Generation) bool, unsure bool) (found *Generation,
 	how match) {
 	f.refresh(c, own, counts)
 	surely := int64(0)
 	for g := range f.heads.like(c.head) {
 		fam := g.family
-		if fam == own || !f.settled && !fam.known || !counts(g) { // what is found together is history, or all read
+		if fam == own || !f.scanned && !fam.known || !counts(g) { // what is found together is history, or all read
 			continue
 		}
 		this, upTo := c.surely(g)
@@ -299,8 +299,8 @@ func (f *Follower) refresh(c *candidate, own *Family, counts func(*Generation) b
 // Of which generations content may be: of any; of those that are missing; of those that
 // were there before, lest two new logs with the same lines were each taken for a copy of
 // the other.
-func known(*Generation) bool     { return true }
-func missing(g *Generation) bool { return g.state == orphaned }
+func anyOf(*Generation) bool        { return true }
+func isOrphaned(g *Generation) bool { return g.state == orphaned }
 func (g *Generation) earlier(o *Generation) bool {
 	return g.id < o.id || !g.young || g.offset > 0 || g.packed || g.state != following
 }
@@ -370,7 +370,7 @@ func (f *Follower) copied(g *Generation) bool {
 	if err != nil {
 		return false
 	}
-	_, how := f.elsewhere(&candidate{status: st, content: g.file, head: g.head.bytes}, g.family,
+	_, how := f.inOtherLogs(&candidate{status: st, content: g.file, head: g.head.bytes}, g.family,
 		func(o *Generation) bool { return o.earlier(g) }, false)
 	return how != foreign
 }

@@ -70,9 +70,9 @@ func (s *stream) next() (p piece, ok bool, err error) {
 		if start, _, long := longLine(data[:end], s.longest); long {
 			end = start
 		}
-		return s.give(end, false), true, nil
+		return s.take(end, false), true, nil
 	case s.err != nil && len(data) > 0:
-		return s.give(len(data), true), true, nil
+		return s.take(len(data), true), true, nil
 	case s.err != nil:
 		return piece{}, false, s.err
 	}
@@ -86,7 +86,7 @@ func (s *stream) skip(n int) {
 	s.offset += int64(n)
 }
 
-func (s *stream) give(n int, final bool) piece {
+func (s *stream) take(n int, final bool) piece {
 	p := piece{data: s.buf[s.start : s.start+n], offset: s.offset, size: int64(n), final: final}
 	s.skip(n)
 	s.noZeros = false
@@ -184,7 +184,7 @@ func (f *Follower) servePacked(j *job) error {
 			return f.damaged(g, s.offset, err)
 		case ok && !handing:
 			f.mu.Lock()
-			f.sewPiece(g, s, p)
+			f.addSeamsOf(g, s, p)
 			f.mu.Unlock()
 		case ok:
 			if err := f.handPiece(g, p); err != nil {
@@ -195,8 +195,8 @@ func (f *Follower) servePacked(j *job) error {
 	return nil
 }
 
-// sewPiece gives a generation a new seam from what was unpacked of it.
-func (f *Follower) sewPiece(g *Generation, s *stream, p piece) {
+// addSeamsOf gives a generation a new seam from what was unpacked of it.
+func (f *Follower) addSeamsOf(g *Generation, s *stream, p piece) {
 	if s.givenTo != p.offset { // NULs lie between
 		s.given = nil
 	}
@@ -241,7 +241,7 @@ func (f *Follower) handPiece(g *Generation, p piece) error {
 	}
 	b := f.advance(g, p, 0)
 	f.mu.Unlock()
-	return f.give(&b)
+	return f.deliver(&b)
 }
 
 // damaged puts off a packed file that is not whole: it may still be written. When

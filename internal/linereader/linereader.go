@@ -78,9 +78,9 @@ func (l *Reader) Next() (Line, bool) {
 		case length > l.max && !noZeros && data[0] == 0:
 			noZeros = true
 		case length > l.max:
-			return l.takeCut(), true
+			return l.lendCut(), true
 		case i >= 0:
-			line := l.take(length)
+			line := l.lend(length)
 			l.skip(1)
 			return line, true
 		case l.err == nil:
@@ -88,7 +88,7 @@ func (l *Reader) Next() (Line, bool) {
 		case length == 0:
 			return Line{}, false
 		default:
-			line := l.take(length)
+			line := l.lend(length)
 			line.Unterminated = true
 			return line, true
 		}
@@ -100,7 +100,7 @@ func (l *Reader) skip(n int) {
 	l.offset += int64(n)
 }
 
-func (l *Reader) take(length int) Line {
+func (l *Reader) lend(length int) Line {
 	l.number++
 	line := Line{Text: l.buf[l.start : l.start+length], Number: l.number, Offset: l.offset}
 	l.lent = line.Text
@@ -108,11 +108,11 @@ func (l *Reader) take(length int) Line {
 	return line
 }
 
-// takeCut gives the first max bytes and reads on to the end of the line in what
+// lendCut gives the first max bytes and reads on to the end of the line in what
 // is free behind them.
-func (l *Reader) takeCut() Line {
+func (l *Reader) lendCut() Line {
 	l.compact()
-	line := l.take(l.max)
+	line := l.lend(l.max)
 	line.Cut = true
 	for {
 		if i := bytes.IndexByte(l.buf[l.start:l.end], '\n'); i >= 0 {

@@ -56,15 +56,15 @@ func (c *Collector) Err() error { return c.err }
 // Failed is an error of what was collected when it is read again, as a [*TempError].
 func (c *Collector) Failed(err error) error { return c.disk.failed("read", err) }
 
-// Settle sorts what went to disk by traces. choose says which traces of a part come
+// Sort sorts what went to disk by traces. choose says which traces of a part come
 // out; nil: all. It is called by several goroutines.
-func (c *Collector) Settle(ctx context.Context, choose func(*Memory) ([]Chosen, error)) (*Settled, error) {
-	s := &settler{ctx: ctx, disk: c.disk, limit: c.limit, choose: choose}
-	if err := s.settle(c.spill); err != nil {
+func (c *Collector) Sort(ctx context.Context, choose func(*Memory) ([]Chosen, error)) (*Sorted, error) {
+	s := &sorter{ctx: ctx, disk: c.disk, limit: c.limit, choose: choose}
+	if err := s.sort(c.spill); err != nil {
 		s.runs.close()
 		return nil, err
 	}
-	return &Settled{Count: s.count, Bytes: c.disk.written.Load(), Partitions: s.partitions, Oversized: s.oversized,
+	return &Sorted{Count: s.count, Bytes: c.disk.written.Load(), Partitions: s.partitions, Oversized: s.oversized,
 		OversizedBytes: s.oversizedBytes, s: s}, nil
 }
 
@@ -75,26 +75,26 @@ func (c *Collector) Close() {
 	}
 }
 
-// Settled is traces on disk, in their order.
-type Settled struct {
+// Sorted is traces on disk, in their order.
+type Sorted struct {
 	Count          int   // of the traces that come out
 	Bytes          int64 // written to disk
 	Partitions     int64
 	Oversized      int64 // traces that are larger than the limit each
 	OversizedBytes int64 // what the largest of them takes
 
-	s *settler
+	s *sorter
 }
 
 // Elsewhere is what is known of a parent that a trace misses.
-func (s *Settled) Elsewhere(parent trace.ID) assemble.Elsewhere { return s.s.parents.Elsewhere(parent) }
+func (s *Sorted) Elsewhere(parent trace.ID) assemble.Elsewhere { return s.s.parents.Elsewhere(parent) }
 
 // Bundles gives the records of the traces by their places in the order of all, from
 // first to before end.
-func (s *Settled) Bundles(first, end int) iter.Seq2[Bundle, error] { return s.s.merged(first, end) }
+func (s *Sorted) Bundles(first, end int) iter.Seq2[Bundle, error] { return s.s.merged(first, end) }
 
 // Close frees the disk.
-func (s *Settled) Close() error { return s.s.runs.file.Close() }
+func (s *Sorted) Close() error { return s.s.runs.file.Close() }
 
 // Add takes a record, which it does not keep.
 func (c *Collector) Add(record []byte) {

@@ -15,9 +15,9 @@ type decoder struct {
 	at    int
 	bad   bool
 
-	notes      room[trace.Note]
-	dimensions room[trace.Dimension]
-	origins    room[trace.Origin]
+	notes      arena[trace.Note]
+	dimensions arena[trace.Dimension]
+	origins    arena[trace.Origin]
 }
 
 // begin begins to read a text.
@@ -40,7 +40,7 @@ func (d *decoder) reuse() {
 
 // forget leaves what the lists took to those who have them.
 func (d *decoder) forget() {
-	d.notes, d.dimensions, d.origins = room[trace.Note]{}, room[trace.Dimension]{}, room[trace.Origin]{}
+	d.notes, d.dimensions, d.origins = arena[trace.Note]{}, arena[trace.Dimension]{}, arena[trace.Origin]{}
 }
 
 // keyOf reads the key of a record.
@@ -103,7 +103,7 @@ func (d *decoder) span(s *trace.Span, line int64) {
 		s.Name = trace.NewText(d.string())
 	}
 	if flags&noNotes == 0 {
-		s.Notes = d.notes.take(d.length())
+		s.Notes = d.notes.alloc(d.length())
 	}
 	var last shared
 	time := int64(0)
@@ -125,7 +125,7 @@ func (d *decoder) span(s *trace.Span, line int64) {
 		n.Extra = d.fields(flags & hasItemExtra)
 	}
 	if flags&noTags == 0 {
-		s.Dimensions = d.dimensions.take(d.length())
+		s.Dimensions = d.dimensions.alloc(d.length())
 	}
 	for i := range s.Dimensions {
 		t := &s.Dimensions[i]
@@ -146,7 +146,7 @@ func (d *decoder) span(s *trace.Span, line int64) {
 		origins, some = max(0, n-1), n > 0
 	}
 	if some {
-		s.Origin = d.origins.take(origins)
+		s.Origin = d.origins.alloc(origins)
 	}
 	for i := range s.Origin {
 		if i > 0 {
@@ -303,21 +303,21 @@ func (d *decoder) uvarint() (n uint64) {
 	return 0
 }
 
-// room is where lists are made, so that not each one is allocated by itself.
-type room[T any] struct {
+// arena is where lists are made, so that not each one is allocated by itself.
+type arena[T any] struct {
 	all  []T
 	used int
 }
 
 // reuse makes room of what was given so far.
-func (r *room[T]) reuse() {
+func (r *arena[T]) reuse() {
 	poison.List(r.all[:r.used])
 	r.used = 0
 }
 
-// take gives room for n elements, which may hold what was there before, and makes
+// alloc gives room for n elements, which may hold what was there before, and makes
 // new room when there is none left.
-func (r *room[T]) take(n int) []T {
+func (r *arena[T]) alloc(n int) []T {
 	if n == 0 {
 		return []T{}
 	}

@@ -1,7 +1,7 @@
 // Package record keeps spans as bytes without pointers until their traces are made:
 //
 //	span ─ encode.go ─> record ─ collect.go ─┬─> memory.go: by trace, within a limit ────────────────────────┐
-//	                                         └─> spill.go: partitions on disk ─ settle.go ─> runs.go: sorted ─┤
+//	                                         └─> spill.go: partitions on disk ─ sort.go ─> runs.go: sorted ───┤
 //	                                                                                                          v
 //	                                                  trace <─ maker.go ─ decode.go <─ Bundle: the records of a trace
 //

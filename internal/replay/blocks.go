@@ -94,9 +94,9 @@ func (f *finding) clear() {
 	f.events, f.records = f.events[:0], f.records[:0]
 }
 
-// holding says whether the Reader holds something back for what follows.
-func (f *finding) holding() bool {
-	_, holding := f.reader.Holding()
+// pending says whether the Reader holds something back for what follows.
+func (f *finding) pending() bool {
+	_, holding := f.reader.Pending()
 	return holding
 }
 
@@ -136,7 +136,7 @@ func (r *reading) inBlocks(name string, content io.Reader, take func(b *block, l
 	inorder.Each(blocks, func(b *block) *block {
 		b.found = r.newFinding(name)
 		b.lines = b.found.reader.FeedBlock(b.data, 1, 0)
-		if !b.found.holding() {
+		if !b.found.pending() {
 			b.found.reader.Flush()
 		}
 		return b

@@ -22,8 +22,8 @@ import (
 // or times are moved, all traces are made once before, to see which of them match
 // and where they stand in the order (the survey).
 
-// making says how traces are made.
-type making struct {
+// builder says how traces are made.
+type builder struct {
 	ctx    context.Context
 	opt    assemble.Options
 	names  *record.Names
@@ -34,7 +34,7 @@ type making struct {
 	elsewhere func(trace.ID) assemble.Elsewhere
 }
 
-func (m *making) maker() *record.Maker {
+func (m *builder) maker() *record.Maker {
 	return record.NewMaker(m.opt, m.names, m.limit)
 }
 
@@ -61,7 +61,7 @@ func survey(m *record.Maker, h *record.Memory, from, end int, selection *query.S
 }
 
 // chooser says which traces of a partition match, and counts all of them.
-func (m *making) chooser(selection *query.Selection, counted *tally) func(h *record.Memory) ([]record.Chosen, error) {
+func (m *builder) chooser(selection *query.Selection, counted *tally) func(h *record.Memory) ([]record.Chosen, error) {
 	var mu sync.Mutex // of counted
 	return func(h *record.Memory) ([]record.Chosen, error) {
 		maker := m.maker()
@@ -90,9 +90,9 @@ func (m *making) chooser(selection *query.Selection, counted *tally) func(h *rec
 	}
 }
 
-// settleMemory orders what never went to disk; all match if selection is nil. It
+// orderMemory orders what never went to disk; all match if selection is nil. It
 // gives those that match by their places in the order of traces.
-func (m *making) settleMemory(h *record.Memory, selection *query.Selection) (c tally, matching int,
+func (m *builder) orderMemory(h *record.Memory, selection *query.Selection) (c tally, matching int,
 	ordered func(first, end int) iter.Seq2[record.Bundle, error]) {
 	type part struct {
 		found []record.Chosen
@@ -146,7 +146,7 @@ type batch struct {
 
 // batches gives bundles in batches that are worth a worker's while. It waits where
 // more than a quarter of the memory is under way.
-func (m *making) batches(ctx context.Context, bundles iter.Seq2[record.Bundle, error],
+func (m *builder) batches(ctx context.Context, bundles iter.Seq2[record.Bundle, error],
 	room *semaphore.Weighted) iter.Seq[batch] {
 	most := m.most()
 	return func(yield func(batch) bool) {
@@ -177,12 +177,12 @@ func (m *making) batches(ctx context.Context, bundles iter.Seq2[record.Bundle, e
 }
 
 // most is how much of the memory may be under way between records and an output.
-func (m *making) most() int64 { return max(m.limit/4, 1) }
+func (m *builder) most() int64 { return max(m.limit/4, 1) }
 
 // inOrder makes traces, several at a time: use makes of each batch what take gets,
 // in order and one at a time, until it returns false. maker is one that use has
 // for itself.
-func inOrder[Out any](m *making, bundles iter.Seq2[record.Bundle, error], use func(*record.Maker, batch) Out,
+func inOrder[Out any](m *builder, bundles iter.Seq2[record.Bundle, error], use func(*record.Maker, batch) Out,
 	take func(Out) bool) {
 	ctx, cancel := context.WithCancel(m.ctx)
 	defer cancel()
@@ -261,7 +261,7 @@ func byPieces(ctx context.Context, take func(text []byte) []byte, work func(full
 // trace is work's only until it returns. take gets what work has appended, in the order of traces,
 // one at a time, and may return false for no more. all says that no trace is
 // missing from those that were counted.
-func (m *making) render(bundles iter.Seq2[record.Bundle, error], work func(dst []byte, t *trace.Trace,
+func (m *builder) render(bundles iter.Seq2[record.Bundle, error], work func(dst []byte, t *trace.Trace,
 	full func([]byte) []byte) []byte, take func(text []byte) bool) (c tally, all bool, err error) {
 	type rendered struct {
 		text  *[]byte
@@ -310,7 +310,7 @@ func (m *making) render(bundles iter.Seq2[record.Bundle, error], work func(dst [
 }
 
 // traces makes traces that can be kept. An error is the last that comes.
-func (m *making) traces(bundles iter.Seq2[record.Bundle, error]) iter.Seq2[*trace.Trace, error] {
+func (m *builder) traces(bundles iter.Seq2[record.Bundle, error]) iter.Seq2[*trace.Trace, error] {
 	type made struct {
 		traces []trace.Trace
 		err    error

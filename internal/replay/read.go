@@ -49,14 +49,14 @@ type reading struct {
 	encoder *record.Encoder // of spans from documents
 	record  []byte
 
-	held         *finding                           // holds something back for what follows, or nil
+	pending      *finding                           // holds something back for what follows, or nil
 	places       map[string]func(given int64) int64 // in sparse members since nothing was held back
 	unterminated bool                               // the last log had no newline at its end
 }
 
 // member reads one member: trace documents by their form, all else as a log.
 func (r *reading) member(m *source.Member) error {
-	if r.held == nil {
+	if r.pending == nil {
 		clear(r.places)
 	}
 	if m.Place != nil {
@@ -72,13 +72,13 @@ func (r *reading) member(m *source.Member) error {
 	return r.err
 }
 
-// judge forgets a member in which nothing was found, if it is no log: it has
+// dropIfNoLog forgets a member in which nothing was found, if it is no log: it has
 // neither lines nor any that were too long. before is the ledger before it, known
 // how many it had named as unreadable.
-func (r *reading) judge(m *source.Member, before Ledger, known int) {
+func (r *reading) dropIfNoLog(m *source.Member, before Ledger, known int) {
 	l := &r.ledger
 	found := l.Parsed+l.Salvaged+l.Rejected > before.Parsed+before.Salvaged+before.Rejected
-	if r.err != nil || found || r.held != nil || m.FoundNothing() {
+	if r.err != nil || found || r.pending != nil || m.FoundNothing() {
 		return
 	}
 	r.more = max(0, known-maxUnreadable)
@@ -110,11 +110,11 @@ func (r *reading) documents(at parser.Place, content io.Reader) {
 		return r.err
 	}, func(line []byte, number, offset int64) error {
 		log.reader.Feed(parser.Line{Text: line, Number: at.Line + number, Offset: at.Offset + offset})
-		r.take(log)
+		r.collect(log)
 		return r.err
 	})
 	log.reader.Flush()
-	r.take(log)
+	r.collect(log)
 	if r.err == nil {
 		r.err = err
 	}
@@ -126,10 +126,10 @@ func (r *reading) log(m *source.Member, content io.Reader, empty bool) {
 		r.release()
 	}
 	r.unterminated = false
-	if r.held != nil {
-		r.held.reader.Continue(m.Name)
+	if r.pending != nil {
+		r.pending.reader.Continue(m.Name)
 	} else {
-		defer r.judge(m, r.ledger, len(r.ledger.Unreadable)+r.more)
+		defer r.dropIfNoLog(m, r.ledger, len(r.ledger.Unreadable)+r.more)
 	}
 	if empty {
 		return
@@ -137,15 +137,15 @@ func (r *reading) log(m *source.Member, content io.Reader, empty bool) {
 	rest, lines, offset := content, int64(0), int64(0)
 	if r.opt.Parser.MaxRecord >= blockSize {
 		rest, lines, offset = r.inBlocks(m.Name, content, func(b *block, lines int64) bool {
-			if r.held != nil { // the worker could not know
+			if r.pending != nil { // the worker could not know
 				b.found.free()
-				r.held.reader.FeedBlock(b.data, lines+1, b.offset)
+				r.pending.reader.FeedBlock(b.data, lines+1, b.offset)
 			} else {
-				r.held = b.found
-				r.held.rebase(lines, b.offset)
+				r.pending = b.found
+				r.pending.rebase(lines, b.offset)
 			}
 			r.unterminated = !bytes.HasSuffix(b.data, []byte("\n"))
-			r.settle(m.Name)
+			r.endBlock(m.Name)
 			return r.err == nil
 		})
 	}
@@ -157,8 +157,8 @@ func (r *reading) log(m *source.Member, content io.Reader, empty bool) {
 // lineByLine reads what has lines too long for blocks; so many lines and bytes of
 // the member came before.
 func (r *reading) lineByLine(name string, content io.Reader, before, offset int64) {
-	if r.held == nil {
-		r.held = r.newFinding(name)
+	if r.pending == nil {
+		r.pending = r.newFinding(name)
 	}
 	lines := linereader.New(content, r.opt.Parser.MaxRecord)
 	for r.err == nil {
@@ -172,36 +172,36 @@ func (r *reading) lineByLine(name string, content io.Reader, before, offset int6
 			r.unreadable(name, line.Offset+int64(len(line.Text)), linereader.TooLong(line.Number, len(line.Text)))
 		}
 		r.unterminated = line.Unterminated
-		r.held.reader.Feed(parser.Line{Text: line.Text, Number: line.Number, Offset: line.Offset, Cut: line.Cut})
-		if _, stopped := r.held.reader.Stopped(); stopped {
+		r.pending.reader.Feed(parser.Line{Text: line.Text, Number: line.Number, Offset: line.Offset, Cut: line.Cut})
+		if _, stopped := r.pending.reader.Stopped(); stopped {
 			break
 		}
-		r.take(r.held)
+		r.collect(r.pending)
 	}
-	r.settle(name)
+	r.endBlock(name)
 }
 
-// settle takes what was found, and forgets the Reader unless it holds something
+// endBlock takes what was found, and forgets the Reader unless it holds something
 // back for the next block, or the next file of the rotation.
-func (r *reading) settle(name string) {
-	r.take(r.held)
-	if !r.held.holding() {
+func (r *reading) endBlock(name string) {
+	r.collect(r.pending)
+	if !r.pending.pending() {
 		r.release()
 	}
 }
 
 // release takes what was held back as it is.
 func (r *reading) release() {
-	if r.held != nil {
-		r.held.reader.Flush()
-		r.take(r.held)
-		r.held.free()
-		r.held = nil
+	if r.pending != nil {
+		r.pending.reader.Flush()
+		r.collect(r.pending)
+		r.pending.free()
+		r.pending = nil
 	}
 }
 
-// take hands on what was found.
-func (r *reading) take(f *finding) {
+// collect hands on what was found.
+func (r *reading) collect(f *finding) {
 	for i := range f.events {
 		e := &f.events[i]
 		switch {

@@ -51,9 +51,9 @@ type Options struct {
 
 // Result is what a replay gives. Close it in the end.
 type Result struct {
-	making    *making
+	making    *builder
 	selected  iter.Seq2[record.Bundle, error]
-	settled   *record.Settled // nil if all is in memory
+	sorted    *record.Sorted // nil if all is in memory
 	ledger    Ledger
 	uncounted iter.Seq2[record.Bundle, error] // all traces, if they were not made so far
 }
@@ -109,10 +109,10 @@ func (r *Result) NothingRead() bool { return r.ledger.NothingRead() }
 
 // Close frees what is on disk.
 func (r *Result) Close() error {
-	if r.settled == nil {
+	if r.sorted == nil {
 		return nil
 	}
-	return r.settled.Close()
+	return r.sorted.Close()
 }
 
 // Run reads all input to its end and assembles it. There is no result if the
@@ -148,7 +148,7 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	m := &making{ctx: ctx, opt: opt.Assemble, names: opt.names, failed: c.Failed, limit: opt.Memory}
+	m := &builder{ctx: ctx, opt: opt.Assemble, names: opt.names, failed: c.Failed, limit: opt.Memory}
 	result := &Result{making: m, ledger: ledger}
 	// Where the traces begin, the records tell, if times stay as they are.
 	if opt.Filter.All() && !opt.Assemble.AdjustSkew && !c.Moved() {
@@ -158,7 +158,7 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 	var first, end int
 	var ordered func(first, end int) iter.Seq2[record.Bundle, error]
 	if memory := c.Memory(); memory != nil {
-		counted, end, ordered = m.settleMemory(memory, selection)
+		counted, end, ordered = m.orderMemory(memory, selection)
 		found := sync.OnceValue(func() *record.Parents { return record.FindParents(memory) })
 		m.elsewhere = func(parent trace.ID) assemble.Elsewhere { return found().Elsewhere(parent) }
 	} else {
@@ -166,11 +166,11 @@ func replay(ctx context.Context, opt Options, read reader) (*Result, error) {
 		if selection != nil {
 			choose = m.chooser(selection, &counted)
 		}
-		s, err := c.Settle(ctx, choose)
+		s, err := c.Sort(ctx, choose)
 		if err != nil {
 			return nil, err
 		}
-		end, ordered, result.settled = s.Count, s.Bundles, s
+		end, ordered, result.sorted = s.Count, s.Bundles, s
 		m.elsewhere = s.Elsewhere
 		result.ledger.Spill = &Spill{Bytes: s.Bytes, Partitions: s.Partitions, OversizedTraces: s.Oversized,
 			OversizedBytes: s.OversizedBytes}

@@ -46,14 +46,14 @@ func (l *Ledger) WriteSummary(w io.Writer) error {
 	}
 	b.WriteByte('\n')
 	if l.Spill != nil {
-		l.Spill.tell(&b)
+		l.Spill.write(&b)
 	}
 	l.names(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-func (s *Spill) tell(b *strings.Builder) {
+func (s *Spill) write(b *strings.Builder) {
 	fmt.Fprintf(b, "--memory did not hold all spans: %s went through temporary files, in %s", safetext.Bytes(s.Bytes),
 		safetext.Count(s.Partitions, "partition"))
 	if s.OversizedTraces > 0 {

@@ -26,17 +26,17 @@ const (
 // its disk, was delivered.
 type jsonSink struct {
 	live   *live
-	crowd  crowd
+	stuck  stuck
 	out    *export.Appender
 	logger *slog.Logger
-	turn   func()
+	beat   func()
 
 	ctx context.Context // of the call that is under way
 
-	text    []byte         // not written yet
-	waiting []*follow.Hold // of text
-	written []*follow.Hold // not on the disk yet
-	spans   int64          // of text
+	text    []byte             // not written yet
+	waiting []*follow.InFlight // of text
+	written []*follow.InFlight // not on the disk yet
+	spans   int64              // of text
 	synced  time.Time
 
 	mu     sync.Mutex
@@ -49,17 +49,17 @@ func NewJSON(opt Options, out *export.Appender, how LiveOptions, a assemble.Opti
 	s := &jsonSink{out: out, synced: time.Now()}
 	out.Warn = func(text string) { s.logger.Warn(text) }
 	s.live = newLive(how, a, s.write)
-	opt.Follow.Crowded = s.crowd.set
+	opt.Follow.Stuck = s.stuck.set
 	t, err := newTail(opt, s)
 	if err != nil {
 		return nil, err
 	}
-	s.turn, s.logger = t.turn, t.opt.Logger
+	s.beat, s.logger = t.beat, t.opt.Logger
 	return t, nil
 }
 
 // write takes a trace that is given out.
-func (s *jsonSink) write(t *trace.Trace, holds []*follow.Hold) error {
+func (s *jsonSink) write(t *trace.Trace, holds []*follow.InFlight) error {
 	s.text = append(tracejson.Append(s.text, t), '\n')
 	s.waiting = append(s.waiting, holds...)
 	if s.spans += int64(t.Len()); len(s.text) < jsonBuffer {
@@ -68,14 +68,14 @@ func (s *jsonSink) write(t *trace.Trace, holds []*follow.Hold) error {
 	return s.flush(s.ctx)
 }
 
-func (s *jsonSink) add(ctx context.Context, span *trace.Span, holds []*follow.Hold) error {
+func (s *jsonSink) add(ctx context.Context, span *trace.Span, holds []*follow.InFlight) error {
 	s.ctx = ctx
 	return s.live.add(span, holds)
 }
 
 func (s *jsonSink) tick(ctx context.Context) error {
 	s.ctx = ctx
-	if err := s.live.giveHolders(s.crowd.take()); err != nil {
+	if err := s.live.emitHolders(s.stuck.take()); err != nil {
 		return err
 	}
 	if err := s.live.tick(); err != nil {
@@ -136,7 +136,7 @@ func (s *jsonSink) insist(ctx context.Context, do func() error) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-time.After(retryEvery):
-			s.turn()
+			s.beat()
 		}
 	}
 }
@@ -157,7 +157,7 @@ func (s *jsonSink) down(why string) {
 
 func (s *jsonSink) end(ctx context.Context) error {
 	s.ctx = ctx
-	if err := s.live.giveAll(); err != nil {
+	if err := s.live.emitAll(); err != nil {
 		return err
 	}
 	if err := s.flush(ctx); err != nil {
@@ -186,23 +186,23 @@ func (s *jsonSink) stats(t *Stats) {
 	t.Down, t.DownSince = c.Down, c.DownSince
 }
 
-// crowd is holds that keep the checkpoint back.
-type crowd struct {
-	mu    sync.Mutex
-	holds []*follow.Hold
+// stuck is holds that keep the checkpoint back.
+type stuck struct {
+	mu     sync.Mutex
+	ranges []*follow.InFlight
 }
 
-// set is for [follow.Options.Crowded].
-func (c *crowd) set(holds []*follow.Hold) {
+// set is for [follow.Options.Stuck].
+func (c *stuck) set(holds []*follow.InFlight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.holds = holds
+	c.ranges = holds
 }
 
-func (c *crowd) take() []*follow.Hold {
+func (c *stuck) take() []*follow.InFlight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	holds := c.holds
-	c.holds = nil
+	holds := c.ranges
+	c.ranges = nil
 	return holds
 }

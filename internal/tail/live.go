@@ -39,7 +39,7 @@ type live struct {
 	encoder *record.Encoder
 	record  []byte
 	maker   *record.Maker
-	out     func(*trace.Trace, []*follow.Hold) error // takes a trace that is given out, and the lines of its spans
+	out     func(*trace.Trace, []*follow.InFlight) error // takes a trace that is given out, and the lines of its spans
 	clock   func() time.Time
 
 	traces map[trace.ID]*liveTrace
@@ -59,7 +59,7 @@ type liveTrace struct {
 	text        []byte // records behind their lengths
 	size        int64
 	cost        int64 // of its spans when they are decoded
-	holds       []*follow.Hold
+	inFlight    []*follow.InFlight
 	first, last time.Time // of its spans since it was opened
 	asked       bool      // whether it is complete, since its last span
 	due         time.Time
@@ -74,7 +74,7 @@ const (
 	liveTraceCost = 700
 )
 
-func newLive(opt LiveOptions, a assemble.Options, out func(*trace.Trace, []*follow.Hold) error) *live {
+func newLive(opt LiveOptions, a assemble.Options, out func(*trace.Trace, []*follow.InFlight) error) *live {
 	opt.Settle = cmp.Or(opt.Settle, 2*time.Second)
 	opt.Idle = cmp.Or(opt.Idle, time.Minute)
 	opt.Longest = cmp.Or(opt.Longest, 10*time.Minute)
@@ -92,7 +92,7 @@ func newLive(opt LiveOptions, a assemble.Options, out func(*trace.Trace, []*foll
 func (l *live) now() time.Time { return l.clock().Add(l.ahead) }
 
 // add adds a span, of which it keeps a record.
-func (l *live) add(s *trace.Span, holds []*follow.Hold) error {
+func (l *live) add(s *trace.Span, holds []*follow.InFlight) error {
 	k := record.KeyOf(s)
 	l.logTime(k)
 	now := l.now()
@@ -112,7 +112,7 @@ func (l *live) add(s *trace.Span, holds []*follow.Hold) error {
 	t.size += size
 	t.cost += k.Cost
 	l.size += size
-	t.holds = append(t.holds, holds...)
+	t.inFlight = append(t.inFlight, holds...)
 	t.last, t.asked = now, false
 	l.schedule(t, now.Add(l.opt.Settle))
 	return l.bound()
@@ -175,7 +175,7 @@ func (l *live) isDue(t *liveTrace, now time.Time) error {
 		l.schedule(t, idle)
 		return nil
 	}
-	return l.give(t, &made, now)
+	return l.emit(t, &made, now)
 }
 
 func (l *live) make(t *liveTrace) (trace.Trace, error) {
@@ -184,10 +184,10 @@ func (l *live) make(t *liveTrace) (trace.Trace, error) {
 	return made, err
 }
 
-// give gives a trace out, and keeps it for spans that are late.
-func (l *live) give(t *liveTrace, made *trace.Trace, now time.Time) error {
-	holds := t.holds
-	t.holds = nil
+// emit gives a trace out, and keeps it for spans that are late.
+func (l *live) emit(t *liveTrace, made *trace.Trace, now time.Time) error {
+	holds := t.inFlight
+	t.inFlight = nil
 	if t.index >= 0 {
 		heap.Remove(&l.due, t.index)
 	}
@@ -208,7 +208,7 @@ func (l *live) forget(t *liveTrace) {
 func (l *live) bound() error {
 	for l.size > l.opt.Memory && len(l.traces) > 0 {
 		if l.kept.Len() == 0 {
-			if err := l.giveEarly(l.due[0]); err != nil {
+			if err := l.emitEarly(l.due[0]); err != nil {
 				return err
 			}
 		}
@@ -217,27 +217,27 @@ func (l *live) bound() error {
 	return nil
 }
 
-func (l *live) giveEarly(t *liveTrace) error {
+func (l *live) emitEarly(t *liveTrace) error {
 	made, err := l.make(t)
 	if err != nil {
 		return err
 	}
 	l.early++
-	return l.give(t, &made, l.now())
+	return l.emit(t, &made, l.now())
 }
 
-// giveHolders gives out the traces that have some of these holds.
-func (l *live) giveHolders(holds []*follow.Hold) error {
+// emitHolders gives out the traces that have some of these holds.
+func (l *live) emitHolders(holds []*follow.InFlight) error {
 	if len(holds) == 0 {
 		return nil
 	}
-	wanted := make(map[*follow.Hold]bool, len(holds))
+	wanted := make(map[*follow.InFlight]bool, len(holds))
 	for _, h := range holds {
 		wanted[h] = true
 	}
 	for _, t := range slices.Clone(l.due) {
-		if slices.ContainsFunc(t.holds, func(h *follow.Hold) bool { return wanted[h] }) {
-			if err := l.giveEarly(t); err != nil {
+		if slices.ContainsFunc(t.inFlight, func(h *follow.InFlight) bool { return wanted[h] }) {
+			if err := l.emitEarly(t); err != nil {
 				return err
 			}
 		}
@@ -245,15 +245,15 @@ func (l *live) giveHolders(holds []*follow.Hold) error {
 	return nil
 }
 
-// giveAll gives out all that is open.
-func (l *live) giveAll() error {
+// emitAll gives out all that is open.
+func (l *live) emitAll() error {
 	for len(l.due) > 0 {
 		t := l.due[0]
 		made, err := l.make(t)
 		if err != nil {
 			return err
 		}
-		if err := l.give(t, &made, l.now()); err != nil {
+		if err := l.emit(t, &made, l.now()); err != nil {
 			return err
 		}
 	}

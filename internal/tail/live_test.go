@@ -21,7 +21,7 @@ type liveTest struct {
 
 func newLiveTest(t *testing.T, opt LiveOptions) *liveTest {
 	l := &liveTest{t: t, at: time.Unix(1_700_000_000, 0)}
-	l.live = newLive(opt, assemble.Options{}, func(made *trace.Trace, _ []*follow.Hold) error {
+	l.live = newLive(opt, assemble.Options{}, func(made *trace.Trace, _ []*follow.InFlight) error {
 		spans := make([]trace.Node, len(made.Spans))
 		for i := range spans {
 			spans[i] = trace.Node{Span: made.Spans[i].Span.Clone(), Parent: made.Spans[i].Parent}
@@ -128,7 +128,7 @@ func TestLiveTraces(t *testing.T) {
 		l := newLiveTest(t, LiveOptions{})
 		l.span(1, 2, 1, 0)
 		l.span(2, 1, 0, 0)
-		require.NoError(t, l.giveAll())
+		require.NoError(t, l.emitAll())
 		require.Len(t, l.after(0), 2)
 	})
 }

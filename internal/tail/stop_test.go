@@ -25,7 +25,7 @@ type stopping struct {
 	ids  []string
 }
 
-func (s *stopping) add(_ context.Context, span *trace.Span, holds []*follow.Hold) error {
+func (s *stopping) add(_ context.Context, span *trace.Span, holds []*follow.InFlight) error {
 	s.ids = append(s.ids, fmt.Sprint(span.ID))
 	for _, h := range holds {
 		h.Done()

@@ -2,7 +2,7 @@
 //
 //	follow.Follower ── Block ──> parser.Reader of its family ── span ──> seen before? ──> sink
 //	     ^                            │ lines that it holds back                            │
-//	     └──────────── Hold … Done ───┴─────────────────────────────── delivered ───────────┘
+//	     └────────── InFlight … Done ─┴─────────────────────────────── delivered ───────────┘
 //	                                                                    zipkin.go: each span at once
 //	                                                                    json.go: traces, when live.go gives them out
 //
@@ -51,7 +51,7 @@ type Options struct {
 type sink interface {
 	// add takes a span, which is borrowed. The holds are done when it was delivered. It
 	// may block: then nothing more is read.
-	add(ctx context.Context, s *trace.Span, holds []*follow.Hold) error
+	add(ctx context.Context, s *trace.Span, holds []*follow.InFlight) error
 	// tick is called about ten times a second, unless add blocks.
 	tick(ctx context.Context) error
 	// end delivers what was taken, as far as that is possible until ctx ends.
@@ -71,7 +71,7 @@ type Tail struct {
 	enough  <-chan struct{} // closed: no more is to be read, not even of a block
 	encoder *record.Encoder
 	plain   []byte
-	known   known
+	dedupe  dedupe
 	failed  error
 
 	counted parser.Counts
@@ -79,7 +79,7 @@ type Tail struct {
 	again   atomic.Int64                  // spans that came a second time
 
 	unreadable atomic.Int64 // lines
-	turned     atomic.Int64 // Unix nanoseconds
+	lastBeat   atomic.Int64 // Unix nanoseconds
 }
 
 // stream is the lines of one family, in the order in which they were written.
@@ -93,13 +93,13 @@ type stream struct {
 	end        int64 // of all that was fed
 	final      bool  // its last line has no newline, and will get none
 	fed        time.Time
-	held       map[int64]heldLine // by the offset for the Reader
+	pending    map[int64]pendingLine // by the offset for the Reader
 }
 
-// heldLine is a line that the Reader holds back.
-type heldLine struct {
+// pendingLine is a line that the Reader holds back.
+type pendingLine struct {
 	lineRange
-	hold *follow.Hold
+	inFlight *follow.InFlight
 }
 
 // lineRange is where a line stands.
@@ -108,7 +108,7 @@ type lineRange struct {
 	start, end, line int64
 }
 
-func (l lineRange) hold() *follow.Hold { return l.generation.Hold(l.start, l.end, l.line) }
+func (l lineRange) inFlight() *follow.InFlight { return l.generation.InFlight(l.start, l.end, l.line) }
 
 func newTail(opt Options, sink sink) (*Tail, error) {
 	opt.Parser.MaxRecord = cmp.Or(opt.Parser.MaxRecord, parser.DefaultMaxRecord)
@@ -116,7 +116,7 @@ func newTail(opt Options, sink sink) (*Tail, error) {
 	opt.Logger = cmp.Or(opt.Logger, slog.Default())
 	opt.Follow.MaxLine, opt.Follow.Logger = opt.Parser.MaxRecord, opt.Logger
 	t := &Tail{opt: opt, sink: sink, streams: map[*follow.Family]*stream{}, encoder: record.NewEncoder(&record.Names{},
-		false), known: newKnown(remembered)}
+		false), dedupe: newDedupe(remembered)}
 	t.counts.Store(&parser.Counts{})
 	var err error
 	t.follower, err = follow.Open(opt.Follow)
@@ -146,7 +146,7 @@ func (t *Tail) Run(ctx context.Context) error {
 			}
 		}
 	})
-	err := t.follower.Run(running, func(b *follow.Block) error { return t.take(running, b) })
+	err := t.follower.Run(running, func(b *follow.Block) error { return t.read(running, b) })
 	ended := err == nil && running.Err() == nil // of standard input
 	if cause := context.Cause(running); cause != nil {
 		err = cause
@@ -194,16 +194,16 @@ func (t *Tail) endOf(ctx context.Context) <-chan struct{} {
 // Rescan looks for new files now.
 func (t *Tail) Rescan() { t.follower.Rescan() }
 
-// Turning says when the Tail last did something, or waited for its output.
-func (t *Tail) Turning() time.Time { return time.Unix(0, t.turned.Load()) }
+// LastBeat says when the Tail last did something, or waited for its output.
+func (t *Tail) LastBeat() time.Time { return time.Unix(0, t.lastBeat.Load()) }
 
-func (t *Tail) turn() { t.turned.Store(time.Now().UnixNano()) }
+func (t *Tail) beat() { t.lastBeat.Store(time.Now().UnixNano()) }
 
-// take reads a block.
-func (t *Tail) take(ctx context.Context, b *follow.Block) error {
+// read reads a block.
+func (t *Tail) read(ctx context.Context, b *follow.Block) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.turn()
+	t.beat()
 	s := t.streams[b.Family]
 	if s != nil && (!b.Continues || s.final) { // nobody knows the end of a line without one
 		if err := t.flush(ctx, s); err != nil {
@@ -212,7 +212,7 @@ func (t *Tail) take(ctx context.Context, b *follow.Block) error {
 		s = nil
 	}
 	if s == nil {
-		s = &stream{held: map[int64]heldLine{}}
+		s = &stream{pending: map[int64]pendingLine{}}
 		opt := t.opt.Parser
 		opt.Done = t.enough
 		s.reader = parser.NewReader(b.Generation.Name(), opt, t.output(ctx, s))
@@ -234,45 +234,45 @@ func (t *Tail) take(ctx context.Context, b *follow.Block) error {
 	s.final = b.Final
 	if at, stopped := s.reader.Stopped(); stopped { // the next run reads on from here
 		start := max(at-s.base-b.Offset, 0)
-		b.Generation.Hold(b.Offset+start, b.Offset+int64(len(b.Data)),
+		b.Generation.InFlight(b.Offset+start, b.Offset+int64(len(b.Data)),
 			b.Line+int64(bytes.Count(b.Data[:start], []byte("\n"))))
 	}
-	t.hold(s)
+	t.trackPending(s)
 	s.block = nil
 	s.fed = time.Now()
 	t.count(s)
 	return t.failed
 }
 
-// hold keeps the lines from being acknowledged that the Reader holds back.
-func (t *Tail) hold(s *stream) {
-	held := make(map[int64]heldLine, len(s.held))
-	s.reader.Held(func(p parser.Place) {
+// trackPending keeps the lines from being acknowledged that the Reader holds back.
+func (t *Tail) trackPending(s *stream) {
+	held := make(map[int64]pendingLine, len(s.pending))
+	s.reader.PendingPlaces(func(p parser.Place) {
 		if _, known := held[p.Offset]; known {
 			return
 		}
-		line, known := s.held[p.Offset]
+		line, known := s.pending[p.Offset]
 		if !known {
-			line = heldLine{lineRange: s.rangeOf(p)}
-			line.hold = line.lineRange.hold()
+			line = pendingLine{lineRange: s.rangeOf(p)}
+			line.inFlight = line.lineRange.inFlight()
 		}
 		held[p.Offset] = line
 	})
 	_, stopped := s.reader.Stopped()
-	for offset, line := range s.held {
+	for offset, line := range s.pending {
 		if _, still := held[offset]; !still && !stopped {
-			line.hold.Done()
+			line.inFlight.Done()
 		} else {
 			held[offset] = line
 		}
 	}
-	s.held = held
+	s.pending = held
 }
 
 // rangeOf says where the line of a place stands: it is in the block at hand, or
 // was held back.
 func (s *stream) rangeOf(p parser.Place) lineRange {
-	if line, held := s.held[p.Offset]; held {
+	if line, held := s.pending[p.Offset]; held {
 		return line.lineRange
 	}
 	start := p.Offset - s.base
@@ -326,13 +326,13 @@ func (t *Tail) span(ctx context.Context, s *stream, r *parser.Result) error {
 		return nil
 	}
 	t.plain = t.encoder.AppendContent(t.plain[:0], &r.Span)
-	if t.known.add(t.plain) {
+	if t.dedupe.add(t.plain) {
 		t.again.Add(1)
 		return nil
 	}
-	holds := make([]*follow.Hold, len(ranges))
+	holds := make([]*follow.InFlight, len(ranges))
 	for i := range ranges {
-		holds[i] = ranges[i].hold()
+		holds[i] = ranges[i].inFlight()
 	}
 	return t.sink.add(ctx, &r.Span, holds)
 }
@@ -343,11 +343,11 @@ func (t *Tail) tick(ctx context.Context) error {
 	defer t.mu.Unlock()
 	now := time.Now()
 	// While the output blocked, nobody read what may have come.
-	blocked := now.Sub(t.Turning()) > 10*tickEvery
-	t.turn()
+	blocked := now.Sub(t.LastBeat()) > 10*tickEvery
+	t.beat()
 	for family, s := range t.streams {
 		switch {
-		case len(s.held) == 0:
+		case len(s.pending) == 0:
 			if now.Sub(s.fed) > forgetAfter {
 				delete(t.streams, family) // it is back with its next line
 			}
@@ -365,7 +365,7 @@ func (t *Tail) tick(ctx context.Context) error {
 // flush takes what a Reader holds back as it is.
 func (t *Tail) flush(_ context.Context, s *stream) error {
 	s.reader.Flush()
-	t.hold(s)
+	t.trackPending(s)
 	t.count(s)
 	return t.failed
 }
@@ -408,20 +408,20 @@ func (t *Tail) Stats() Stats {
 	return s
 }
 
-// known remembers spans by their content.
-type known struct {
+// dedupe remembers spans by their content.
+type dedupe struct {
 	seed  maphash.Seed
 	order []uint64 // a ring
 	next  int
 	set   map[uint64]struct{}
 }
 
-func newKnown(size int) known {
-	return known{seed: maphash.MakeSeed(), order: make([]uint64, 0, size), set: map[uint64]struct{}{}}
+func newDedupe(size int) dedupe {
+	return dedupe{seed: maphash.MakeSeed(), order: make([]uint64, 0, size), set: map[uint64]struct{}{}}
 }
 
 // add says whether the content was there before, and remembers it.
-func (k *known) add(content []byte) bool {
+func (k *dedupe) add(content []byte) bool {
 	hash := maphash.Bytes(k.seed, content)
 	if _, there := k.set[hash]; there {
 		return true

@@ -16,7 +16,7 @@ type zipkinSink struct {
 	stop   context.CancelCauseFunc
 	ended  chan struct{}
 	err    error // why it ended, once it has
-	turn   func()
+	beat   func()
 
 	delivered, quarantined atomic.Int64
 }
@@ -29,7 +29,7 @@ func NewZipkin(opt Options, z *zipkinhttp.Client) (*Tail, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.turn = t.turn
+	s.beat = t.beat
 	var ctx context.Context
 	ctx, s.stop = context.WithCancelCause(context.Background())
 	go func() {
@@ -46,12 +46,12 @@ func (s *zipkinSink) done(item zipkinhttp.Item, o zipkinhttp.Outcome) {
 	} else {
 		s.quarantined.Add(1)
 	}
-	for _, h := range item.Token.([]*follow.Hold) {
+	for _, h := range item.Token.([]*follow.InFlight) {
 		h.Done()
 	}
 }
 
-func (s *zipkinSink) add(ctx context.Context, span *trace.Span, holds []*follow.Hold) error {
+func (s *zipkinSink) add(ctx context.Context, span *trace.Span, holds []*follow.InFlight) error {
 	node := &trace.Node{Span: span.Clone(), Parent: -1}
 	item := zipkinhttp.Item{Node: node, Token: holds}
 	for {
@@ -73,7 +73,7 @@ func (s *zipkinSink) add(ctx context.Context, span *trace.Span, holds []*follow.
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
-			s.turn()
+			s.beat()
 		}
 	}
 }

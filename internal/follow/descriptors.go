@@ -21,8 +21,8 @@ func MostOpen() int {
 	return max(1, limit-min(reserved, max(limit/2, 16)))
 }
 
-// makeRoom makes room for one more open file; if there is none, it is to be tried again.
-func (f *Follower) makeRoom(now time.Time) bool {
+// freeDescriptor makes room for one more open file; if there is none, it is to be tried again.
+func (f *Follower) freeDescriptor(now time.Time) bool {
 	if len(f.open)+f.copies < f.opt.Open {
 		return true
 	}
@@ -90,9 +90,9 @@ func (f *Follower) overfull(err error) bool {
 	return true
 }
 
-// settleResting gives those that rest the names that their files have now. One whose
+// reconcileResting gives those that rest the names that their files have now. One whose
 // file is in no listing is gone.
-func (f *Follower) settleResting(l *listing, now time.Time) {
+func (f *Follower) reconcileResting(l *listing, now time.Time) {
 	if !f.resting {
 		return
 	}

@@ -13,11 +13,11 @@ import (
 )
 
 // maxSettlers is how many partitions are assembled at a time.
-const maxSettlers = 4
+const maxSorters = 4
 
-// settler makes runs of a spill, each of them of a partition: the traces that
+// sorter makes runs of a spill, each of them of a partition: the traces that
 // come out, sorted, the records of each trace together.
-type settler struct {
+type sorter struct {
 	ctx   context.Context
 	disk  *disk
 	limit int64 // of memory
@@ -37,8 +37,8 @@ type settler struct {
 	err            error // the first one
 }
 
-// settle assembles all partitions. The spill is used up, also after an error.
-func (s *settler) settle(spill *spill) error {
+// sort assembles all partitions. The spill is used up, also after an error.
+func (s *sorter) sort(spill *spill) error {
 	defer spill.close()
 	file, err := s.disk.create()
 	if err != nil {
@@ -50,7 +50,7 @@ func (s *settler) settle(spill *spill) error {
 		return err
 	}
 	defer s.parents.file.Close()
-	settlers := min(runtime.GOMAXPROCS(0), maxSettlers)
+	settlers := min(runtime.GOMAXPROCS(0), maxSorters)
 	// Half of the limit for what is assembled, since what becomes of it has to
 	// be held as well.
 	s.room = s.limit / 2 / int64(settlers)
@@ -78,7 +78,7 @@ func (s *settler) settle(spill *spill) error {
 
 // assembleAlone assembles, one after the other, what is too large for anything
 // to stand beside it.
-func (s *settler) assembleAlone() {
+func (s *sorter) assembleAlone() {
 	for _, p := range s.alone {
 		if err := s.stopped(); err != nil {
 			s.note(err)
@@ -106,7 +106,7 @@ func allowMore(bytes int64) {
 	debug.SetMemoryLimit(max(bytes, debug.SetMemoryLimit(-1)))
 }
 
-func (s *settler) note(err error) {
+func (s *sorter) note(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil {
@@ -115,7 +115,7 @@ func (s *settler) note(err error) {
 }
 
 // stopped is why no more has to be done, nil as long as there is something.
-func (s *settler) stopped() error {
+func (s *sorter) stopped() error {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
@@ -126,7 +126,7 @@ func (s *settler) stopped() error {
 
 // partition assembles a partition, in parts if it is too large. One trace that
 // is too large by itself waits until nothing else is held.
-func (s *settler) partition(p *partition) error {
+func (s *sorter) partition(p *partition) error {
 	if err := s.stopped(); err != nil || p.cost == 0 {
 		p.close()
 		return err
@@ -152,7 +152,7 @@ func (s *settler) partition(p *partition) error {
 }
 
 // split deals the traces of a partition out to smaller ones.
-func (s *settler) split(p *partition) (*spill, error) {
+func (s *sorter) split(p *partition) (*spill, error) {
 	defer p.close()
 	smaller := newSpill(s.disk, int(min(2+2*p.cost/(s.room+1), MostPartitions)))
 	records, err := p.open(s.disk)
@@ -179,7 +179,7 @@ func (s *settler) split(p *partition) (*spill, error) {
 }
 
 // assemble makes a run of a partition.
-func (s *settler) assemble(p *partition) error {
+func (s *sorter) assemble(p *partition) error {
 	text, err := p.text(s.disk)
 	if err != nil {
 		return err
@@ -203,7 +203,7 @@ func (s *settler) assemble(p *partition) error {
 
 // writeRun writes a run, two records for each trace: its key, and its records
 // behind their lengths.
-func (s *settler) writeRun(h *Memory, list []Chosen) error {
+func (s *sorter) writeRun(h *Memory, list []Chosen) error {
 	size := int64(0)
 	var text []byte
 	for i := range list {
@@ -256,7 +256,7 @@ func (w *runWriter) Write(p []byte) (int, error) {
 
 // merged merges the runs: it gives the records of the traces by their places in
 // the order of all traces, from first to before end.
-func (s *settler) merged(first, end int) iter.Seq2[Bundle, error] {
+func (s *sorter) merged(first, end int) iter.Seq2[Bundle, error] {
 	return func(yield func(Bundle, error) bool) {
 		m, err := s.runs.open(s.limit / 8)
 		for at := 0; err == nil && at < end; at++ {

@@ -7,9 +7,9 @@ import (
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-// room is what the steps work in, from merge to the last one. Traces are mostly
+// scratch is what the steps work in, from merge to the last one. Traces are mostly
 // small and many, so that each is assembled in the room that another has left.
-type room struct {
+type scratch struct {
 	byID     []entry  // the spans; once they are merged, the vertices
 	vertices []vertex // by id, and twins by start
 	extents  []extent // of the spans
@@ -21,10 +21,10 @@ type room struct {
 // maxRoom is the number of spans up to which a trace's room is used again.
 const maxRoom = 4096
 
-var rooms = sync.Pool{New: func() any { return new(room) }}
+var rooms = sync.Pool{New: func() any { return new(scratch) }}
 
 // whole is the span of a vertex with all that belongs to it.
-func (r *room) whole(v *vertex) *trace.Span {
+func (r *scratch) whole(v *vertex) *trace.Span {
 	if r.outline != nil {
 		return r.outline.whole(int(v.at))
 	}
@@ -32,7 +32,7 @@ func (r *room) whole(v *vertex) *trace.Span {
 }
 
 // leave makes room for another trace, and holds nothing of this one.
-func (r *room) leave() {
+func (r *scratch) leave() {
 	if cap(r.byID) > maxRoom || cap(r.names) > maxRoom {
 		return
 	}
@@ -43,7 +43,7 @@ func (r *room) leave() {
 }
 
 // add appends a vertex for a span.
-func (r *room) add(s *trace.Span, e extent) *vertex {
+func (r *scratch) add(s *trace.Span, e extent) *vertex {
 	r.vertices = append(r.vertices, vertex{span: s, extent: e, twins: 1, parent: -1})
 	v := &r.vertices[len(r.vertices)-1]
 	for i := range s.Notes {
@@ -62,7 +62,7 @@ func isStop(n *trace.Note) bool { return n.Value.Text == "stop" && n.Value.Kind 
 // note takes the name of a service; an empty one is none. Neighbours mostly
 // repeat each other, and traces have few services: the few looked at keep the
 // list short, services does the rest.
-func (r *room) note(service string) {
+func (r *scratch) note(service string) {
 	const few = 16
 	last := len(r.names) - 1
 	if service == "" || last >= 0 && r.names[last] == service || slices.Contains(r.names[max(0, last-few):], service) {
@@ -72,7 +72,7 @@ func (r *room) note(service string) {
 }
 
 // services are the services of all notes, sorted, each once.
-func (r *room) services() []string {
+func (r *scratch) services() []string {
 	slices.Sort(r.names)
 	return append([]string(nil), slices.Compact(r.names)...)
 }
