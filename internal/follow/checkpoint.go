@@ -34,24 +34,24 @@ type saved struct {
 
 // savedGeneration is what is kept of one generation.
 type savedGeneration struct {
-	ID         uint64      `json:"generation"`
-	Log        string      `json:"log"` // name of the family
-	Path       string      `json:"path,omitempty"`
-	Root       string      `json:"root,omitempty"` // which of the paths led to it
-	Device     uint64      `json:"device,omitempty"`
-	Inode      uint64      `json:"inode,omitempty"`
-	HeadLength int         `json:"head_length"`
-	HeadSHA256 string      `json:"head_sha256"`
-	HeadWeak   bool        `json:"head_weak,omitempty"`
-	Seams      []savedSeam `json:"seams,omitempty"`   // the last two
-	Mark       int64       `json:"mark"`              // all before it is acknowledged
-	Lines      int64       `json:"lines"`             // before the mark; -1 if they were not counted
-	Ranges     [][2]int64  `json:"ranges,omitempty"`  // acknowledged above the mark, from and up to
-	End        int64       `json:"end"`               // what was read of it
-	State      string      `json:"state"`             // following, orphaned or finished
-	Orphaned   time.Time   `json:"orphaned,omitzero"` // since when its content is looked for
-	Unseen     bool        `json:"unseen,omitempty"`  // and it may have been written to while nothing followed it
-	Sealed     bool        `json:"sealed,omitempty"`  // nobody can write to it any more
+	ID         uint64        `json:"generation"`
+	Log        string        `json:"log"` // name of the family
+	Path       string        `json:"path,omitempty"`
+	Root       string        `json:"root,omitempty"` // which of the paths led to it
+	Device     uint64        `json:"device,omitempty"`
+	Inode      uint64        `json:"inode,omitempty"`
+	HeadLength int           `json:"head_length"`
+	HeadSHA256 string        `json:"head_sha256"`
+	HeadWeak   bool          `json:"head_weak,omitempty"`
+	Samples    []savedSample `json:"seams,omitempty"`   // the last two
+	Mark       int64         `json:"mark"`              // all before it is acknowledged
+	Lines      int64         `json:"lines"`             // before the mark; -1 if they were not counted
+	Ranges     [][2]int64    `json:"ranges,omitempty"`  // acknowledged above the mark, from and up to
+	End        int64         `json:"end"`               // what was read of it
+	State      string        `json:"state"`             // following, orphaned or finished
+	Orphaned   time.Time     `json:"orphaned,omitzero"` // since when its content is looked for
+	Unseen     bool          `json:"unseen,omitempty"`  // and it may have been written to while nothing followed it
+	Sealed     bool          `json:"sealed,omitempty"`  // nobody can write to it any more
 }
 
 // check finds what no checkpoint of ours holds.
@@ -74,7 +74,7 @@ func (s *saved) check() error {
 			bad = "head_length"
 		case err != nil || len(sum) != sha256.Size:
 			bad = "head_sha256"
-		case !g.seamsOK():
+		case !g.samplesOK():
 			bad = "seams"
 		case g.Mark < 0 || g.End < g.Mark:
 			bad = "mark"
@@ -100,15 +100,15 @@ func (s *saved) check() error {
 	return nil
 }
 
-// savedSeam is what is kept of the 1,024 bytes that end at a place.
-type savedSeam struct {
+// savedSample is what is kept of the 1,024 bytes that end at a place.
+type savedSample struct {
 	End    int64  `json:"end"`
 	SHA256 string `json:"sha256"`
 }
 
-func (g *savedGeneration) seamsOK() bool {
+func (g *savedGeneration) samplesOK() bool {
 	at := int64(headSize)
-	for _, s := range g.Seams {
+	for _, s := range g.Samples {
 		if sum, err := hex.DecodeString(s.SHA256); err != nil || len(sum) != sha256.Size || s.End <= at {
 			return false
 		}

@@ -3,11 +3,11 @@
 //
 // The words. A file is a device and inode. A generation is the content of one
 // file between two truncations; it is known by device and inode while its file is
-// open, and wherever its content goes by its head, the first 1,024 bytes, and its
-// seams, as many before sizes that it had (seam.go): services may begin every file
-// with the same banner. A family is a log with its rotated files: a stream of
+// open, and wherever its content goes by its fingerprint (fingerprint.go): its head, the
+// first 1,024 bytes, and samples, as many before sizes that it had, since services may
+// begin every file with the same banner. A family is a log with its rotated files: a stream of
 // generations. Names tell the order of X, X.1, X.2.gz, X-20260101; what is missing of
-// a log is found under any name by device and inode, or by head and seams (stray.go).
+// a log is found under any name by device and inode, or by its fingerprint (stray.go).
 //
 //	           a new file, or one that was truncated
 //	                            │
@@ -29,7 +29,7 @@
 //	   │      └───── fstat of every generation, 20 ms if it grows, else 250 ms (generation.go)
 //	   ▼ ready
 //	reader: pick ── read a block, or take nxadm/tail's lines (read.go, grow.go)
-//	         verify: the file is large enough, its head and last seam unchanged, else the block is thrown away
+//	         verify: the file is large enough, its fingerprint unchanged, else the block is thrown away
 //	         take(Block) ── InFlight … Done (ack.go) ── checkpoint, once a second (keep.go, checkpoint.go)
 //
 // A link may lead to another log than when the checkpoint was written: the former

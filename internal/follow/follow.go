@@ -120,7 +120,7 @@ type Follower struct {
 	waiting   map[file]bool // files for which there was no room in the last scan
 	tails     sync.WaitGroup
 	headBuf   [headSize]byte
-	seamBuf   [headSize]byte
+	sampleBuf [headSize]byte
 	nextBuf   [headSize]byte
 
 	check    *checkpoint

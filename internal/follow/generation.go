@@ -38,13 +38,12 @@ type Generation struct {
 
 	// All below is kept by Follower.mu.
 
-	state  state
-	file   *os.File // nil if it is not open
-	fd     int
-	where  file   // device and inode, as long as path or file is known
-	last   status // when it was looked at last
-	head   head
-	seams  seams
+	state state
+	file  *os.File // nil if it is not open
+	fd    int
+	where file   // device and inode, as long as path or file is known
+	last  status // when it was looked at last
+	fingerprint
 	sniff  bool // its head has still to be judged
 	packed bool // the file is compressed
 	active bool // it has the name that is written to
@@ -130,7 +129,7 @@ func (f *Follower) attach(g *Generation, file *os.File, st status, packed bool, 
 	f.open[st.file] = g
 	if !packed {
 		g.end = max(g.end, st.size)
-		f.addSeams(g)
+		f.addSample(g)
 	}
 	f.ready(g.family)
 }
@@ -140,7 +139,7 @@ func (f *Follower) attach(g *Generation, file *os.File, st status, packed bool, 
 func (f *Follower) adopt(g *Generation, file *os.File, st status, packed bool, now time.Time) {
 	if packed || st.size > g.offset {
 		if !packed {
-			g.seams.cut(st.size) // a copy may lack the last lines
+			g.samples.cut(st.size) // a copy may lack the last lines
 		}
 		f.attach(g, file, st, packed, now)
 		return
@@ -253,28 +252,28 @@ func (f *Follower) unstatable(g *Generation, err error, now time.Time) {
 	f.orphan(g, now)
 }
 
-// addSeams gives a generation a new seam, if it is due.
-func (f *Follower) addSeams(g *Generation) {
-	if g.seams.due(g.last.size) {
-		if _, err := g.file.ReadAt(f.seamBuf[:], g.last.size-headSize); err == nil {
-			g.seams.add(g.last.size, f.seamBuf[:])
+// addSample gives a generation a new sample, if it is due.
+func (f *Follower) addSample(g *Generation) {
+	if g.samples.due(g.last.size) {
+		if _, err := g.file.ReadAt(f.sampleBuf[:], g.last.size-headSize); err == nil {
+			g.samples.add(g.last.size, f.sampleBuf[:])
 			f.markDirty()
 		}
 	}
 }
 
 // same tells whether a file still holds the generation, and learns more of its
-// head and a new seam. A file that cannot be read at the moment is taken to be the
+// fingerprint. A file that cannot be read at the moment is taken to be the
 // same: what is read of it later is verified again.
 func (f *Follower) same(g *Generation, st status, now time.Time) bool {
 	least := g.last.size
 	if g.blank >= 0 {
 		least = g.blank // NULs that were not needed may be cut off
 	}
-	if st.size < max(g.offset, least, int64(g.head.length), g.seams.last().end) {
+	if st.size < max(g.offset, least, int64(g.head.length), g.samples.last().end) {
 		return false
 	}
-	due := g.seams.due(st.size)
+	due := g.samples.due(st.size)
 	if due { // it is read before what is known is compared: then both are of one content
 		_, err := g.file.ReadAt(f.nextBuf[:], st.size-headSize)
 		due = err == nil
@@ -286,11 +285,11 @@ func (f *Follower) same(g *Generation, st status, now time.Time) bool {
 	if g.offset == 0 && g.head.blank() {
 		f.setHead(g, head{})
 	}
-	if g.head.length > 0 && !g.head.prefixes(b) || !g.seams.fit(g.file, st.size, f.seamBuf[:]) {
+	if !g.fits(g.file, b, st.size, f.sampleBuf[:]) {
 		return false
 	}
 	if due {
-		g.seams.add(st.size, f.nextBuf[:])
+		g.samples.add(st.size, f.nextBuf[:])
 		f.markDirty()
 	}
 	if longer := len(withoutBlank(b)) > g.head.length; longer || g.head.bytes == nil {
@@ -321,7 +320,7 @@ func (f *Follower) truncated(g *Generation, st status, now time.Time) {
 	g.file = nil
 	n := f.newGeneration(g.family, g.Name(), now)
 	n.active = true
-	if s, ok := g.seams.within(min(st.size, g.offset)); ok && f.headIs(file, g) && s.fits(file, f.seamBuf[:]) {
+	if s, ok := g.samples.within(min(st.size, g.offset)); ok && f.headIs(file, g) && s.fits(file, f.sampleBuf[:]) {
 		// Cut in the middle: what is left was handed out already, as far as it is
 		// known to be the same.
 		n.offset = lineStart(file, s.end, f.opt.MaxLine)
@@ -350,7 +349,7 @@ func (f *Follower) orphan(g *Generation, now time.Time) {
 	if c := g.family.copy; c.File != nil && f.headIs(c.File, g) {
 		g.family.copy = copied{}
 		st, err := statFD(int(c.Fd()))
-		if err == nil && f.open[st.file] == nil && g.seams.fit(c.File, st.size, f.seamBuf[:]) {
+		if err == nil && f.open[st.file] == nil && g.samples.fit(c.File, st.size, f.sampleBuf[:]) {
 			f.adopt(g, c.File, st, false, now)
 			return
 		}

@@ -10,7 +10,7 @@ import (
 // This file follows services that do not append: they make their log larger with
 // NULs, or map it into memory, and write lines in their place. Its size says nothing
 // then, and its time not always. Where NULs come behind what was read, it is looked
-// whether they are still there; and neither a head nor a seam is made of them. What is
+// whether they are still there; and neither a head nor a sample is made of them. What is
 // written behind some of them waits a second for others to write over those.
 
 // withoutBlank gives b without the NULs at its end, unless it is nothing else.

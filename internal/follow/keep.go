@@ -92,9 +92,9 @@ func (f *Follower) snapshot() (*saved, []*InFlight) {
 				e.Mark, e.Lines = g.half, p.line-1
 				p.ranges = append(p.ranges, span{g.half, p.taken})
 			}
-			for i := max(0, len(g.seams)-2); i < len(g.seams); i++ {
-				sum := g.seams[i].hash()
-				e.Seams = append(e.Seams, savedSeam{g.seams[i].end, hex.EncodeToString(sum[:])})
+			for i := max(0, len(g.samples)-2); i < len(g.samples); i++ {
+				sum := g.samples[i].hash()
+				e.Samples = append(e.Samples, savedSample{g.samples[i].end, hex.EncodeToString(sum[:])})
 			}
 			if g.state == orphaned {
 				e.Orphaned, e.Unseen = g.lostAt.UTC().Round(time.Second), g.unseen
@@ -131,10 +131,10 @@ func (f *Follower) restore(s *saved) {
 		begin := head{length: e.HeadLength, weak: e.HeadWeak}
 		hex.Decode(begin.sum[:], []byte(e.HeadSHA256)) // checked when it was read
 		f.setHead(g, begin)
-		for _, s := range e.Seams {
-			known := seam{end: s.End}
+		for _, s := range e.Samples {
+			known := sample{end: s.End}
 			hex.Decode(known.sum[:], []byte(s.SHA256))
-			g.seams = append(g.seams, known)
+			g.samples = append(g.samples, known)
 		}
 		g.offset, g.line, g.end = e.Mark, e.Lines, e.End
 		g.acks.taken, g.acks.lines = e.Mark, e.Lines

@@ -200,8 +200,8 @@ func (f *Follower) resume(e *entry, now time.Time) {
 		f.cut(g, e, file, st, now)
 		return
 	}
-	if !g.head.prefixes(b) || g.head.length == 0 && packed || !packed && (st.size < max(g.offset, g.seams.last().end) ||
-		!g.seams.fit(file, st.size, f.seamBuf[:])) {
+	if !g.head.prefixes(b) || g.head.length == 0 && packed ||
+		!packed && (st.size < max(g.offset, g.samples.last().end) || !g.fits(file, b, st.size, f.sampleBuf[:])) {
 		g.where = struct{ Device, Inode uint64 }{}
 		if g.state == following {
 			f.orphan(g, now)

@@ -16,7 +16,7 @@ import (
 // This file finds what is missing of a log in files of any name. A rotation may
 // call them as it likes (app.1.log, app.log_20260101, app.log.bak), and put them
 // into another directory. They are known by device and inode, and by what is in
-// them: a generation's head and seams. The directories of a log are listed for that
+// them: a generation's fingerprint. The directories of a log are listed for that
 // only while something is missing, and a file that no path leads to is read for
 // what is missing alone, and never as a log of its own. What one was called tells
 // the names of others of the same rotation (alike).

@@ -52,7 +52,7 @@ func TestRotatedToAnyName(t *testing.T) {
 	for _, paths := range []string{"x.log", "*.log", "."} {
 		for _, how := range moves {
 			for i, name := range names {
-				for _, size := range []int{3, 100} { // the head alone is known, or seams
+				for _, size := range []int{3, 100} { // the head alone is known, or samples
 					if size == 3 && i%3 > 0 {
 						continue
 					}

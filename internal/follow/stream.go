@@ -184,7 +184,7 @@ func (f *Follower) servePacked(j *job) error {
 			return f.damaged(g, s.offset, err)
 		case ok && !handing:
 			f.mu.Lock()
-			f.addSeamsOf(g, s, p)
+			f.addSampleOf(g, s, p)
 			f.mu.Unlock()
 		case ok:
 			if err := f.handPiece(g, p); err != nil {
@@ -195,8 +195,8 @@ func (f *Follower) servePacked(j *job) error {
 	return nil
 }
 
-// addSeamsOf gives a generation a new seam from what was unpacked of it.
-func (f *Follower) addSeamsOf(g *Generation, s *stream, p piece) {
+// addSampleOf gives a generation a new sample from what was unpacked of it.
+func (f *Follower) addSampleOf(g *Generation, s *stream, p piece) {
 	if s.givenTo != p.offset { // NULs lie between
 		s.given = nil
 	}
@@ -204,8 +204,8 @@ func (f *Follower) addSeamsOf(g *Generation, s *stream, p piece) {
 	if s.givenTo = p.end(); p.cut {
 		s.given = nil
 	}
-	if len(s.given) == headSize && g.seams.due(s.givenTo) {
-		g.seams.add(s.givenTo, s.given)
+	if len(s.given) == headSize && g.samples.due(s.givenTo) {
+		g.samples.add(s.givenTo, s.given)
 	}
 }
 

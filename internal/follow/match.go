@@ -2,99 +2,12 @@ package follow
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"io"
 	"slices"
 
 	"github.com/tomoscrape/tomoscrape/internal/unpack"
 )
-
-// seam is headSize bytes in the middle of a generation: with the head they tell
-// generations apart that all begin with one banner.
-type seam struct {
-	end   int64             // of the bytes in the generation
-	bytes []byte            // nil if only their sum is kept
-	sum   [sha256.Size]byte // without bytes
-}
-
-// hash is the sum of its bytes.
-func (s *seam) hash() [sha256.Size]byte {
-	if s.bytes != nil {
-		return sha256.Sum256(s.bytes)
-	}
-	return s.sum
-}
-
-// is tells whether b are the bytes of the seam.
-func (s *seam) is(b []byte) bool {
-	if s.bytes != nil {
-		return bytes.Equal(b, s.bytes)
-	}
-	return sha256.Sum256(b) == s.sum
-}
-
-// fits tells whether content has the seam. Content that cannot be read at the
-// moment is taken to have it.
-func (s *seam) fits(r io.ReaderAt, buf []byte) bool {
-	_, err := r.ReadAt(buf[:headSize], s.end-headSize)
-	return err != nil && !errors.Is(err, io.EOF) || err == nil && s.is(buf[:headSize])
-}
-
-// seams are those of a generation in their order: one before each size at which it
-// was found to be an eighth larger, and one before the size it had last. So also a
-// copy that lacks the last lines has most of them.
-type seams []seam
-
-func (s seams) last() *seam {
-	if len(s) == 0 {
-		return &seam{}
-	}
-	return &s[len(s)-1]
-}
-
-// due tells whether a file of the given size should have one more.
-func (s seams) due(size int64) bool { return size > max(headSize, s.last().end) }
-
-// add adds the one that has the bytes b before end.
-func (s *seams) add(end int64, b []byte) {
-	if b[len(b)-1] == 0 {
-		return // it may be written in place
-	}
-	last := s.last()
-	if n := len(*s); n > 1 {
-		if before := (*s)[n-2].end; last.end < before+before/8 {
-			last.end, last.bytes = end, append(last.bytes[:0], b...)
-			return
-		}
-	}
-	last.sum, last.bytes = last.hash(), nil
-	*s = append(*s, seam{end: end, bytes: bytes.Clone(b)})
-}
-
-// within gives the last one that content of the given size can have.
-func (s seams) within(size int64) (*seam, bool) {
-	for i := len(s) - 1; i >= 0; i-- {
-		if s[i].end <= size {
-			return &s[i], true
-		}
-	}
-	return nil, false
-}
-
-// cut forgets those that content of the given size cannot have.
-func (s *seams) cut(size int64) {
-	for len(*s) > 0 && s.last().end > size {
-		*s = (*s)[:len(*s)-1]
-	}
-}
-
-// fit tells whether the content of a plain file of the given size has the last
-// seam that it can have.
-func (s seams) fit(r io.ReaderAt, size int64, buf []byte) bool {
-	last, ok := s.within(size)
-	return !ok || last.fits(r, buf)
-}
 
 // candidate is a file whose content may be a generation's.
 type candidate struct {
@@ -113,21 +26,21 @@ const (
 	copying       // it may be a copy that is being made of it
 	alike         // it begins with its head, and not all can be compared
 	unclear       // it is packed, and not whole enough to tell
-	equal         // it has its head and seam
+	equal         // it has its head and samples
 )
 
 // compare tells how content that begins with a generation's head is related to it,
 // and up to where they were compared. only says that no other generation of the
 // family begins so: then there is nothing to confuse it with.
 func (c *candidate) compare(g *Generation, only bool) (match, int64) {
-	switch last, ok := g.seams.within(c.size); {
+	switch last, ok := g.samples.within(c.size); {
 	case c.packed && only && !g.active: // to compare them is not worth it
 		return alike, 0
 	case g.file != nil && !g.packed:
 		return c.beside(g)
-	case len(g.seams) == 0 && g.file != nil && !c.packed:
+	case len(g.samples) == 0 && g.file != nil && !c.packed:
 		return c.besidePacked(g)
-	case len(g.seams) == 0:
+	case len(g.samples) == 0:
 		return alike, 0
 	case c.packed:
 		return c.unpacked(g)
@@ -135,14 +48,14 @@ func (c *candidate) compare(g *Generation, only bool) (match, int64) {
 		return c.shorter(g, 0, only)
 	case !last.fits(c.content, make([]byte, headSize)):
 		return foreign, 0
-	case last.end < g.seams.last().end:
+	case last.end < g.samples.last().end:
 		return c.shorter(g, last.end, only)
 	default:
 		return equal, last.end
 	}
 }
 
-// shorter is for content that ends before the last seam, but has those up to some
+// shorter is for content that ends before the last sample, but has those up to some
 // place: a copy that lacks the last lines can be no file that goes on under the
 // log's name.
 func (c *candidate) shorter(g *Generation, upTo int64, only bool) (match, int64) {
@@ -236,13 +149,13 @@ func unpacking(content io.ReaderAt, read func(io.Reader) error) error {
 	return read(r)
 }
 
-// unpacked compares packed content with the seams.
+// unpacked compares packed content with the samples.
 func (c *candidate) unpacked(g *Generation) (how match, upTo int64) {
 	b := make([]byte, headSize)
 	err := c.unpack(func(r io.Reader) error {
-		for i := range g.seams {
-			s := &g.seams[i]
-			if s.end-headSize < upTo && i < len(g.seams)-1 {
+		for i := range g.samples {
+			s := &g.samples[i]
+			if s.end-headSize < upTo && i < len(g.samples)-1 {
 				continue // it overlaps the one before
 			}
 			keep := max(0, upTo-(s.end-headSize)) // of the bytes before

@@ -127,8 +127,8 @@ func TestCutInTheMiddle(t *testing.T) {
 	}
 }
 
-// A checkpoint without seams, of an earlier version of the program, is read.
-func TestCheckpointWithoutSeams(t *testing.T) {
+// A checkpoint without samples, of an earlier version of the program, is read.
+func TestCheckpointWithoutSamples(t *testing.T) {
 	b := newBench(t, Options{FromStart: true, Checkpoint: filepath.Join(t.TempDir(), "c")})
 	text, want := lines(0, 100)
 	b.write("x.log", text)
