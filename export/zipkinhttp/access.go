@@ -70,7 +70,7 @@ func (a Access) transport(connections int) (http.RoundTripper, error) {
 		return nil
 	}
 	if a.CA != "" {
-		pem, err := smallfile.Read(a.CA, zipkinPEMSize)
+		pem, err := smallfile.Read(a.CA, pEMSize)
 		if err != nil {
 			return nil, unreadable("the authorities for Zipkin's certificate", err)
 		}
@@ -86,11 +86,11 @@ func (a Access) transport(connections int) (http.RoundTripper, error) {
 			key = a.Cert
 		}
 		load := func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			cert, err := smallfile.Read(a.Cert, zipkinPEMSize)
+			cert, err := smallfile.Read(a.Cert, pEMSize)
 			if err != nil {
 				return nil, err
 			}
-			private, err := smallfile.Read(key, zipkinPEMSize)
+			private, err := smallfile.Read(key, pEMSize)
 			if err != nil {
 				return nil, err
 			}
@@ -108,7 +108,7 @@ func (a Access) transport(connections int) (http.RoundTripper, error) {
 }
 
 // check finds what does not go together.
-func (a Access) check(endpoint zipkinEndpoint) error {
+func (a Access) check(endpoint endpoint) error {
 	switch {
 	case endpoint.base.Scheme == "http" && (a.CA != "" || a.Cert != ""):
 		return &AccessError{What: "zipkin " + endpoint.shown(),
@@ -133,8 +133,8 @@ func unreadable(what string, err error) error {
 	return &AccessError{What: what, Problem: "cannot be read", Err: err}
 }
 
-// zipkinLogin is what is shown to the server with each request.
-type zipkinLogin struct {
+// login is what is shown to the server with each request.
+type login struct {
 	path string // of the file, "" if it is from elsewhere
 
 	mu      sync.Mutex
@@ -143,11 +143,11 @@ type zipkinLogin struct {
 }
 
 // login reads the credentials; warn is told what is unsafe about them.
-func (a Access) login(endpoint zipkinEndpoint, warn func(string)) (*zipkinLogin, error) {
+func (a Access) login(endpoint endpoint, warn func(string)) (*login, error) {
 	if err := a.check(endpoint); err != nil {
 		return nil, err
 	}
-	l := &zipkinLogin{path: a.AuthFile}
+	l := &login{path: a.AuthFile}
 	switch user := endpoint.base.User; {
 	case a.AuthFile != "":
 		if err := l.read(); err != nil {
@@ -170,12 +170,12 @@ func (a Access) login(endpoint zipkinEndpoint, warn func(string)) (*zipkinLogin,
 
 // The longest files of credentials and of certificates that are read.
 const (
-	zipkinAuthSize = 64 << 10
-	zipkinPEMSize  = 16 << 20
+	authSize = 64 << 10
+	pEMSize  = 16 << 20
 )
 
-func (l *zipkinLogin) read() error {
-	text, err := smallfile.Read(l.path, zipkinAuthSize)
+func (l *login) read() error {
+	text, err := smallfile.Read(l.path, authSize)
 	if err != nil {
 		return unreadable("the credentials for Zipkin", err)
 	}
@@ -186,7 +186,7 @@ func (l *zipkinLogin) read() error {
 }
 
 // use takes a line of credentials, or says what is wrong with it.
-func (l *zipkinLogin) use(line string) (problem string) {
+func (l *login) use(line string) (problem string) {
 	line = strings.TrimRight(line, "\r\n")
 	if strings.ContainsFunc(line, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return "credentials are one line of text: NAME:PASSWORD or Bearer TOKEN"
@@ -207,7 +207,7 @@ func (l *zipkinLogin) use(line string) (problem string) {
 	return ""
 }
 
-func (l *zipkinLogin) basic(name, password string) {
+func (l *login) basic(name, password string) {
 	encoded := base64.StdEncoding.EncodeToString([]byte(name + ":" + password))
 	l.header, l.secrets = "Basic "+encoded, []string{encoded}
 	if password != "" {
@@ -216,9 +216,9 @@ func (l *zipkinLogin) basic(name, password string) {
 }
 
 // any says whether there is something to show.
-func (l *zipkinLogin) any() bool { return l.current() != "" }
+func (l *login) any() bool { return l.current() != "" }
 
-func (l *zipkinLogin) current() string {
+func (l *login) current() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.header
@@ -226,7 +226,7 @@ func (l *zipkinLogin) current() string {
 
 // renewed reads the file again and says whether there are other credentials now
 // than those that were refused.
-func (l *zipkinLogin) renewed(refused string) bool {
+func (l *login) renewed(refused string) bool {
 	if l.path == "" {
 		return false
 	}
@@ -236,7 +236,7 @@ func (l *zipkinLogin) renewed(refused string) bool {
 }
 
 // hide takes secrets out of a text that may repeat what we sent.
-func (l *zipkinLogin) hide(text string) string {
+func (l *login) hide(text string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, secret := range l.secrets {

@@ -89,8 +89,8 @@ func TestZipkinCertificates(t *testing.T) {
 	ours := newAuthority(t)
 	cert, key := ours.issue("server", as)
 	web := ours.serve(cert, key, plain)
-	deliver := func(url string, access Access) delivery {
-		return deliverTo(t.Context(), t, url, zipkinNodes(1), Options{Access: access})
+	deliver := func(url string, access Access) attempt {
+		return deliverTo(t.Context(), t, url, testNodes(1), Options{Access: access})
 	}
 
 	d := deliver(web.URL, Access{})
@@ -116,7 +116,7 @@ func TestZipkinCertificates(t *testing.T) {
 	pool.AddCert(ours.cert)
 	cert, key = ours.issue("strict", as)
 	strict := ours.serve(cert, key, func(c *tls.Config) { c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, pool })
-	d = deliverTo(t.Context(), t, strict.URL, zipkinNodes(1), Options{Access: Access{CA: ours.file}})
+	d = deliverTo(t.Context(), t, strict.URL, testNodes(1), Options{Access: Access{CA: ours.file}})
 	require.ErrorContains(t, d.err, "; it wants a certificate of ours that it trusts: give one with --zipkin-cert FILE and --zipkin-key FILE")
 	client := func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }
 	cert, key = ours.issue("client", client)
@@ -206,13 +206,13 @@ func TestZipkinCredentials(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			web := guarded(t, func() string { return test.want })
-			d := deliverTo(t.Context(), t, strings.Replace(web.URL, "://", "://"+test.user, 1), zipkinNodes(3), Options{Access: test.access})
+			d := deliverTo(t.Context(), t, strings.Replace(web.URL, "://", "://"+test.user, 1), testNodes(3), Options{Access: test.access})
 			require.NoError(t, d.err)
 			require.Equal(t, 3, d.count(Delivered))
 			require.Empty(t, d.warnings)
 
 			web = guarded(t, func() string { return "something else" })
-			d = deliverTo(t.Context(), t, strings.Replace(web.URL, "://", "://"+test.user, 1), zipkinNodes(3), Options{Access: test.access})
+			d = deliverTo(t.Context(), t, strings.Replace(web.URL, "://", "://"+test.user, 1), testNodes(3), Options{Access: test.access})
 			require.ErrorContains(t, d.err, "it does not let us in (401 Unauthorized, in its words: not with B")
 			require.ErrorContains(t, d.err, "; it was given a name and password, or a token: check these, or ask who runs it")
 			for _, hidden := range []string{secret, "sesame", strings.TrimPrefix(basic, "Basic ")} {
@@ -220,7 +220,7 @@ func TestZipkinCredentials(t *testing.T) {
 			}
 		})
 	}
-	d := deliverTo(t.Context(), t, guarded(t, func() string { return basic }).URL, zipkinNodes(1), Options{})
+	d := deliverTo(t.Context(), t, guarded(t, func() string { return basic }).URL, testNodes(1), Options{})
 	require.ErrorContains(t, d.err, "NAME:PASSWORD or Bearer TOKEN can stand in a file (--zipkin-auth-file FILE) or in TOMOSCRAPE_ZIPKIN_AUTH")
 
 	for problem, access := range map[string]Access{

@@ -11,25 +11,25 @@ import (
 	"github.com/tomoscrape/tomoscrape/internal/safetext"
 )
 
-// zipkinVerdict is what an answer means for a request.
-type zipkinVerdict int
+// verdict is what an answer means for a request.
+type verdict int
 
 const (
-	zipkinAcknowledged zipkinVerdict = iota
-	zipkinAgain                      // the server is busy or broken, or the network: later
-	zipkinRefused                    // the content may be at fault
-	zipkinStop                       // address or permission are at fault: nothing will be accepted
+	acknowledged verdict = iota
+	again                // the server is busy or broken, or the network: later
+	refused              // the content may be at fault
+	stop                 // address or permission are at fault: nothing will be accepted
 
 	// What [Client.judge] makes of them when it knows more.
 
-	zipkinAtOnce   // something has changed, or is to be seen again: at once
-	zipkinAside    // this request alone fails: later, and others meanwhile
-	zipkinSplit    // the same, but of several spans: try fewer at a time
-	zipkinDoubtful // a span alone was refused by a server that has taken none
+	atOnce   // something has changed, or is to be seen again: at once
+	aside    // this request alone fails: later, and others meanwhile
+	split    // the same, but of several spans: try fewer at a time
+	doubtful // a span alone was refused by a server that has taken none
 )
 
-// zipkinAnswer is what came back for one request.
-type zipkinAnswer struct {
+// reply is what came back for one request.
+type reply struct {
 	status     int    // 0 if err is set
 	words      string // the beginning of the body, or the title of a web page; not escaped
 	html       bool
@@ -45,32 +45,32 @@ type zipkinAnswer struct {
 
 // verdict is what an answer means alone. The table of all answers is in
 // docs/adr/0004-zipkin-sender.md.
-func (a *zipkinAnswer) verdict() zipkinVerdict {
+func (a *reply) verdict() verdict {
 	switch {
 	case a.err != nil && tlsProblem(a.err) != "":
-		return zipkinStop
+		return stop
 	case a.err != nil, a.proxy != "" && !a.locked():
-		return zipkinAgain
+		return again
 	case a.status == http.StatusAccepted, a.status/100 == 2 && !a.html:
-		return zipkinAcknowledged
+		return acknowledged
 	}
 	switch a.status {
 	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
 		http.StatusUnprocessableEntity:
-		return zipkinRefused
+		return refused
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
-		return zipkinAgain
+		return again
 	case http.StatusNotImplemented:
-		return zipkinStop
+		return stop
 	}
 	if a.status/100 == 5 {
-		return zipkinAgain
+		return again
 	}
-	return zipkinStop
+	return stop
 }
 
 // locked says whether the answer is that we may not come in.
-func (a *zipkinAnswer) locked() bool {
+func (a *reply) locked() bool {
 	switch a.status {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusProxyAuthRequired:
 		return true
@@ -79,7 +79,7 @@ func (a *zipkinAnswer) locked() bool {
 }
 
 // redirects says whether the answer is that it is elsewhere.
-func (a *zipkinAnswer) redirects() bool {
+func (a *reply) redirects() bool {
 	switch a.status {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect,
 		http.StatusPermanentRedirect:
@@ -89,12 +89,12 @@ func (a *zipkinAnswer) redirects() bool {
 }
 
 // asksToWait says whether the answer is about how much is sent, not about what.
-func (a *zipkinAnswer) asksToWait() bool {
+func (a *reply) asksToWait() bool {
 	return a.status == http.StatusTooManyRequests || a.retryAfter > 0
 }
 
 // kind is the same for answers that need not be told twice.
-func (a *zipkinAnswer) kind() string {
+func (a *reply) kind() string {
 	if a.err != nil {
 		return networkProblem(a.err)
 	}
@@ -102,7 +102,7 @@ func (a *zipkinAnswer) kind() string {
 }
 
 // String is the answer in one line, escaped.
-func (a zipkinAnswer) String() string {
+func (a reply) String() string {
 	if a.err != nil {
 		return safetext.Escape(networkProblem(a.err))
 	}
@@ -112,12 +112,12 @@ func (a zipkinAnswer) String() string {
 	return "it answered " + a.refusal().String()
 }
 
-func (a *zipkinAnswer) refusal() zipkinRefusal {
-	return zipkinRefusal{a.status, safetext.Escape(a.words)}
+func (a *reply) refusal() refusal {
+	return refusal{a.status, safetext.Escape(a.words)}
 }
 
 // read fills in what a response says; text is the beginning of its body.
-func (a *zipkinAnswer) read(response *http.Response, text string) {
+func (a *reply) read(response *http.Response, text string) {
 	a.status, a.words = response.StatusCode, text
 	// Client 3.6.1 gives the status 500 to a body over 10 MiB, and 413 in words.
 	if a.status == http.StatusInternalServerError && strings.HasPrefix(text, "413 ") {

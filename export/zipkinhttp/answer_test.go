@@ -81,8 +81,8 @@ const (
 	quarantines = "quarantines" // the span is set aside, the others are delivered
 )
 
-// zipkinAnswers is the table of docs/adr/0004-zipkin-sender.md.
-var zipkinAnswers = []struct {
+// answers is the table of docs/adr/0004-zipkin-sender.md.
+var answers = []struct {
 	name   string
 	answer func(*http.Request) (*http.Response, error)
 	start  string // what becomes of spans if everything is answered so
@@ -166,7 +166,7 @@ func failing(err error) func(*http.Request) (*http.Response, error) {
 func TestZipkinAnswers(t *testing.T) {
 	const n, bad, mended = 10, 7, 2 * time.Hour
 	opt := Options{BatchBytes: 700, Requests: 2} // about two spans a request
-	for _, row := range zipkinAnswers {
+	for _, row := range answers {
 		server := func(t *testing.T, when string, until time.Duration) *scripted {
 			began, begins := time.Now(), when == "start"
 			s := &scripted{t: t}
@@ -192,7 +192,7 @@ func TestZipkinAnswers(t *testing.T) {
 					s, opt := server(t, when, 1<<62), opt
 					opt.Transport, opt.FirstPause = s, time.Second
 					began := time.Now()
-					d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(n), opt)
+					d := deliverTo(t.Context(), t, "http://zipkin", testNodes(n), opt)
 					require.Equal(t, len(s.got), d.count(Delivered), "what is there, and nothing else, is said to be there")
 					switch want {
 					case quarantines:
@@ -227,7 +227,7 @@ func TestZipkinAnswers(t *testing.T) {
 					tail := startStream(ctx, t, opt)
 					feeder, stop := context.WithCancel(ctx)
 					defer stop()
-					nodes := zipkinNodes(n)
+					nodes := testNodes(n)
 					go func() {
 						defer close(tail.in)
 						for i := range nodes {
@@ -259,14 +259,14 @@ func TestZipkinAnswers(t *testing.T) {
 func TestZipkinVerdicts(t *testing.T) {
 	refuse := func(int) (*http.Response, error) { return answer(400, ""), nil }
 	lanes := 4
-	deliver := func(t *testing.T, n int, answer func(request int, spans []model.SpanModel) (*http.Response, error)) (d delivery, s *scripted) {
+	deliver := func(t *testing.T, n int, answer func(request int, spans []model.SpanModel) (*http.Response, error)) (d attempt, s *scripted) {
 		synctest.Test(t, func(t *testing.T) {
 			requests := 0
 			s = &scripted{t: t, answer: func(_ *http.Request, spans []model.SpanModel) (*http.Response, error) {
 				requests++
 				return answer(requests, spans)
 			}}
-			d = deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(n), Options{Transport: s, BatchBytes: 4000, Requests: lanes, FirstPause: time.Second})
+			d = deliverTo(t.Context(), t, "http://zipkin", testNodes(n), Options{Transport: s, BatchBytes: 4000, Requests: lanes, FirstPause: time.Second})
 		})
 		return d, s
 	}
@@ -401,7 +401,7 @@ func TestZipkinWithoutGzip(t *testing.T) {
 					}
 					return nil, nil
 				}
-				d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(300), Options{Transport: s, BatchBytes: 1000, Requests: 1})
+				d := deliverTo(t.Context(), t, "http://zipkin", testNodes(300), Options{Transport: s, BatchBytes: 1000, Requests: 1})
 				require.NoError(t, d.err)
 				require.Equal(t, 300, d.count(Delivered))
 				require.Len(t, s.got, 300)

@@ -7,23 +7,23 @@ import (
 	"github.com/tomoscrape/tomoscrape/internal/safetext"
 )
 
-// zipkinDoubt is a span that was refused, alone, by a server that has not taken
+// doubt is a span that was refused, alone, by a server that has not taken
 // any span so far: whether this one is at fault or all are, is not known before
 // it takes one.
-type zipkinDoubt struct {
-	piece  zipkinPiece
-	answer zipkinAnswer
+type doubt struct {
+	piece  encoded
+	answer reply
 }
 
 // So many are kept, and so many bytes of them, before the server is believed to
 // take none at all.
 const (
-	zipkinDoubts     = 100
-	zipkinDoubtBytes = 4 << 20
+	doubts     = 100
+	doubtBytes = 4 << 20
 )
 
 // doubt keeps a span until more is known. The error is a [*Error].
-func (l *zipkinLane) doubt(ctx context.Context, d zipkinDoubt) error {
+func (l *lane) doubt(ctx context.Context, d doubt) error {
 	l.doubting.Lock()
 	l.doubts = append(l.doubts, d)
 	n, size := len(l.doubts), 0
@@ -36,7 +36,7 @@ func (l *zipkinLane) doubt(ctx context.Context, d zipkinDoubt) error {
 	}
 	node := d.piece.item.Node
 	switch {
-	case n == zipkinDoubts || size > zipkinDoubtBytes:
+	case n == doubts || size > doubtBytes:
 		return l.takesNone(n, d.answer)
 	case n == 1:
 		l.z.health.say(fmt.Sprintf("zipkin %s: it refused span %s of trace %s (%s) and took none so far; whether "+
@@ -47,7 +47,7 @@ func (l *zipkinLane) doubt(ctx context.Context, d zipkinDoubt) error {
 }
 
 // resolve sends what was doubtful again, now that the server has taken a span.
-func (l *zipkinLane) resolve(ctx context.Context) error {
+func (l *lane) resolve(ctx context.Context) error {
 	for {
 		l.doubting.Lock()
 		last := len(l.doubts) - 1
@@ -58,7 +58,7 @@ func (l *zipkinLane) resolve(ctx context.Context) error {
 		d := l.doubts[last]
 		l.doubts = l.doubts[:last]
 		l.doubting.Unlock()
-		if err := l.deliver(ctx, []zipkinPiece{d.piece}, false); err != nil {
+		if err := l.deliver(ctx, []encoded{d.piece}, false); err != nil {
 			return err
 		}
 	}
@@ -66,7 +66,7 @@ func (l *zipkinLane) resolve(ctx context.Context) error {
 
 // endDoubts is for a delivery that ends while the server has taken none. If no
 // others will come, what was refused goes to the quarantine file.
-func (s *zipkinStream) endDoubts(final bool) error {
+func (s *delivery) endDoubts(final bool) error {
 	if n := len(s.doubts); n > 0 && !final {
 		return s.takesNone(n, s.doubts[0].answer)
 	}
@@ -79,7 +79,7 @@ func (s *zipkinStream) endDoubts(final bool) error {
 }
 
 // takesNone explains a server that refused so many spans and took none.
-func (s *zipkinStream) takesNone(n int, a zipkinAnswer) error {
+func (s *delivery) takesNone(n int, a reply) error {
 	hint := "check that the address is Zipkin's own"
 	if receiver, other := s.z.other(); other {
 		hint = receiver.place()

@@ -15,13 +15,13 @@ import (
 	"github.com/tomoscrape/tomoscrape/trace"
 )
 
-// zipkinRefusal is an answer that is about the content of a request.
-type zipkinRefusal struct {
+// refusal is an answer that is about the content of a request.
+type refusal struct {
 	status int
 	words  string // escaped
 }
 
-func (r zipkinRefusal) String() string {
+func (r refusal) String() string {
 	text := fmt.Sprint(r.status)
 	if name := http.StatusText(r.status); name != "" {
 		text += " " + name
@@ -60,7 +60,7 @@ type Error struct {
 func (e *Error) Error() string {
 	text := "zipkin " + e.URL + ": " + e.Problem
 	if e.Status != 0 {
-		text += " (" + zipkinRefusal{e.Status, e.Words}.String() + ")"
+		text += " (" + refusal{e.Status, e.Words}.String() + ")"
 	}
 	if e.Err != nil {
 		text += ": " + safetext.Escape(networkProblem(e.Err))
@@ -105,7 +105,7 @@ type proxyError struct {
 }
 
 func (e *proxyError) Error() string {
-	return fmt.Sprintf("the proxy %s answered %s", e.host, zipkinRefusal{status: e.status})
+	return fmt.Sprintf("the proxy %s answered %s", e.host, refusal{status: e.status})
 }
 
 // other is the receiver as far as it is known, and whether it is another one than
@@ -133,7 +133,7 @@ func (r Receiver) place() string {
 }
 
 // stopped explains an answer after which nothing would be accepted.
-func (z *Client) stopped(a zipkinAnswer) error {
+func (z *Client) stopped(a reply) error {
 	e := &Error{URL: z.endpoint.shown(), Status: a.status, Words: safetext.Escape(a.words), Err: a.err}
 	receiver, other := z.other()
 	check := "check that the address is Zipkin's"
@@ -152,7 +152,7 @@ func (z *Client) stopped(a zipkinAnswer) error {
 		e.Problem = "the proxy on the way does not let us through"
 		e.Hint = "a name and password for it stand in its address in HTTP_PROXY or HTTPS_PROXY, NO_PROXY names " +
 			"hosts that are reached without it"
-	case a.verdict() == zipkinRefused:
+	case a.verdict() == refused:
 		e.Problem, e.Hint = "it refuses even an empty list of spans", "check that the address is Zipkin's own"
 		if other {
 			e.Hint = check
@@ -196,7 +196,7 @@ func (z *Client) stopped(a zipkinAnswer) error {
 // gaveUp is the end after an outage; asked says that the server's own word on
 // when to come again was beyond it; node is not nil if that span alone is not
 // taken.
-func (z *Client) gaveUp(a zipkinAnswer, tried time.Duration, asked bool, node *trace.Node) error {
+func (z *Client) gaveUp(a reply, tried time.Duration, asked bool, node *trace.Node) error {
 	e := &Error{URL: z.endpoint.shown(), Status: a.status, Words: safetext.Escape(a.words), Err: a.err}
 	e.Hint = "run it again when it works"
 	if z.Receiver() == ReceiverZipkin {

@@ -32,7 +32,7 @@ func TestStopsOfOtherReceivers(t *testing.T) {
 		t.Run(fmt.Sprint(status), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := &scripted{t: t, answer: func(*http.Request, []model.SpanModel) (*http.Response, error) { return answer(status, ""), nil }}
-				d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(2), Options{Transport: s, Receiver: ReceiverJaeger})
+				d := deliverTo(t.Context(), t, "http://zipkin", testNodes(2), Options{Transport: s, Receiver: ReceiverJaeger})
 				require.ErrorContains(t, d.err, want)
 				require.NotContains(t, d.err.Error(), "Zipkin works")
 				require.NotContains(t, d.err.Error(), "stored once")
@@ -59,7 +59,7 @@ func TestProxyThatRefuses(t *testing.T) {
 			transport, err := Access{}.transport(1)
 			require.NoError(t, err)
 			transport.(*http.Transport).Proxy = http.ProxyURL(at)
-			d := deliverTo(t.Context(), t, "https://zipkin.example", zipkinNodes(2), Options{Transport: transport, GiveUp: 2 * time.Millisecond})
+			d := deliverTo(t.Context(), t, "https://zipkin.example", testNodes(2), Options{Transport: transport, GiveUp: 2 * time.Millisecond})
 			require.ErrorContains(t, d.err, want)
 			if status == 503 {
 				require.ErrorContains(t, d.err, " does not connect us with it (503 Service Unavailable)")
@@ -76,7 +76,7 @@ func TestProxyThatIsAway(t *testing.T) {
 	transport, err := Access{}.transport(1)
 	require.NoError(t, err)
 	transport.(*http.Transport).Proxy = http.ProxyURL(at)
-	d := deliverTo(t.Context(), t, "http://zipkin.example", zipkinNodes(2), Options{Transport: transport, GiveUp: time.Millisecond})
+	d := deliverTo(t.Context(), t, "http://zipkin.example", testNodes(2), Options{Transport: transport, GiveUp: time.Millisecond})
 	require.ErrorContains(t, d.err, "the proxy on the way is not reached: dial tcp 127.0.0.1:1")
 }
 
@@ -95,7 +95,7 @@ func TestSpansThatAreForbidden(t *testing.T) {
 			}
 			return s.RoundTrip(r)
 		})
-		d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(10), Options{Transport: transport, Receiver: receiver, Requests: 1, BatchBytes: 700})
+		d := deliverTo(t.Context(), t, "http://zipkin", testNodes(10), Options{Transport: transport, Receiver: receiver, Requests: 1, BatchBytes: 700})
 		require.ErrorContains(t, d.err, "it does not let these spans in, though it answers other requests (403 Forbidden, in its words: busy); "+
 			"ask who runs it: what guards it may take a text in them for an attack")
 		require.NotContains(t, d.outcomes, uint64(7))
@@ -137,7 +137,7 @@ func TestPortForGRPC(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	d := deliverTo(t.Context(), t, "http://"+listener.Addr().String(), zipkinNodes(2), Options{})
+	d := deliverTo(t.Context(), t, "http://"+listener.Addr().String(), testNodes(2), Options{})
 	require.ErrorContains(t, d.err, "it speaks HTTP/2 alone there, as gRPC does; spans in Zipkin's form go to another port, such as http://HOST:9411")
 }
 
@@ -166,6 +166,6 @@ func TestNoTLSInSilence(t *testing.T) {
 	transport, err := Access{}.transport(1)
 	require.NoError(t, err)
 	transport.(*http.Transport).TLSHandshakeTimeout = 10 * time.Millisecond
-	d := deliverTo(t.Context(), t, "https://"+listener.Addr().String(), zipkinNodes(2), Options{Transport: transport})
+	d := deliverTo(t.Context(), t, "https://"+listener.Addr().String(), testNodes(2), Options{Transport: transport})
 	require.ErrorContains(t, d.err, "it speaks http there: net/http: TLS handshake timeout; begin the address with http://")
 }

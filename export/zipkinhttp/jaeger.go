@@ -32,7 +32,7 @@ type jaeger struct {
 
 // parseJaeger checks an address a user gave; "" is the port of Jaeger's query
 // service at the host that takes the spans.
-func parseJaeger(address string, spans zipkinEndpoint) (jaeger, error) {
+func parseJaeger(address string, spans endpoint) (jaeger, error) {
 	if address == "" {
 		at := url.URL{Scheme: spans.base.Scheme, Host: net.JoinHostPort(spans.base.Hostname(), jaegerPort)}
 		return jaeger{base: at}, nil
@@ -113,7 +113,7 @@ func (z *Client) isInJaeger(ctx context.Context, id model.TraceID) bool {
 		if err != nil || len(stored) > 0 {
 			return err == nil
 		}
-		sleep(ctx, min(z.opt.FirstPause, zipkinVerifyPause))
+		sleep(ctx, min(z.opt.FirstPause, verifyPause))
 	}
 	return false
 }
@@ -160,8 +160,8 @@ func (z *Client) canReadBack(ctx context.Context) error {
 }
 
 // storedInJaeger are the spans of a trace that Jaeger has; it knows no shared ones.
-func (z *Client) storedInJaeger(ctx context.Context, id model.TraceID) (map[zipkinKey]bool, error) {
-	stored := map[zipkinKey]bool{}
+func (z *Client) storedInJaeger(ctx context.Context, id model.TraceID) (map[spanKey]bool, error) {
+	stored := map[spanKey]bool{}
 	_, err := z.askJaeger(ctx, "/api/traces/"+id.String(), func(d *json.Decoder) error {
 		var answer struct {
 			Data []struct {
@@ -177,7 +177,7 @@ func (z *Client) storedInJaeger(ctx context.Context, id model.TraceID) (map[zipk
 		for _, trace := range answer.Data {
 			for _, span := range trace.Spans {
 				if id, err := strconv.ParseUint(span.SpanID, 16, 64); err == nil {
-					stored[zipkinKey{model.ID(id), span.StartTime, false}] = true
+					stored[spanKey{model.ID(id), span.StartTime, false}] = true
 				}
 			}
 		}
@@ -187,7 +187,7 @@ func (z *Client) storedInJaeger(ctx context.Context, id model.TraceID) (map[zipk
 }
 
 // byJaeger asks Jaeger for a trace and counts which of its spans are missing.
-func (r *zipkinReader) byJaeger(ctx context.Context, t *zipkinFinding) error {
+func (r *readBack) byJaeger(ctx context.Context, t *finding) error {
 	stored, err := r.z.storedInJaeger(ctx, t.id)
 	if err != nil {
 		return err
@@ -204,7 +204,7 @@ func (r *zipkinReader) byJaeger(ctx context.Context, t *zipkinFinding) error {
 
 // jaegerSearch is the search on Jaeger's page, which looks for one service at a
 // time, or the trace if there is but one.
-func (z *Client) jaegerSearch(w zipkinWindow) string {
+func (z *Client) jaegerSearch(w window) string {
 	at := z.jaeger.base
 	at.User = nil
 	if w.oneTrace {

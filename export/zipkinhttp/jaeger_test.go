@@ -96,7 +96,7 @@ func TestVerifyInJaeger(t *testing.T) {
 		require.Equal(t, []string{"read back: 1 of 1 trace stored whole"}, v.Lines())
 
 		j.spans, j.dropped = nil, "0000000000000002"
-		v, err = verify(t, spans, zipkinNodes(3), opt, 0)
+		v, err = verify(t, spans, testNodes(3), opt, 0)
 		require.NoError(t, err)
 		require.Equal(t, []Missing{{"00000000000015be", 1, 3}}, v.Missing)
 		require.Contains(t, v.Lines()[1], "missing: 1 span of 1 trace: 00000000000015be (1 of 3). They were acknowledged, and Jaeger does not have them")
@@ -120,13 +120,13 @@ func TestVerifyWithoutJaeger(t *testing.T) {
 		ReceiverJaeger: "cannot be read back: Jaeger's query service is not at http://127.0.0.1:16686",
 	} {
 		_, spans, _ := startJaeger(t)
-		_, err := verify(t, spans, zipkinNodes(1), Options{Receiver: receiver, Transport: atHost{}}, 0)
+		_, err := verify(t, spans, testNodes(1), Options{Receiver: receiver, Transport: atHost{}}, 0)
 		require.ErrorContains(t, err, want)
 		require.NotContains(t, err.Error(), "again")
 	}
 	j, spans, query := startJaeger(t)
 	j.noJaeger = true
-	_, err := verify(t, spans, zipkinNodes(1), Options{Receiver: ReceiverAuto, JaegerQuery: query}, 0)
+	_, err := verify(t, spans, testNodes(1), Options{Receiver: ReceiverAuto, JaegerQuery: query}, 0)
 	require.ErrorContains(t, err, "it gives another answer than Jaeger")
 	require.ErrorContains(t, err, "check --jaeger-query")
 }
@@ -138,14 +138,14 @@ func TestJaegerThatNobodyNamed(t *testing.T) {
 		r.URL.Path = "/below" + r.URL.Path
 		j.query(w, r)
 	}}}
-	v, err := verify(t, spans, zipkinNodes(2), opt, 0)
+	v, err := verify(t, spans, testNodes(2), opt, 0)
 	require.NoError(t, err)
 	require.True(t, v.OK())
 	require.Equal(t, map[string]bool{"": true}, j.logins)
 
 	opt.JaegerQuery = query
 	j.logins = nil
-	_, err = verify(t, spans, zipkinNodes(2), opt, 0)
+	_, err = verify(t, spans, testNodes(2), opt, 0)
 	require.NoError(t, err)
 	require.Equal(t, map[string]bool{"Basic bmFtZTpzZWNyZXQ=": true}, j.logins)
 }
@@ -163,7 +163,7 @@ func TestAnotherJaegerThatNobodyNamed(t *testing.T) {
 			r.URL.Path = "/below" + r.URL.Path
 			empty.query(w, r)
 		}}}
-		v, err := verify(t, spans, zipkinNodes(2), opt, 0)
+		v, err := verify(t, spans, testNodes(2), opt, 0)
 		require.Error(t, err)
 		require.Zero(t, v)
 		require.NotContains(t, err.Error(), "dropped")
@@ -171,12 +171,12 @@ func TestAnotherJaegerThatNobodyNamed(t *testing.T) {
 			require.ErrorContains(t, err, "what was delivered is not in the Jaeger at http://127.0.0.1:16686; whether it is to end up there is not known; "+
 				"where the spans end up in Jaeger, --jaeger-query URL names its query service")
 		}
-		require.Equal(t, Search{}, deliverTo(t.Context(), t, spans, zipkinNodes(2), opt).search)
+		require.Equal(t, Search{}, deliverTo(t.Context(), t, spans, testNodes(2), opt).search)
 	}
 	_, spans, _ := startJaeger(t) // of one that was named it is
 	other := httptest.NewServer(http.HandlerFunc(empty.query))
 	defer other.Close()
-	v, err := verify(t, spans, zipkinNodes(2), Options{Receiver: ReceiverAuto, JaegerQuery: other.URL + "/below"}, 0)
+	v, err := verify(t, spans, testNodes(2), Options{Receiver: ReceiverAuto, JaegerQuery: other.URL + "/below"}, 0)
 	require.NoError(t, err)
 	require.Contains(t, v.Lines()[1], "missing: 2 spans of 1 trace")
 }
@@ -184,7 +184,7 @@ func TestAnotherJaegerThatNobodyNamed(t *testing.T) {
 func TestSearchInJaeger(t *testing.T) {
 	_, spans, query := startJaeger(t)
 	opt := Options{Receiver: ReceiverAuto, JaegerQuery: query}
-	d := deliverTo(t.Context(), t, spans, zipkinNodes(3), opt)
+	d := deliverTo(t.Context(), t, spans, testNodes(3), opt)
 	require.Equal(t, Search{Page: query + "/trace/00000000000015be"}, d.search)
 	d = deliverTo(t.Context(), t, spans, manyTraces(2), opt)
 	require.Equal(t, Search{Page: query + "/search?end=1363046391123459&limit=10&service=nova-api&start=1363046391123456"}, d.search)
@@ -203,7 +203,7 @@ func TestJaegerAddress(t *testing.T) {
 		require.ErrorContains(t, err, "expected something like http://HOST:16686")
 	}
 	for address, base := range map[string]string{"http://h:16686/": "http://h:16686", "http://h/j/search/": "http://h/j", "http://h/j/trace/4d": "http://h/j"} {
-		j, err := parseJaeger(address, zipkinEndpoint{})
+		j, err := parseJaeger(address, endpoint{})
 		require.NoError(t, err)
 		require.Equal(t, base, j.shown())
 	}

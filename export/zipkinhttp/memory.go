@@ -6,38 +6,38 @@ import (
 	"github.com/openzipkin/zipkin-go/model"
 )
 
-// zipkinMemory is what was acknowledged and is still to be read back, within
+// memory is what was acknowledged and is still to be read back, within
 // limits: whole traces, and when they become too many, a sample of them. Whether
 // a trace is in the sample is decided by its id alone, so that a span that comes
 // late finds the others.
-type zipkinMemory struct {
+type memory struct {
 	limit    int // spans
 	level    int // traces are in the sample whose mixed id ends in so many zero bits
 	accepted int64
 	spans    int
 	partial  bool // not everything is remembered
-	traces   map[model.TraceID]*zipkinRemembered
+	traces   map[model.TraceID]*remembered
 }
 
-// zipkinRemembered is what is known of a trace.
-type zipkinRemembered struct {
-	spans       []zipkinKey // at least one; one can be there twice
-	service     string      // of the span that begins first, lower case, "" for none
-	first, last int64       // the earliest and latest start, microseconds
+// remembered is what is known of a trace.
+type remembered struct {
+	spans       []spanKey // at least one; one can be there twice
+	service     string    // of the span that begins first, lower case, "" for none
+	first, last int64     // the earliest and latest start, microseconds
 }
 
-// zipkinKey tells a v2 span among those that Zipkin gives back for a trace. It
+// spanKey tells a v2 span among those that Zipkin gives back for a trace. It
 // has no text in it, for Zipkin writes text in its own way (lower case by the
 // rules of Java).
-type zipkinKey struct {
+type spanKey struct {
 	id     model.ID
 	start  int64 // microseconds
 	shared bool
 }
 
-// zipkinStored is a v2 span as it should be stored.
-type zipkinStored struct {
-	zipkinKey
+// stored is a v2 span as it should be stored.
+type stored struct {
+	spanKey
 	trace   model.TraceID
 	service string
 }
@@ -45,17 +45,17 @@ type zipkinStored struct {
 // defaultRemember spans need about 10 MB.
 const defaultRemember = 200_000
 
-func newZipkinMemory(limit int) *zipkinMemory {
+func newZipkinMemory(limit int) *memory {
 	if limit < 0 {
 		limit = defaultRemember
 	}
-	return &zipkinMemory{limit: limit, traces: map[model.TraceID]*zipkinRemembered{}}
+	return &memory{limit: limit, traces: map[model.TraceID]*remembered{}}
 }
 
-func storedForm(models []*model.SpanModel) []zipkinStored {
-	list := make([]zipkinStored, len(models))
+func storedForm(models []*model.SpanModel) []stored {
+	list := make([]stored, len(models))
 	for i, m := range models {
-		list[i] = zipkinStored{zipkinKey: zipkinKey{m.ID, m.Timestamp.UnixMicro(), m.Shared}, trace: m.TraceID}
+		list[i] = stored{spanKey: spanKey{m.ID, m.Timestamp.UnixMicro(), m.Shared}, trace: m.TraceID}
 		if m.LocalEndpoint != nil {
 			list[i].service = m.LocalEndpoint.ServiceName
 		}
@@ -63,7 +63,7 @@ func storedForm(models []*model.SpanModel) []zipkinStored {
 	return list
 }
 
-func (m *zipkinMemory) add(spans []zipkinStored) {
+func (m *memory) add(spans []stored) {
 	m.accepted += int64(len(spans))
 	for _, s := range spans {
 		if !m.sampled(s.trace) {
@@ -71,7 +71,7 @@ func (m *zipkinMemory) add(spans []zipkinStored) {
 		}
 		t := m.traces[s.trace]
 		if t == nil {
-			t = &zipkinRemembered{service: s.service, first: s.start, last: s.start}
+			t = &remembered{service: s.service, first: s.start, last: s.start}
 			m.traces[s.trace] = t
 		}
 		if s.start < t.first {
@@ -82,7 +82,7 @@ func (m *zipkinMemory) add(spans []zipkinStored) {
 			m.partial = true
 			continue // of a trace so large these are sample enough
 		}
-		t.spans = append(t.spans, s.zipkinKey)
+		t.spans = append(t.spans, s.spanKey)
 		m.spans++
 	}
 	for m.spans > m.limit && m.level < 64 {
@@ -93,7 +93,7 @@ func (m *zipkinMemory) add(spans []zipkinStored) {
 }
 
 // forget forgets what is not in the sample.
-func (m *zipkinMemory) forget() {
+func (m *memory) forget() {
 	for id, t := range m.traces {
 		if !m.sampled(id) {
 			m.spans -= len(t.spans)
@@ -103,14 +103,14 @@ func (m *zipkinMemory) forget() {
 }
 
 // take adds what another memory has.
-func (m *zipkinMemory) take(other *zipkinMemory) {
+func (m *memory) take(other *memory) {
 	accepted := m.accepted + other.accepted
 	m.level = max(m.level, other.level)
 	m.partial = m.partial || other.partial
 	m.forget()
 	for id, t := range other.traces {
 		for _, key := range t.spans {
-			m.add([]zipkinStored{{key, id, t.service}}) // the service counts for the first span alone
+			m.add([]stored{{key, id, t.service}}) // the service counts for the first span alone
 		}
 	}
 	m.accepted = accepted
@@ -118,7 +118,7 @@ func (m *zipkinMemory) take(other *zipkinMemory) {
 
 // sampled mixes the bits of the id (the finalizer of splitmix64), for ids that
 // are not random.
-func (m *zipkinMemory) sampled(id model.TraceID) bool {
+func (m *memory) sampled(id model.TraceID) bool {
 	x := id.Low ^ id.High*0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb

@@ -27,13 +27,13 @@ func (z *Client) Outage() (Outage, bool) {
 // A cause is told when it first appears, and again after this time if it lasts
 // or comes back.
 const (
-	zipkinRepeatCause = 10 * time.Minute
-	zipkinMaxCauses   = 64 // remembered at once
+	repeatCause = 10 * time.Minute
+	maxCauses   = 64 // remembered at once
 )
 
-// zipkinHealth is what all requests together know about the server. In an outage
+// health is what all requests together know about the server. In an outage
 // one request at a time is tried, and the others wait for it.
-type zipkinHealth struct {
+type health struct {
 	server string // as in messages
 	giveUp time.Duration
 	turn   chan struct{} // full while a request is the one that is tried
@@ -50,15 +50,15 @@ type zipkinHealth struct {
 }
 
 // say tells the user something at once.
-func (h *zipkinHealth) say(text string) {
+func (h *health) say(text string) {
 	h.telling.Lock()
 	defer h.telling.Unlock()
 	h.warn(text)
 }
 
-func (h *zipkinHealth) isOut() bool { return !h.outage.Since.IsZero() }
+func (h *health) isOut() bool { return !h.outage.Since.IsZero() }
 
-func (h *zipkinHealth) out() bool {
+func (h *health) out() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.isOut()
@@ -66,7 +66,7 @@ func (h *zipkinHealth) out() bool {
 
 // enter waits, in an outage, for the turn to try; the caller then holds it if
 // the outage is still going on. The error is the cause for which ctx ended.
-func (h *zipkinHealth) enter(ctx context.Context) (holds bool, err error) {
+func (h *health) enter(ctx context.Context) (holds bool, err error) {
 	if !h.out() {
 		return false, nil
 	}
@@ -82,10 +82,10 @@ func (h *zipkinHealth) enter(ctx context.Context) (holds bool, err error) {
 	return true, nil
 }
 
-func (h *zipkinHealth) leave() { <-h.turn }
+func (h *health) leave() { <-h.turn }
 
 // progress notes that the fate of a span was settled.
-func (h *zipkinHealth) progress() {
+func (h *health) progress() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.stuck = time.Time{}
@@ -93,7 +93,7 @@ func (h *zipkinHealth) progress() {
 
 // sticks says since when no span's fate was settled, as it is when a request
 // that was begun then fails.
-func (h *zipkinHealth) sticks(begun time.Time) time.Time {
+func (h *health) sticks(begun time.Time) time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.stuck.IsZero() {
@@ -103,7 +103,7 @@ func (h *zipkinHealth) sticks(begun time.Time) time.Time {
 }
 
 // fails notes that a request which was begun then got the answer, or none.
-func (h *zipkinHealth) fails(begun time.Time, a zipkinAnswer) {
+func (h *health) fails(begun time.Time, a reply) {
 	cause, now := a.String(), time.Now()
 	h.mu.Lock()
 	begins := !h.isOut()
@@ -114,9 +114,9 @@ func (h *zipkinHealth) fails(begun time.Time, a zipkinAnswer) {
 	since := h.outage.Since
 	key := a.kind()
 	last, known := h.causes[key]
-	tell := !known || now.Sub(last) >= zipkinRepeatCause
+	tell := !known || now.Sub(last) >= repeatCause
 	if tell {
-		if h.causes == nil || len(h.causes) >= zipkinMaxCauses {
+		if h.causes == nil || len(h.causes) >= maxCauses {
 			h.causes = map[string]time.Time{}
 		}
 		h.causes[key] = now
@@ -135,7 +135,7 @@ func (h *zipkinHealth) fails(begun time.Time, a zipkinAnswer) {
 
 // works notes that the server dealt with a request which was begun then. That
 // ends an outage, but not one that began behind the request.
-func (h *zipkinHealth) works(begun time.Time) {
+func (h *health) works(begun time.Time) {
 	h.mu.Lock()
 	since := h.outage.Since
 	if since.IsZero() || begun.Before(h.noted) {
@@ -150,16 +150,16 @@ func (h *zipkinHealth) works(begun time.Time) {
 	}
 }
 
-// zipkinWaiting is how one request waits for the server.
-type zipkinWaiting struct {
+// waiting is how one request waits for the server.
+type waiting struct {
 	z      *Client
 	pauses backoff.BackOff
 	holds  bool // the turn of an outage
 	told   bool // that it alone fails
 }
 
-func (z *Client) newWaiting() *zipkinWaiting {
-	return &zipkinWaiting{z: z, pauses: &backoff.ExponentialBackOff{
+func (z *Client) newWaiting() *waiting {
+	return &waiting{z: z, pauses: &backoff.ExponentialBackOff{
 		InitialInterval:     z.opt.FirstPause,
 		MaxInterval:         z.opt.MaxPause,
 		Multiplier:          2,
@@ -169,7 +169,7 @@ func (z *Client) newWaiting() *zipkinWaiting {
 
 // enter waits until the request may be tried, and says when that is. The error is
 // the cause for which ctx ended.
-func (w *zipkinWaiting) enter(ctx context.Context) (begun time.Time, err error) {
+func (w *waiting) enter(ctx context.Context) (begun time.Time, err error) {
 	if ctx.Err() != nil {
 		return time.Time{}, context.Cause(ctx)
 	}
@@ -179,7 +179,7 @@ func (w *zipkinWaiting) enter(ctx context.Context) (begun time.Time, err error) 
 	return time.Now(), err
 }
 
-func (w *zipkinWaiting) leave() {
+func (w *waiting) leave() {
 	if w.holds {
 		w.z.health.leave()
 		w.holds = false
@@ -188,7 +188,7 @@ func (w *zipkinWaiting) leave() {
 
 // outage waits after an answer that the server takes nothing now. The error says
 // that it was given up, or is the cause for which ctx ended.
-func (w *zipkinWaiting) outage(ctx context.Context, begun time.Time, a zipkinAnswer) error {
+func (w *waiting) outage(ctx context.Context, begun time.Time, a reply) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -210,7 +210,7 @@ func (w *zipkinWaiting) outage(ctx context.Context, begun time.Time, a zipkinAns
 
 // aside waits after an answer that is given to this span alone, or to all, while
 // an empty list is taken. Others may be tried meanwhile.
-func (w *zipkinWaiting) aside(ctx context.Context, begun time.Time, a zipkinAnswer, node *trace.Node) error {
+func (w *waiting) aside(ctx context.Context, begun time.Time, a reply, node *trace.Node) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -238,7 +238,7 @@ func (w *zipkinWaiting) aside(ctx context.Context, begun time.Time, a zipkinAnsw
 
 // pause is how long to wait, unless it is time to give up; node is not nil if
 // others are taken.
-func (w *zipkinWaiting) pause(begun time.Time, a zipkinAnswer, node *trace.Node) (time.Duration, error) {
+func (w *waiting) pause(begun time.Time, a reply, node *trace.Node) (time.Duration, error) {
 	z := w.z
 	pause := w.pauses.NextBackOff()
 	asked := a.retryAfter > pause

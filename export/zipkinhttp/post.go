@@ -17,21 +17,21 @@ import (
 	"github.com/tomoscrape/tomoscrape/zipkin"
 )
 
-// zipkinBody is what a request holds.
-type zipkinBody struct {
+// payload is what a request holds.
+type payload struct {
 	wire   zipkin.Wire
 	bytes  []byte
 	packed []byte // nil until it is needed
 }
 
 // emptyList is a body that Zipkin accepts and makes nothing of.
-func emptyList() zipkinBody { return zipkinBody{wire: zipkin.JSON, bytes: zipkin.JSON.Join(nil)} }
+func emptyList() payload { return payload{wire: zipkin.JSON, bytes: zipkin.JSON.Join(nil)} }
 
-// zipkinRequest is a body on its way, until there is a final word on it.
-type zipkinRequest struct {
-	zipkinBody
-	form     *zipkinForm // it was written for, nil for any receiver
-	pieces   []zipkinPiece
+// request is a body on its way, until there is a final word on it.
+type request struct {
+	payload
+	form     *form // it was written for, nil for any receiver
+	pieces   []encoded
 	suspect  bool // the server takes others, and did not take a request with these in it
 	patient  bool // no other waits behind it
 	tries    int  // that failed by the server or the network
@@ -42,57 +42,57 @@ type zipkinRequest struct {
 // post sends a request until there is a word on it: acknowledged, refused,
 // doubtful, to be split, or, if it is not patient, to be left aside for the others.
 // If another receiver comes back from an outage, the error is errReceiverChanged.
-func (z *Client) post(ctx context.Context, r *zipkinRequest) (zipkinVerdict, zipkinAnswer, error) {
+func (z *Client) post(ctx context.Context, r *request) (verdict, reply, error) {
 	w := z.newWaiting()
 	defer w.leave()
 	for {
 		begun, err := w.enter(ctx)
 		if err != nil {
-			return 0, zipkinAnswer{}, err
+			return 0, reply{}, err
 		}
-		answer := z.try(ctx, &r.zipkinBody)
+		answer := z.try(ctx, &r.payload)
 		answer.spans = len(r.pieces) > 0
 		switch verdict := z.judge(ctx, r, &answer); {
-		case verdict == zipkinAtOnce:
-		case verdict == zipkinStop:
+		case verdict == atOnce:
+		case verdict == stop:
 			return 0, answer, z.stopped(answer)
-		case verdict == zipkinAgain:
+		case verdict == again:
 			if err = w.outage(ctx, begun, answer); err == nil && z.changed(ctx, r.form) {
 				err = errReceiverChanged
 			}
-		case verdict == zipkinAside && r.patient:
+		case verdict == aside && r.patient:
 			err = w.aside(ctx, begun, answer, r.pieces[0].item.Node)
-		case (verdict == zipkinAside || verdict == zipkinSplit) && !z.hasTaken():
+		case (verdict == aside || verdict == split) && !z.hasTaken():
 			return verdict, answer, nil // an empty list was taken, which ends no outage
 		default:
 			z.health.works(begun)
 			return verdict, answer, nil
 		}
 		if err != nil {
-			return 0, zipkinAnswer{}, err
+			return 0, reply{}, err
 		}
 	}
 }
 
-// zipkinBreaks is how often a request may fail before the server is asked
+// breaks is how often a request may fail before the server is asked
 // whether it takes others.
-const zipkinBreaks = 5
+const breaks = 5
 
 // judge says what to do about the answer to a request.
-func (z *Client) judge(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) zipkinVerdict {
+func (z *Client) judge(ctx context.Context, r *request, a *reply) verdict {
 	verdict := a.verdict()
-	if verdict != zipkinRefused {
+	if verdict != refused {
 		r.refusals = 0
 	}
 	switch {
-	case verdict == zipkinStop && a.status == http.StatusUnauthorized && z.login.renewed(a.login):
-		return zipkinAtOnce
-	case verdict == zipkinStop && !a.locked() && z.isTrusted():
-		verdict = zipkinAgain // it was Zipkin, and will be again
-	case verdict == zipkinRefused:
+	case verdict == stop && a.status == http.StatusUnauthorized && z.login.renewed(a.login):
+		return atOnce
+	case verdict == stop && !a.locked() && z.isTrusted():
+		verdict = again // it was Zipkin, and will be again
+	case verdict == refused:
 		return z.judgeRefusal(ctx, r, a)
 	}
-	if verdict == zipkinAgain && ctx.Err() == nil {
+	if verdict == again && ctx.Err() == nil {
 		return z.judgeFailure(ctx, r, a)
 	}
 	return verdict
@@ -100,65 +100,65 @@ func (z *Client) judge(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) z
 
 // judgeFailure tells a server that fails from a request that makes it fail. That
 // is no verdict on a span: it is sent until it is taken.
-func (z *Client) judgeFailure(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) zipkinVerdict {
+func (z *Client) judgeFailure(ctx context.Context, r *request, a *reply) verdict {
 	if a.err != nil && (z.speaksHTTP2(a) || z.speaksOther(ctx, a)) {
-		return zipkinStop
+		return stop
 	}
 	r.tries++
-	if a.asksToWait() || !r.suspect && r.tries%zipkinBreaks != 0 {
-		return zipkinAgain
+	if a.asksToWait() || !r.suspect && r.tries%breaks != 0 {
+		return again
 	}
 	other := z.askOther(ctx)
-	switch r.suspect = other.verdict() == zipkinAcknowledged; {
+	switch r.suspect = other.verdict() == acknowledged; {
 	case !r.suspect:
-		return zipkinAgain
+		return again
 	case len(r.pieces) > 1:
-		return zipkinSplit
+		return split
 	}
-	return zipkinAside
+	return aside
 }
 
 // judgeRefusal tells a server that refuses a span from one that refuses
 // everything, or everything that is compressed. Only what is refused alone, twice
 // and once more after another span was taken, is at fault itself.
-func (z *Client) judgeRefusal(ctx context.Context, r *zipkinRequest, a *zipkinAnswer) zipkinVerdict {
+func (z *Client) judgeRefusal(ctx context.Context, r *request, a *reply) verdict {
 	r.refusals++
 	alone := len(r.pieces) == 1
 	switch {
 	case alone && r.refusals == 1:
 		r.between = false
-		return zipkinAtOnce
+		return atOnce
 	case alone && r.between:
-		return zipkinRefused
+		return refused
 	case !alone && z.hasTaken():
-		return zipkinRefused // its halves will tell
+		return refused // its halves will tell
 	}
 	known := z.hasTaken()
 	other := z.askOther(ctx)
 	switch verdict := other.verdict(); {
 	case a.packed && !z.packs():
 		r.refusals = 0
-		return zipkinAtOnce
-	case verdict == zipkinAcknowledged && alone && !known:
-		return zipkinDoubtful // an empty list says little
-	case verdict == zipkinAcknowledged && alone:
+		return atOnce
+	case verdict == acknowledged && alone && !known:
+		return doubtful // an empty list says little
+	case verdict == acknowledged && alone:
 		r.between = true
-		return zipkinAtOnce
-	case verdict == zipkinAcknowledged:
-		return zipkinRefused
-	case verdict != zipkinRefused || z.isTrusted():
+		return atOnce
+	case verdict == acknowledged:
+		return refused
+	case verdict != refused || z.isTrusted():
 		r.refusals = 0
-		return zipkinAgain
+		return again
 	}
 	z.speaksOther(ctx, a)
-	return zipkinStop
+	return stop
 }
 
 // askOther asks the server for what it should take: the span that it took last,
 // or an empty list before it took one. If that is refused, it is sent without
 // compression, too, and when that is what was wrong, all else is from then on.
-func (z *Client) askOther(ctx context.Context) zipkinAnswer {
-	ctx, cancel := context.WithTimeoutCause(ctx, zipkinOtherWait, errZipkinOther)
+func (z *Client) askOther(ctx context.Context) reply {
+	ctx, cancel := context.WithTimeoutCause(ctx, otherWait, errZipkinOther)
 	defer cancel()
 	z.mu.Lock()
 	body := z.taken
@@ -167,9 +167,9 @@ func (z *Client) askOther(ctx context.Context) zipkinAnswer {
 		body = emptyList()
 	}
 	answer := z.try(ctx, &body)
-	if answer.packed && answer.verdict() == zipkinRefused {
+	if answer.packed && answer.verdict() == refused {
 		bare := z.send(ctx, body.wire, body.bytes, false)
-		if bare.verdict() == zipkinAcknowledged {
+		if bare.verdict() == acknowledged {
 			z.health.say(fmt.Sprintf("zipkin %s: it does not take what is compressed with gzip (%s); from now on "+
 				"nothing is compressed",
 				z.endpoint.shown(), answer.refusal()))
@@ -179,7 +179,7 @@ func (z *Client) askOther(ctx context.Context) zipkinAnswer {
 			answer = bare
 		}
 	}
-	if answer.verdict() == zipkinAcknowledged {
+	if answer.verdict() == acknowledged {
 		z.mu.Lock()
 		z.trusted = true
 		z.mu.Unlock()
@@ -190,11 +190,11 @@ func (z *Client) askOther(ctx context.Context) zipkinAnswer {
 // askOther waits so long for an answer, and asks for a span of so many bytes at
 // most if there is one.
 const (
-	zipkinOtherWait = 10 * time.Second
-	zipkinOtherSize = 16 << 10
+	otherWait = 10 * time.Second
+	otherSize = 16 << 10
 )
 
-var errZipkinOther = fmt.Errorf("no answer within %v", zipkinOtherWait)
+var errZipkinOther = fmt.Errorf("no answer within %v", otherWait)
 
 // isTrusted says whether it is Zipkin that answers: it has taken something.
 func (z *Client) isTrusted() bool {
@@ -237,9 +237,9 @@ func pack(body []byte) []byte {
 // Of an answer's body so much is read for its words, and so much at most to have
 // the connection free for the next request.
 const (
-	zipkinWords     = 4 << 10
-	zipkinDrain     = 256 << 10
-	zipkinWordsWait = 5 * time.Second
+	words     = 4 << 10
+	drain     = 256 << 10
+	wordsWait = 5 * time.Second
 )
 
 // do sends a request with what every request of ours has; login may be "".
@@ -252,7 +252,7 @@ func (z *Client) do(request *http.Request, login string) (*http.Response, error)
 }
 
 // try sends a body once, compressed if the server takes that.
-func (z *Client) try(ctx context.Context, b *zipkinBody) zipkinAnswer {
+func (z *Client) try(ctx context.Context, b *payload) reply {
 	if !z.packs() {
 		return z.send(ctx, b.wire, b.bytes, false)
 	}
@@ -263,10 +263,10 @@ func (z *Client) try(ctx context.Context, b *zipkinBody) zipkinAnswer {
 }
 
 // send makes one request.
-func (z *Client) send(ctx context.Context, wire zipkin.Wire, body []byte, packed bool) zipkinAnswer {
+func (z *Client) send(ctx context.Context, wire zipkin.Wire, body []byte, packed bool) reply {
 	ctx, cancel := context.WithTimeoutCause(ctx, z.opt.Timeout, fmt.Errorf("no answer within %v", z.opt.Timeout))
 	defer cancel()
-	answer := zipkinAnswer{login: z.login.current(), packed: packed}
+	answer := reply{login: z.login.current(), packed: packed}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, z.endpoint.post.String(), bytes.NewReader(body))
 	if err != nil {
 		answer.err = err
@@ -291,9 +291,9 @@ func (z *Client) send(ctx context.Context, wire zipkin.Wire, body []byte, packed
 	defer response.Body.Close()
 	// The status is the answer; a body that breaks off or does not end only
 	// costs its words.
-	defer time.AfterFunc(zipkinWordsWait, cancel).Stop()
-	words, _ := io.ReadAll(io.LimitReader(response.Body, zipkinWords))
-	io.CopyN(io.Discard, response.Body, zipkinDrain)
+	defer time.AfterFunc(wordsWait, cancel).Stop()
+	words, _ := io.ReadAll(io.LimitReader(response.Body, words))
+	io.CopyN(io.Discard, response.Body, drain)
 	answer.read(response, z.login.hide(strings.TrimSpace(string(words))))
 	return answer
 }

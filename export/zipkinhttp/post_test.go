@@ -27,7 +27,7 @@ func TestZipkinEndsWithContext(t *testing.T) {
 			<-r.Context().Done() // the client is gone
 		}))
 		defer web.Close()
-		d := deliverTo(ctx, t, web.URL, zipkinNodes(1), Options{})
+		d := deliverTo(ctx, t, web.URL, testNodes(1), Options{})
 		require.ErrorIs(t, d.err, cause)
 		require.Empty(t, d.outcomes)
 	})
@@ -38,7 +38,7 @@ func TestZipkinEndsWithContext(t *testing.T) {
 			Warn: func(string) { cancel(cause) },
 		})
 		require.NoError(t, err)
-		require.ErrorIs(t, z.Send(ctx, Nodes(sampletest.Each(trace.Trace{Spans: zipkinNodes(1)})), nil), cause)
+		require.ErrorIs(t, z.Send(ctx, Nodes(sampletest.Each(trace.Trace{Spans: testNodes(1)})), nil), cause)
 	})
 }
 
@@ -72,7 +72,7 @@ func TestZipkinRetryAfter(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began, asked := time.Now(), 0
-				d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(1), Options{
+				d := deliverTo(t.Context(), t, "http://zipkin", testNodes(1), Options{
 					FirstPause: 500 * time.Millisecond, GiveUp: -1,
 					Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 						if asked++; asked == 1 {
@@ -111,7 +111,7 @@ func TestZipkinGivesUp(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(1), Options{Transport: test.server, FirstPause: time.Second})
+				d := deliverTo(t.Context(), t, "http://zipkin", testNodes(1), Options{Transport: test.server, FirstPause: time.Second})
 				require.ErrorContains(t, d.err, test.want)
 				require.Empty(t, d.outcomes)
 				require.LessOrEqual(t, time.Since(began), 6*time.Minute)
@@ -123,7 +123,7 @@ func TestZipkinGivesUp(t *testing.T) {
 	t.Run("never", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
-			d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(1), Options{
+			d := deliverTo(t.Context(), t, "http://zipkin", testNodes(1), Options{
 				GiveUp: -1,
 				Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 					if time.Since(began) < 48*time.Hour {

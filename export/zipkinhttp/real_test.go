@@ -218,7 +218,7 @@ func TestRealZipkin(t *testing.T) {
 	})
 
 	t.Run("moved to the present", func(t *testing.T) {
-		nodes := zipkinNodes(3)
+		nodes := testNodes(3)
 		for i := range nodes {
 			nodes[i].TraceID = trace.IDFromUint64(0xabc)
 		}
@@ -234,7 +234,7 @@ func TestRealZipkin(t *testing.T) {
 	})
 
 	t.Run("odd spans", func(t *testing.T) {
-		nodes := zipkinNodes(7)
+		nodes := testNodes(7)
 		other := nodes[0].Notes[0]
 		other.Service = trace.NewText("FaultWrapper")
 		for i, id := range []string{"7001", "18446744073709551616", "340282366920938463463374607431768211455", "-5", "7005", "7006", "7007"} {
@@ -265,7 +265,7 @@ func TestRealZipkin(t *testing.T) {
 		require.NoError(t, err)
 		got := z.send(t.Context(), zipkin.JSON, make([]byte, 11<<20), true)
 		require.NoError(t, got.err)
-		require.Equal(t, zipkinRefused, got.verdict(), "it is halved like any other that is refused: %v", got)
+		require.Equal(t, refused, got.verdict(), "it is halved like any other that is refused: %v", got)
 		require.Contains(t, got.words, "413")
 	})
 
@@ -290,7 +290,7 @@ func TestRealZipkin(t *testing.T) {
 			server.URL + "/elsewhere":                         "it has no /api/v2/spans there (404 Not Found",
 			strings.Replace(server.URL, "http:", "https:", 1): "it does not agree with us on TLS",
 		} {
-			d := deliverTo(t.Context(), t, address, zipkinNodes(1), Options{})
+			d := deliverTo(t.Context(), t, address, testNodes(1), Options{})
 			require.ErrorContains(t, d.err, want)
 			require.Empty(t, d.outcomes)
 		}

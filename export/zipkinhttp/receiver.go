@@ -49,19 +49,19 @@ func (r Receiver) String() string {
 	return "an unknown receiver"
 }
 
-// zipkinForm is what is known of the receiver, and how spans are written for it.
-type zipkinForm struct {
+// form is what is known of the receiver, and how spans are written for it.
+type form struct {
 	receiver Receiver
 	mapping  zipkin.Options
 	asked    time.Time // when it answered last; zero if it was not asked
 }
 
 // form is how spans are written for a receiver.
-func (z *Client) form(r Receiver) *zipkinForm {
+func (z *Client) form(r Receiver) *form {
 	mapping := z.opt.Mapping
 	mapping.Foreign = r != ReceiverZipkin
 	mapping.NoSplit = mapping.NoSplit || mapping.Foreign && !z.opt.AlwaysSplit
-	return &zipkinForm{receiver: r, mapping: mapping}
+	return &form{receiver: r, mapping: mapping}
 }
 
 // Receiver is what takes the spans, as far as it is known by now.
@@ -86,7 +86,7 @@ const receiverAge = time.Minute
 //
 // What was not Zipkin once is not taken for Zipkin again: behind one address
 // there may be several, and what is written for the others Zipkin takes, too.
-func (z *Client) receiverForm(ctx context.Context) (*zipkinForm, error) {
+func (z *Client) receiverForm(ctx context.Context) (*form, error) {
 	form := z.current.Load()
 	if form != nil && (form.asked.IsZero() || time.Since(form.asked) < z.receiverAge) {
 		return form, nil
@@ -108,16 +108,16 @@ func (z *Client) receiverForm(ctx context.Context) (*zipkinForm, error) {
 	receiver, err := z.ask(ctx)
 	if silent := net.Error(nil); errors.As(err, &silent) && silent.Timeout() && !breaksOff(err) && ctx.Err() == nil {
 		z.health.sticks(begun)
-		z.health.fails(begun, zipkinAnswer{err: err}) // nobody is to wait as long again for a word
+		z.health.fails(begun, reply{err: err}) // nobody is to wait as long again for a word
 	}
 	if receiver == receiverUnknown {
 		// It is away or busy, or it is something else than expected: an empty list
 		// is taken when that is over, or tells what is wrong. If it is refused for
 		// itself, spans may still be taken.
-		switch _, answer, err := z.post(ctx, &zipkinRequest{zipkinBody: emptyList()}); {
+		switch _, answer, err := z.post(ctx, &request{payload: emptyList()}); {
 		case err == nil:
 			receiver, _ = z.ask(ctx)
-		case answer.verdict() != zipkinRefused || answer.speaks != "":
+		case answer.verdict() != refused || answer.speaks != "":
 			return nil, err
 		}
 	}
@@ -164,7 +164,7 @@ func (z *Client) askAgain(ctx context.Context) (changed bool) {
 // changed asks again, and says whether the receiver is another one now than the
 // form is for. With a nil form, or one that was given and not found out, it does
 // not ask.
-func (z *Client) changed(ctx context.Context, form *zipkinForm) bool {
+func (z *Client) changed(ctx context.Context, form *form) bool {
 	if form == nil || form.asked.IsZero() {
 		return false
 	}
@@ -179,7 +179,7 @@ func (z *Client) changed(ctx context.Context, form *zipkinForm) bool {
 
 // changedSince is changed, but asks only if nobody has since the form was taken:
 // a refused batch is refused in many parts.
-func (z *Client) changedSince(ctx context.Context, form *zipkinForm) bool {
+func (z *Client) changedSince(ctx context.Context, form *form) bool {
 	if now := z.current.Load(); now != form {
 		return now.receiver != form.receiver
 	}
@@ -218,15 +218,15 @@ func (z *Client) ask(ctx context.Context) (Receiver, error) {
 		return receiverUnknown, err
 	}
 	defer response.Body.Close()
-	words, _ := io.ReadAll(io.LimitReader(response.Body, zipkinWords))
-	var answer zipkinAnswer
+	words, _ := io.ReadAll(io.LimitReader(response.Body, words))
+	var answer reply
 	answer.read(response, strings.TrimSpace(string(words)))
 	switch answer.verdict() {
-	case zipkinAcknowledged:
+	case acknowledged:
 		return ReceiverZipkin, nil
-	case zipkinRefused:
+	case refused:
 		list := emptyList()
-		if answer := z.try(ctx, &list); answer.verdict() == zipkinAcknowledged {
+		if answer := z.try(ctx, &list); answer.verdict() == acknowledged {
 			return receiverForeign, nil
 		} // else it refuses everything
 	}

@@ -94,7 +94,7 @@ func (s *twoReceivers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // barredNodes have a note of two services each, and texts with | in them.
 func barredNodes() []trace.Node {
-	nodes := zipkinNodes(2)
+	nodes := testNodes(2)
 	for i, value := range []string{"SELECT 1 | 2", "SELECT a || b"} {
 		n := nodes[i].Notes[1]
 		n.Value, n.Service = trace.Value{Kind: trace.String, Text: value}, trace.NewText("db")
@@ -212,7 +212,7 @@ func TestReceiverThatBecomesAnother(t *testing.T) {
 				Warn: func(text string) { warnings = append(warnings, text) }})
 			require.NoError(t, err)
 			defer z.Close()
-			require.NoError(t, z.Send(t.Context(), Nodes(sampletest.Each(trace.Trace{Spans: zipkinNodes(1)})), nil))
+			require.NoError(t, z.Send(t.Context(), Nodes(sampletest.Each(trace.Trace{Spans: testNodes(1)})), nil))
 			change(z, server)
 			require.NoError(t, z.Send(t.Context(), Nodes(sampletest.Each(trace.Trace{Spans: barredNodes()})), nil))
 			require.Zero(t, z.Report().Quarantined)
@@ -239,7 +239,7 @@ func TestRefusalAsksOnce(t *testing.T) {
 	s := httptest.NewServer(server)
 	defer s.Close()
 	poison = true
-	d := deliverTo(t.Context(), t, s.URL, zipkinNodes(8), Options{Receiver: ReceiverAuto})
+	d := deliverTo(t.Context(), t, s.URL, testNodes(8), Options{Receiver: ReceiverAuto})
 	require.NoError(t, d.err)
 	require.EqualValues(t, 8, d.report.Quarantined)
 	require.Equal(t, 2, server.asked)
@@ -261,7 +261,7 @@ func TestReceiverThatRefusesWhatIsEmpty(t *testing.T) {
 			}
 			return s.RoundTrip(r)
 		})
-		d := deliverTo(t.Context(), t, "http://zipkin", zipkinNodes(10), Options{Transport: transport, Receiver: ReceiverAuto})
+		d := deliverTo(t.Context(), t, "http://zipkin", testNodes(10), Options{Transport: transport, Receiver: ReceiverAuto})
 		require.NotEmpty(t, d.warnings, "%v", d.err)
 		require.Contains(t, d.warnings[0], "whether it is Zipkin that takes the spans there cannot be told")
 		require.Empty(t, d.records)
@@ -293,7 +293,7 @@ func TestReceiverThatIsSilent(t *testing.T) {
 				require.Equal(t, "zipkin http://zipkin: no answer within 1m0s; trying again for up to 5 min", text)
 			}})
 		require.NoError(t, err)
-		nodes := zipkinNodes(2)
+		nodes := testNodes(2)
 		require.ErrorContains(t, z.Send(t.Context(), Nodes(sampletest.Each(trace.Trace{Spans: nodes})), nil), "without progress: no answer within 1m0s")
 		require.Equal(t, time.Minute, told)
 		require.LessOrEqual(t, time.Since(began), 6*time.Minute)

@@ -15,7 +15,7 @@ import (
 // speaksOther says, of a server that never took anything and fails at once,
 // whether it answers when it is asked in the other one of http and https; the
 // answer then says so. It is asked once, and shown nothing.
-func (z *Client) speaksOther(ctx context.Context, a *zipkinAnswer) bool {
+func (z *Client) speaksOther(ctx context.Context, a *reply) bool {
 	z.mu.Lock()
 	asked := z.askedScheme
 	z.askedScheme = true
@@ -23,7 +23,7 @@ func (z *Client) speaksOther(ctx context.Context, a *zipkinAnswer) bool {
 	if asked || z.isTrusted() || a.err != nil && !breaksOff(a.err) {
 		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, zipkinWordsWait)
+	ctx, cancel := context.WithTimeout(ctx, wordsWait)
 	defer cancel()
 	other, port := "https", "80"
 	if z.endpoint.base.Scheme == other {
@@ -56,7 +56,7 @@ func (z *Client) speaksOther(ctx context.Context, a *zipkinAnswer) bool {
 // speaksHTTP2 says whether a server that never took anything answers in HTTP/2
 // without being asked to, as those for gRPC do: with a frame of settings (RFC 9113
 // section 6.5), which net/http quotes.
-func (z *Client) speaksHTTP2(a *zipkinAnswer) bool {
+func (z *Client) speaksHTTP2(a *reply) bool {
 	if z.isTrusted() || !settingsFrame.MatchString(a.err.Error()) {
 		return false
 	}

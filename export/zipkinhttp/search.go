@@ -41,8 +41,8 @@ func (e *URLError) Error() string {
 	return fmt.Sprintf("zipkin address %q: %s; %s", e.URL, e.Problem, expected)
 }
 
-// zipkinEndpoint is where a server takes spans and shows them.
-type zipkinEndpoint struct {
+// endpoint is where a server takes spans and shows them.
+type endpoint struct {
 	base url.URL // no slash at its end; the API and the page are below
 	post url.URL
 }
@@ -57,10 +57,10 @@ func ParseURL(address string) (string, error) {
 	return endpoint.post.String(), err
 }
 
-func parseZipkinEndpoint(address string) (zipkinEndpoint, error) {
-	bad := func(problem string) (zipkinEndpoint, error) {
+func parseZipkinEndpoint(address string) (endpoint, error) {
+	bad := func(problem string) (endpoint, error) {
 		shown := address[strings.LastIndexByte(address, '@')+1:]
-		return zipkinEndpoint{}, &URLError{URL: safetext.Escape(shown), Problem: problem}
+		return endpoint{}, &URLError{URL: safetext.Escape(shown), Problem: problem}
 	}
 	u, err := url.Parse(address)
 	switch {
@@ -77,7 +77,7 @@ func parseZipkinEndpoint(address string) (zipkinEndpoint, error) {
 	problem, instead := elsewhere(u, path)
 	switch {
 	case problem != "":
-		return zipkinEndpoint{}, &URLError{URL: safetext.Escape(withoutUser(address)), Problem: problem,
+		return endpoint{}, &URLError{URL: safetext.Escape(withoutUser(address)), Problem: problem,
 			Instead: safetext.Escape(instead)}
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return bad("nothing may follow a ? or # in it")
@@ -88,7 +88,7 @@ func parseZipkinEndpoint(address string) (zipkinEndpoint, error) {
 		base = strings.TrimSuffix(strings.TrimSuffix(path, "/api/v2"), "/zipkin")
 	}
 	clean := url.URL{Scheme: u.Scheme, User: u.User, Host: u.Host}
-	e := zipkinEndpoint{base: clean, post: clean}
+	e := endpoint{base: clean, post: clean}
 	e.base.Path, e.post.Path = base, base+"/api/v2/spans"
 	return e, nil
 }
@@ -136,14 +136,14 @@ func isPort(port string) bool {
 }
 
 // shown is the server's address without name and password.
-func (e zipkinEndpoint) shown() string {
+func (e endpoint) shown() string {
 	base := e.base
 	base.User = nil
 	return base.String()
 }
 
-// zipkinWindow is what delivered spans cover; microseconds.
-type zipkinWindow struct {
+// window is what delivered spans cover; microseconds.
+type window struct {
 	first, last int64
 	spans       int
 	trace       model.TraceID // of the first of them
@@ -152,7 +152,7 @@ type zipkinWindow struct {
 }
 
 // add adds a span that began at start.
-func (w *zipkinWindow) add(start int64, trace model.TraceID, service string) {
+func (w *window) add(start int64, trace model.TraceID, service string) {
 	if w.spans == 0 {
 		w.first, w.last, w.trace, w.oneTrace, w.service = start, start, trace, true, service
 	}
@@ -222,7 +222,7 @@ func (z *Client) Cover(ctx context.Context, r *Rootless) {
 // page says what Zipkin's page says of itself: whether its search is switched off,
 // and whether it is not there at all.
 func (z *Client) page(ctx context.Context) (searchOff, missing bool) {
-	ctx, cancel := context.WithTimeout(ctx, zipkinWordsWait)
+	ctx, cancel := context.WithTimeout(ctx, wordsWait)
 	defer cancel()
 	var config struct{ SearchEnabled *bool }
 	status, err := z.get(ctx, "/zipkin/config.json", nil, func(d *json.Decoder) error { return d.Decode(&config) })
@@ -232,7 +232,7 @@ func (z *Client) page(ctx context.Context) (searchOff, missing bool) {
 
 // hasNoAPI says whether Zipkin's API for reading is not at the address.
 func (z *Client) hasNoAPI(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, zipkinWordsWait)
+	ctx, cancel := context.WithTimeout(ctx, wordsWait)
 	defer cancel()
 	none := (*Error)(nil)
 	return errors.As(z.hasAPI(ctx), &none) && none.Status == http.StatusNotFound
@@ -249,7 +249,7 @@ type Search struct {
 
 // Zipkin's page and API look back a day unless told otherwise; its index on
 // Cassandra keeps three days.
-const zipkinIndexAge = 3 * 24 * time.Hour
+const indexAge = 3 * 24 * time.Hour
 
 // The number of traces asked for is that of the spans, for the index of Zipkin on
 // Cassandra has a row for each and gives but 3 rows for each trace asked for; it
@@ -303,7 +303,7 @@ func (z *Client) Search(ctx context.Context) (Search, bool) {
 	if missing {
 		search.Page = ""
 	}
-	if time.Since(time.UnixMicro(w.first)) > zipkinIndexAge {
+	if time.Since(time.UnixMicro(w.first)) > indexAge {
 		search.Old = "Some of these traces are older than three days: Zipkin's own search does not look that far " +
 			"back without this address, " +
 			"and with Cassandra as its storage finds them by trace ID alone; --shift-to now moves them to the " +

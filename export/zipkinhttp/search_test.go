@@ -98,7 +98,7 @@ func TestZipkinSearch(t *testing.T) {
 	d := deliverTo(t.Context(), t, address, nil, Options{})
 	require.Zero(t, d.search, "nothing delivered, nothing to find")
 
-	nodes := zipkinNodes(2) // at 1363046391.123456 and .123457
+	nodes := testNodes(2) // at 1363046391.123456 and .123457
 	d = deliverTo(t.Context(), t, address, nodes, Options{})
 	require.Equal(t, web.URL+"/zipkin/?lookback=range&startTs=1363046391123&endTs=1363046391124&limit=10", d.search.Page)
 	require.Equal(t, web.URL+"/api/v2/traces?endTs=1363046391124&lookback=1&limit=10", d.search.API)
@@ -123,7 +123,7 @@ func TestZipkinSearch(t *testing.T) {
 	require.Equal(t, web.URL+"/api/v2/traces?endTs=1363046391124&lookback=1&limit=10", d.search.API)
 
 	// As many traces are asked for as there are spans.
-	nodes = zipkinNodes(2000)
+	nodes = testNodes(2000)
 	for i := range nodes {
 		nodes[i].TraceID = trace.IDFromUint64(uint64(1 + i/2))
 		nodes[i].Notes[0].Time += int64(i) * 1_000_000

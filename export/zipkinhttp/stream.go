@@ -99,13 +99,13 @@ func (z *Client) Stream(ctx context.Context, in <-chan Item, done func(Item, Out
 func (z *Client) stream(ctx context.Context, in <-chan Item, done func(Item, Outcome), final bool) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	s := &zipkinStream{z: z, in: in, done: done, collecting: make(chan struct{}, 1)}
+	s := &delivery{z: z, in: in, done: done, collecting: make(chan struct{}, 1)}
 	var lanes sync.WaitGroup
 	var once sync.Once
 	var failed error
 	for range z.opt.Requests {
 		lanes.Go(func() {
-			if err := (&zipkinLane{zipkinStream: s}).run(ctx); err != nil {
+			if err := (&lane{delivery: s}).run(ctx); err != nil {
 				once.Do(func() { failed = err })
 				stop(err)
 			}
@@ -118,9 +118,9 @@ func (z *Client) stream(ctx context.Context, in <-chan Item, done func(Item, Out
 	return failed
 }
 
-// zipkinStream is one delivery. Several lanes share the work: one of them
+// delivery is one delivery. Several lanes share the work: one of them
 // collects a batch at a time, then encodes and posts it while the next collects.
-type zipkinStream struct {
+type delivery struct {
 	z  *Client
 	in <-chan Item
 
@@ -128,20 +128,20 @@ type zipkinStream struct {
 	left       Item          // did not fit into the batch before; of the lane that collects
 
 	doubting sync.Mutex
-	doubts   []zipkinDoubt
+	doubts   []doubt
 
 	telling sync.Mutex
 	done    func(Item, Outcome)
 }
 
-// zipkinLane is one of them.
-type zipkinLane struct {
-	*zipkinStream
-	aside   []zipkinPiece // of the batch, that the server does not take while it takes others
-	patient bool          // these are sent again until it does
+// lane is one of them.
+type lane struct {
+	*delivery
+	aside   []encoded // of the batch, that the server does not take while it takes others
+	patient bool      // these are sent again until it does
 }
 
-func (l *zipkinLane) run(ctx context.Context) error {
+func (l *lane) run(ctx context.Context) error {
 	for {
 		batch, more, err := l.collect(ctx)
 		if err == nil {
@@ -158,7 +158,7 @@ func (l *zipkinLane) run(ctx context.Context) error {
 
 // collect takes items until they fill a request, the first has waited for long
 // enough, or no more will come; then more is false.
-func (s *zipkinStream) collect(ctx context.Context) (batch []Item, more bool, err error) {
+func (s *delivery) collect(ctx context.Context) (batch []Item, more bool, err error) {
 	select {
 	case s.collecting <- struct{}{}:
 		defer func() { <-s.collecting }()
@@ -182,7 +182,7 @@ func (s *zipkinStream) collect(ctx context.Context) (batch []Item, more bool, er
 				return nil, false, context.Cause(ctx)
 			}
 		}
-		weight := zipkinWeight(&item.Node.Span)
+		weight := weight(&item.Node.Span)
 		if size > 0 && size+weight > limit {
 			s.left = item
 			break
@@ -198,8 +198,8 @@ func (s *zipkinStream) collect(ctx context.Context) (batch []Item, more bool, er
 	return batch, true, nil
 }
 
-// zipkinWeight is about how many bytes a span has in JSON.
-func zipkinWeight(span *trace.Span) int {
+// weight is about how many bytes a span has in JSON.
+func weight(span *trace.Span) int {
 	size := 250 + len(span.Name.String)
 	for i := range span.Notes {
 		n := &span.Notes[i]
@@ -218,21 +218,21 @@ func zipkinWeight(span *trace.Span) int {
 	return size
 }
 
-// zipkinPiece is an item encoded: the piece of a body that holds all its v2
+// encoded is an item encoded: the piece of a body that holds all its v2
 // spans.
-type zipkinPiece struct {
+type encoded struct {
 	item    Item
-	form    *zipkinForm // it was written for
+	form    *form // it was written for
 	wire    zipkin.Wire
 	bytes   []byte
 	start   int64 // microseconds, as sent
 	trace   model.TraceID
-	service string         // lower case, "" for none
-	sent    []zipkinStored // what is to be read back, if anything is
+	service string   // lower case, "" for none
+	sent    []stored // what is to be read back, if anything is
 }
 
 // send encodes a batch and delivers it, in one request for each encoding.
-func (l *zipkinLane) send(ctx context.Context, batch []Item) error {
+func (l *lane) send(ctx context.Context, batch []Item) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -240,7 +240,7 @@ func (l *zipkinLane) send(ctx context.Context, batch []Item) error {
 	if err != nil {
 		return err
 	}
-	var pieces [2][]zipkinPiece // by zipkin.Wire
+	var pieces [2][]encoded // by zipkin.Wire
 	for _, item := range batch {
 		piece, err := l.z.encode(item, form)
 		if err != nil {
@@ -248,7 +248,7 @@ func (l *zipkinLane) send(ctx context.Context, batch []Item) error {
 			if unfit := (*zipkin.Error)(nil); errors.As(err, &unfit) {
 				reason = unfit.Reason
 			}
-			if err := l.setAside(piece, reason, zipkinRefusal{}); err != nil {
+			if err := l.setAside(piece, reason, refusal{}); err != nil {
 				return err
 			}
 			continue
@@ -264,12 +264,12 @@ func (l *zipkinLane) send(ctx context.Context, batch []Item) error {
 }
 
 // sendAside delivers what others did not have to wait for.
-func (l *zipkinLane) sendAside(ctx context.Context) error {
+func (l *lane) sendAside(ctx context.Context) error {
 	l.patient = true
 	for len(l.aside) > 0 {
 		piece := l.aside[0]
 		l.aside = l.aside[1:]
-		if err := l.deliver(ctx, []zipkinPiece{piece}, true); err != nil {
+		if err := l.deliver(ctx, []encoded{piece}, true); err != nil {
 			return err
 		}
 	}
@@ -279,8 +279,8 @@ func (l *zipkinLane) sendAside(ctx context.Context) error {
 
 // encode maps and encodes an item for a receiver; the piece of one that has no
 // form there has no bytes.
-func (z *Client) encode(item Item, form *zipkinForm) (zipkinPiece, error) {
-	piece := zipkinPiece{item: item, form: form}
+func (z *Client) encode(item Item, form *form) (encoded, error) {
+	piece := encoded{item: item, form: form}
 	models, err := zipkin.Map(item.Node, form.mapping)
 	if err != nil {
 		return piece, err
@@ -303,7 +303,7 @@ func (z *Client) encode(item Item, form *zipkinForm) (zipkinPiece, error) {
 // that it did not take a request with these pieces in it, while it took others.
 // Where the receiver is not the one any more that they were written for, they are
 // written again.
-func (l *zipkinLane) deliver(ctx context.Context, pieces []zipkinPiece, suspect bool) error {
+func (l *lane) deliver(ctx context.Context, pieces []encoded, suspect bool) error {
 	if len(pieces) == 0 {
 		return nil
 	}
@@ -316,10 +316,10 @@ func (l *zipkinLane) deliver(ctx context.Context, pieces []zipkinPiece, suspect 
 		return l.halves(ctx, pieces, suspect)
 	}
 	wire, form := pieces[0].wire, pieces[0].form
-	r := &zipkinRequest{zipkinBody: zipkinBody{wire: wire, bytes: wire.Join(list)}, form: form, pieces: pieces,
+	r := &request{payload: payload{wire: wire, bytes: wire.Join(list)}, form: form, pieces: pieces,
 		suspect: suspect, patient: l.patient}
 	verdict, answer, err := l.z.post(ctx, r)
-	switch refused := err == nil && (verdict == zipkinRefused || verdict == zipkinDoubtful); {
+	switch refused := err == nil && (verdict == refused || verdict == doubtful); {
 	case errors.Is(err, errReceiverChanged), refused && l.z.changedSince(ctx, form):
 		items := make([]Item, len(pieces))
 		for i := range pieces {
@@ -328,22 +328,22 @@ func (l *zipkinLane) deliver(ctx context.Context, pieces []zipkinPiece, suspect 
 		return l.send(ctx, items)
 	case err != nil:
 		return err
-	case verdict == zipkinAcknowledged:
+	case verdict == acknowledged:
 		l.z.accepted(pieces, len(r.bytes))
 		l.report(pieces, Delivered)
 		return l.resolve(ctx)
 	case len(pieces) > 1:
-		return l.halves(ctx, pieces, verdict == zipkinSplit)
-	case verdict == zipkinAside:
+		return l.halves(ctx, pieces, verdict == split)
+	case verdict == aside:
 		l.aside = append(l.aside, pieces[0])
 		return nil
-	case verdict == zipkinDoubtful:
-		return l.doubt(ctx, zipkinDoubt{pieces[0], answer})
+	case verdict == doubtful:
+		return l.doubt(ctx, doubt{pieces[0], answer})
 	}
 	return l.setAside(pieces[0], "the server refused it", answer.refusal())
 }
 
-func (s *zipkinStream) report(pieces []zipkinPiece, o Outcome) {
+func (s *delivery) report(pieces []encoded, o Outcome) {
 	s.telling.Lock()
 	defer s.telling.Unlock()
 	for i := range pieces {
@@ -351,7 +351,7 @@ func (s *zipkinStream) report(pieces []zipkinPiece, o Outcome) {
 	}
 }
 
-func (l *zipkinLane) halves(ctx context.Context, pieces []zipkinPiece, suspect bool) error {
+func (l *lane) halves(ctx context.Context, pieces []encoded, suspect bool) error {
 	half := len(pieces) / 2
 	if err := l.deliver(ctx, pieces[:half], suspect); err != nil {
 		return err
@@ -360,13 +360,13 @@ func (l *zipkinLane) halves(ctx context.Context, pieces []zipkinPiece, suspect b
 }
 
 // accepted notes down what was acknowledged in one request.
-func (z *Client) accepted(pieces []zipkinPiece, size int) {
+func (z *Client) accepted(pieces []encoded, size int) {
 	z.health.progress()
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	z.trusted = true
-	if first := pieces[0]; z.taken.bytes == nil || len(first.bytes) < zipkinOtherSize {
-		z.taken = zipkinBody{wire: first.wire, bytes: first.wire.Join([][]byte{first.bytes})}
+	if first := pieces[0]; z.taken.bytes == nil || len(first.bytes) < otherSize {
+		z.taken = payload{wire: first.wire, bytes: first.wire.Join([][]byte{first.bytes})}
 	}
 	z.report.Batches++
 	z.report.Bytes += int64(size)
@@ -381,7 +381,7 @@ func (z *Client) accepted(pieces []zipkinPiece, size int) {
 
 // setAside puts a span into the quarantine file; refusal is the zero value if
 // the server was not asked.
-func (s *zipkinStream) setAside(piece zipkinPiece, reason string, refusal zipkinRefusal) error {
+func (s *delivery) setAside(piece encoded, reason string, refusal refusal) error {
 	item := piece.item
 	first, err := s.z.keep(item.Node, piece.form, reason, refusal)
 	if err != nil {
@@ -403,7 +403,7 @@ func (s *zipkinStream) setAside(piece zipkinPiece, reason string, refusal zipkin
 }
 
 // keep writes a span to the quarantine file and says whether it is the first.
-func (z *Client) keep(node *trace.Node, form *zipkinForm, reason string, refusal zipkinRefusal) (first bool,
+func (z *Client) keep(node *trace.Node, form *form, reason string, refusal refusal) (first bool,
 	err error) {
 	models, _ := zipkin.Map(node, form.mapping) // none for what cannot be mapped
 	z.mu.Lock()

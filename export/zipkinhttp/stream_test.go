@@ -77,7 +77,7 @@ func (s *stream) tell() {
 
 // feed hands spans over, numbered from first.
 func (s *stream) feed(first, last int) {
-	nodes := zipkinNodes(last)
+	nodes := testNodes(last)
 	for i := first - 1; i < last; i++ {
 		s.in <- Item{&nodes[i], nodes[i].ID.Lo}
 	}
@@ -175,7 +175,7 @@ func TestZipkinBackPressure(t *testing.T) {
 				cause := errors.New("stopped")
 				ctx, cancel := context.WithCancelCause(t.Context())
 				s := startStream(ctx, t, Options{URL: "http://zipkin", BatchBytes: 4000, Requests: 3, Transport: server})
-				nodes := zipkinNodes(1000)
+				nodes := testNodes(1000)
 				taken := 0
 				for blocked := false; !blocked; {
 					synctest.Wait()
@@ -439,7 +439,7 @@ func ExampleClient_Stream() {
 	in := make(chan Item)
 	go func() {
 		defer close(in)
-		nodes := zipkinNodes(3)
+		nodes := testNodes(3)
 		for i := range nodes {
 			in <- Item{Node: &nodes[i], Token: i}
 		}

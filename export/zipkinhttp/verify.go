@@ -150,7 +150,7 @@ func (z *Client) Verify(ctx context.Context, patience time.Duration) (Verificati
 	}
 	r := newZipkinReader(z, memory)
 	pauses := &backoff.ExponentialBackOff{
-		InitialInterval: min(z.opt.FirstPause, zipkinVerifyPause), MaxInterval: min(z.opt.MaxPause, zipkinVerifyPause),
+		InitialInterval: min(z.opt.FirstPause, verifyPause), MaxInterval: min(z.opt.MaxPause, verifyPause),
 		Multiplier: 2, RandomizationFactor: backoff.DefaultRandomizationFactor,
 	}
 	for progress := time.Now(); ; {
@@ -192,12 +192,12 @@ func (z *Client) Verify(ctx context.Context, patience time.Duration) (Verificati
 	}
 }
 
-// zipkinVerifyPause is the longest pause between two looks.
-const zipkinVerifyPause = 2 * time.Second
+// verifyPause is the longest pause between two looks.
+const verifyPause = 2 * time.Second
 
 // The state of a trace that is read back.
-type zipkinFinding struct {
-	*zipkinRemembered
+type finding struct {
+	*remembered
 	id      model.TraceID
 	missing int
 	doubled bool // a span is there at another time, too
@@ -205,34 +205,34 @@ type zipkinFinding struct {
 	unsure  bool
 }
 
-// zipkinReader reads traces back.
-type zipkinReader struct {
+// readBack reads traces back.
+type readBack struct {
 	z      *Client
-	jaeger bool             // is asked, not Zipkin
-	traces []*zipkinFinding // by service and time
+	jaeger bool       // is asked, not Zipkin
+	traces []*finding // by service and time
 	// searchOff says that Zipkin searches for nothing.
 	searchOff bool
 }
 
-func newZipkinReader(z *Client, memory *zipkinMemory) *zipkinReader {
-	r := &zipkinReader{z: z, jaeger: z.Receiver() != ReceiverZipkin}
+func newZipkinReader(z *Client, memory *memory) *readBack {
+	r := &readBack{z: z, jaeger: z.Receiver() != ReceiverZipkin}
 	for id, t := range memory.traces {
-		slices.SortFunc(t.spans, zipkinKey.compare)
+		slices.SortFunc(t.spans, spanKey.compare)
 		t.spans = slices.Compact(t.spans)
-		r.traces = append(r.traces, &zipkinFinding{zipkinRemembered: t, id: id, missing: len(t.spans)})
+		r.traces = append(r.traces, &finding{remembered: t, id: id, missing: len(t.spans)})
 	}
 	return r
 }
 
-func (r *zipkinReader) sort() {
-	slices.SortFunc(r.traces, func(a, b *zipkinFinding) int {
+func (r *readBack) sort() {
+	slices.SortFunc(r.traces, func(a, b *finding) int {
 		return cmp.Or(strings.Compare(a.service, b.service), cmp.Compare(a.first, b.first),
 			cmp.Compare(a.id.High, b.id.High), cmp.Compare(a.id.Low, b.id.Low))
 	})
 }
 
 // compare is an order of spans.
-func (a zipkinKey) compare(b zipkinKey) int {
+func (a spanKey) compare(b spanKey) int {
 	return cmp.Or(cmp.Compare(a.id, b.id), cmp.Compare(a.start, b.start), cmp.Compare(btoi(a.shared), btoi(b.shared)))
 }
 
@@ -244,7 +244,7 @@ func btoi(b bool) int {
 }
 
 // open is the amount of what has not come to light yet.
-func (r *zipkinReader) open() (n int) {
+func (r *readBack) open() (n int) {
 	for _, t := range r.traces {
 		if n += t.missing; t.searched() && !r.searchOff {
 			n++
@@ -254,10 +254,10 @@ func (r *zipkinReader) open() (n int) {
 }
 
 // searched says whether a search is still to find it.
-func (t *zipkinFinding) searched() bool { return !t.found && !t.doubled }
+func (t *finding) searched() bool { return !t.found && !t.doubled }
 
 // result sums up.
-func (r *zipkinReader) result(memory *zipkinMemory) Verification {
+func (r *readBack) result(memory *memory) Verification {
 	v := Verification{Accepted: memory.accepted, Traces: len(r.traces), Sample: memory.partial, Jaeger: r.jaeger,
 		SearchOff: r.searchOff}
 	r.sort()
@@ -272,7 +272,7 @@ func (r *zipkinReader) result(memory *zipkinMemory) Verification {
 		case t.found, r.searchOff:
 		case t.unsure:
 			v.Unsure++
-		case time.Since(time.UnixMicro(t.first)) > zipkinIndexAge:
+		case time.Since(time.UnixMicro(t.first)) > indexAge:
 			v.Old = append(v.Old, id)
 		default:
 			v.Unfound = append(v.Unfound, id)
@@ -283,7 +283,7 @@ func (r *zipkinReader) result(memory *zipkinMemory) Verification {
 
 // round looks once for all that has not come to light yet. The error is a
 // [*Error] if asking again is of no use.
-func (r *zipkinReader) round(ctx context.Context) error {
+func (r *readBack) round(ctx context.Context) error {
 	byID := r.byJaeger
 	if !r.jaeger {
 		byID = r.byID
@@ -292,7 +292,7 @@ func (r *zipkinReader) round(ctx context.Context) error {
 		}
 		r.searchOff, _ = r.z.page(ctx)
 	}
-	var missing []*zipkinFinding
+	var missing []*finding
 	for _, t := range r.traces {
 		if t.missing > 0 {
 			missing = append(missing, t)
@@ -302,7 +302,7 @@ func (r *zipkinReader) round(ctx context.Context) error {
 		return err
 	}
 	r.sort()
-	var groups [][]*zipkinFinding
+	var groups [][]*finding
 	const most = 32 // traces that one search is to find
 	for _, t := range r.traces {
 		if t.missing > 0 || !t.searched() {
@@ -312,7 +312,7 @@ func (r *zipkinReader) round(ctx context.Context) error {
 		if last >= 0 && len(groups[last]) < most && groups[last][0].service == t.service {
 			groups[last] = append(groups[last], t)
 		} else {
-			groups = append(groups, []*zipkinFinding{t})
+			groups = append(groups, []*finding{t})
 		}
 	}
 	return inParallel(ctx, r.z.opt.Requests, groups, r.bySearch)
@@ -359,14 +359,14 @@ func inParallel[T any](ctx context.Context, workers int, things []T, work func(c
 
 // byID asks for a trace, counts which of its spans are missing, and sees whether
 // one is there at another time, too.
-func (r *zipkinReader) byID(ctx context.Context, t *zipkinFinding) error {
+func (r *readBack) byID(ctx context.Context, t *finding) error {
 	stored, err := r.z.stored(ctx, t.id)
 	if err != nil {
 		return err
 	}
-	others := map[zipkinKey]bool{} // spans with times that were not sent, which are left out here
+	others := map[spanKey]bool{} // spans with times that were not sent, which are left out here
 	for key := range stored {
-		if _, sent := slices.BinarySearchFunc(t.spans, key, zipkinKey.compare); !sent {
+		if _, sent := slices.BinarySearchFunc(t.spans, key, spanKey.compare); !sent {
 			key.start = 0
 			others[key] = true
 		}
@@ -393,8 +393,8 @@ func (r *zipkinReader) byID(ctx context.Context, t *zipkinFinding) error {
 
 // stored are the spans of a trace that Zipkin has; none if it does not know it.
 // The start of one is 0 if it has none.
-func (z *Client) stored(ctx context.Context, id model.TraceID) (map[zipkinKey]bool, error) {
-	spans := map[zipkinKey]bool{}
+func (z *Client) stored(ctx context.Context, id model.TraceID) (map[spanKey]bool, error) {
+	spans := map[spanKey]bool{}
 	_, err := z.get(ctx, "/api/v2/trace/"+id.String(), nil, func(d *json.Decoder) error {
 		return elements(d, func() error {
 			var span struct {
@@ -408,7 +408,7 @@ func (z *Client) stored(ctx context.Context, id model.TraceID) (map[zipkinKey]bo
 			id, err := strconv.ParseUint(span.ID, 16, 64)
 			start, _ := strconv.ParseInt(span.Timestamp.String(), 10, 64)
 			if err == nil {
-				spans[zipkinKey{model.ID(id), start, span.Shared}] = true
+				spans[spanKey{model.ID(id), start, span.Shared}] = true
 			}
 			return nil
 		})
@@ -424,8 +424,8 @@ const maxVerifyLimit = 10_000
 // for each span, so that the spans of one trace can crowd out another although
 // fewer traces are found than were asked for: what is not found is searched for
 // with a larger limit, up to the largest.
-func (r *zipkinReader) bySearch(ctx context.Context, group []*zipkinFinding) error {
-	want := map[string]*zipkinFinding{}
+func (r *readBack) bySearch(ctx context.Context, group []*finding) error {
+	want := map[string]*finding{}
 	from, to := group[0].first, group[0].last
 	for _, t := range group {
 		want[t.id.String()] = t
@@ -467,7 +467,7 @@ func (r *zipkinReader) bySearch(ctx context.Context, group []*zipkinFinding) err
 		case found < limit:
 		case len(group) > 1: // others crowd it out
 			for _, t := range slices.Collect(maps.Values(want)) {
-				if err := r.bySearch(ctx, []*zipkinFinding{t}); err != nil {
+				if err := r.bySearch(ctx, []*finding{t}); err != nil {
 					return err
 				}
 			}
@@ -529,8 +529,8 @@ func (z *Client) getAt(ctx context.Context, at url.URL, login string, read func(
 	if response.StatusCode == http.StatusOK {
 		return http.StatusOK, answerProblem(read(json.NewDecoder(io.LimitReader(response.Body, maxVerifyBody))))
 	}
-	words, _ := io.ReadAll(io.LimitReader(response.Body, zipkinWords))
-	answer := zipkinAnswer{login: login}
+	words, _ := io.ReadAll(io.LimitReader(response.Body, words))
+	answer := reply{login: login}
 	answer.read(response, z.login.hide(strings.TrimSpace(string(words))))
 	switch {
 	case answer.status == http.StatusNotFound:

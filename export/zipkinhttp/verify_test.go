@@ -95,7 +95,7 @@ func (s *storingZipkin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // manyTraces are n traces of two spans each.
 func manyTraces(n int) []trace.Node {
-	nodes := zipkinNodes(2 * n)
+	nodes := testNodes(2 * n)
 	for i := range nodes {
 		nodes[i].TraceID = trace.IDFromUint64(uint64(1000 + i/2))
 	}
@@ -297,13 +297,13 @@ func TestZipkinMemory(t *testing.T) {
 		m := newZipkinMemory(limit)
 		all := map[uint64]int{}
 		split := rapid.IntRange(0, len(ids)).Draw(t, "split")
-		var earlier *zipkinMemory // which the later one takes over in the end
+		var earlier *memory // which the later one takes over in the end
 		for i, id := range ids {
 			if i == split {
 				earlier, m = m, newZipkinMemory(limit)
 			}
-			s := zipkinStored{zipkinKey: zipkinKey{model.ID(i + 1), int64(i), false}, trace: model.TraceID{Low: id}}
-			m.add([]zipkinStored{s})
+			s := stored{spanKey: spanKey{model.ID(i + 1), int64(i), false}, trace: model.TraceID{Low: id}}
+			m.add([]stored{s})
 			all[id]++
 			if m.spans > limit {
 				t.Fatalf("%d spans", m.spans)

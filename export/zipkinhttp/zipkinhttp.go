@@ -72,25 +72,25 @@ type Options struct {
 // and Outage may be asked at any time. Close it in the end.
 type Client struct {
 	opt      Options
-	endpoint zipkinEndpoint
+	endpoint endpoint
 	jaeger   jaeger
 	client   *http.Client
-	login    *zipkinLogin
-	health   zipkinHealth
+	login    *login
+	health   health
 
-	current     atomic.Pointer[zipkinForm] // nil until the receiver is known
-	asking      chan struct{}              // full while it is asked
+	current     atomic.Pointer[form] // nil until the receiver is known
+	asking      chan struct{}        // full while it is asked
 	receiverAge time.Duration
 
 	mu          sync.Mutex // of all below
 	quarantine  export.Quarantine
 	report      Report
-	found       zipkinWindow
-	memory      *zipkinMemory // nil if nothing is to be verified
-	trusted     bool          // something was accepted: it is Zipkin that answers
-	taken       zipkinBody    // with one span that was accepted lately; its bytes are nil before
-	bare        bool          // nothing is to be compressed
-	askedScheme bool          // by speaksOther
+	found       window
+	memory      *memory // nil if nothing is to be verified
+	trusted     bool    // something was accepted: it is Zipkin that answers
+	taken       payload // with one span that was accepted lately; its bytes are nil before
+	bare        bool    // nothing is to be compressed
+	askedScheme bool    // by speaksOther
 }
 
 // Report counts what was done so far.
@@ -143,7 +143,7 @@ func New(opt Options) (*Client, error) {
 		z.memory = newZipkinMemory(opt.Remember)
 	}
 	z.quarantine.Warn = z.health.say
-	z.health = zipkinHealth{server: endpoint.shown(), warn: opt.Warn, giveUp: opt.GiveUp, turn: make(chan struct{}, 1)}
+	z.health = health{server: endpoint.shown(), warn: opt.Warn, giveUp: opt.GiveUp, turn: make(chan struct{}, 1)}
 	if z.login, err = opt.Access.login(endpoint, z.health.say); err != nil {
 		return nil, err
 	}

@@ -29,8 +29,8 @@ import (
 	"github.com/tomoscrape/tomoscrape/tracejson"
 )
 
-// zipkinNodes makes n spans of one trace with the ids 1 to n.
-func zipkinNodes(n int) []trace.Node {
+// testNodes makes n spans of one trace with the ids 1 to n.
+func testNodes(n int) []trace.Node {
 	nodes := make([]trace.Node, n)
 	for i := range nodes {
 		note := func(µs int64, value string) trace.Note {
@@ -117,8 +117,8 @@ func (f *faultyZipkin) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// delivery is one run of the sender.
-type delivery struct {
+// attempt is one run of the sender.
+type attempt struct {
 	outcomes map[uint64]Outcome // by span id
 	report   Report
 	warnings []string
@@ -128,9 +128,9 @@ type delivery struct {
 }
 
 // deliverTo sends nodes to url with short pauses, unless opt says otherwise.
-func deliverTo(ctx context.Context, t *testing.T, url string, nodes []trace.Node, opt Options) delivery {
+func deliverTo(ctx context.Context, t *testing.T, url string, nodes []trace.Node, opt Options) attempt {
 	t.Helper()
-	d := delivery{outcomes: map[uint64]Outcome{}}
+	d := attempt{outcomes: map[uint64]Outcome{}}
 	opt.URL = url
 	opt.Warn = func(s string) { d.warnings = append(d.warnings, s) }
 	if opt.FirstPause == 0 {
@@ -168,7 +168,7 @@ func readLines(t *testing.T, path string) (records []map[string]any) {
 }
 
 // count gives how many spans had the outcome.
-func (d delivery) count(o Outcome) (n int) {
+func (d attempt) count(o Outcome) (n int) {
 	for _, other := range d.outcomes {
 		if other == o {
 			n++
@@ -207,7 +207,7 @@ func TestZipkinRetries(t *testing.T) {
 			}}
 			web := httptest.NewServer(server)
 			defer web.Close()
-			d := deliverTo(t.Context(), t, web.URL, zipkinNodes(100), Options{})
+			d := deliverTo(t.Context(), t, web.URL, testNodes(100), Options{})
 			require.NoError(t, d.err)
 			require.Equal(t, 100, d.count(Delivered))
 			require.Len(t, server.got, 100)
@@ -232,7 +232,7 @@ func TestZipkinBrokenAnswer(t *testing.T) {
 	}}
 	web := httptest.NewServer(server)
 	defer web.Close()
-	d := deliverTo(t.Context(), t, web.URL, zipkinNodes(3), Options{})
+	d := deliverTo(t.Context(), t, web.URL, testNodes(3), Options{})
 	require.NoError(t, d.err)
 	require.Equal(t, 3, d.count(Delivered))
 	require.Equal(t, 1, server.requests)
@@ -284,7 +284,7 @@ func TestZipkinPoison(t *testing.T) {
 			}}
 			web := httptest.NewServer(server)
 			defer web.Close()
-			d := deliverTo(t.Context(), t, web.URL, zipkinNodes(1000), Options{})
+			d := deliverTo(t.Context(), t, web.URL, testNodes(1000), Options{})
 			require.NoError(t, d.err)
 			require.Equal(t, len(test.bad), d.count(Quarantined))
 			require.Equal(t, 1000-len(test.bad), d.count(Delivered))
@@ -363,7 +363,7 @@ func TestZipkinStops(t *testing.T) {
 			web := httptest.NewServer(server)
 			defer web.Close()
 			secret := strings.Replace(web.URL, "://", "://me:secret@", 1)
-			d := deliverTo(t.Context(), t, secret, zipkinNodes(10), Options{})
+			d := deliverTo(t.Context(), t, secret, testNodes(10), Options{})
 			var stop *Error
 			require.ErrorAs(t, d.err, &stop)
 			require.Contains(t, d.err.Error(), test.want)
@@ -387,7 +387,7 @@ func TestZipkinStopsLate(t *testing.T) {
 	}}
 	web := httptest.NewServer(server)
 	defer web.Close()
-	d := deliverTo(t.Context(), t, web.URL, zipkinNodes(100), Options{BatchBytes: 4000, Requests: 1})
+	d := deliverTo(t.Context(), t, web.URL, testNodes(100), Options{BatchBytes: 4000, Requests: 1})
 	require.Error(t, d.err)
 	require.Equal(t, len(server.got), d.count(Delivered))
 	require.EqualValues(t, len(server.got), d.report.Delivered)
@@ -400,16 +400,16 @@ func TestZipkinTLS(t *testing.T) {
 	web.Config.ErrorLog = log.New(io.Discard, "", 0)
 	web.StartTLS()
 	defer web.Close()
-	d := deliverTo(t.Context(), t, web.URL, zipkinNodes(1), Options{})
+	d := deliverTo(t.Context(), t, web.URL, testNodes(1), Options{})
 	require.ErrorContains(t, d.err, "it does not agree with us on TLS")
 	require.Empty(t, d.outcomes)
 
-	d = deliverTo(t.Context(), t, web.URL, zipkinNodes(1), Options{Transport: web.Client().Transport})
+	d = deliverTo(t.Context(), t, web.URL, testNodes(1), Options{Transport: web.Client().Transport})
 	require.NoError(t, d.err)
 
 	plain := httptest.NewServer(&faultyZipkin{t: t})
 	defer plain.Close()
-	d = deliverTo(t.Context(), t, strings.Replace(plain.URL, "http", "https", 1), zipkinNodes(1), Options{})
+	d = deliverTo(t.Context(), t, strings.Replace(plain.URL, "http", "https", 1), testNodes(1), Options{})
 	require.ErrorContains(t, d.err, "it does not agree with us on TLS")
 }
 
@@ -418,7 +418,7 @@ func TestZipkinBatches(t *testing.T) {
 	web := httptest.NewServer(server)
 	defer web.Close()
 	const limit = 10_000
-	nodes := zipkinNodes(1000)
+	nodes := testNodes(1000)
 	nodes[500].Dimensions = []trace.Dimension{{Key: trace.NewText("sql"), Value: trace.Value{Kind: trace.String, Text: strings.Repeat("x", 3*limit)}}}
 	d := deliverTo(t.Context(), t, web.URL, nodes, Options{BatchBytes: limit})
 	require.NoError(t, d.err)
@@ -439,7 +439,7 @@ func TestZipkinQuarantine(t *testing.T) {
 	server := &faultyZipkin{t: t}
 	web := httptest.NewServer(server)
 	defer web.Close()
-	nodes := zipkinNodes(3)
+	nodes := testNodes(3)
 	nodes[0].ID = trace.ID{}
 	nodes[2].Notes = []trace.Note{{Value: trace.Value{Kind: trace.Float, Text: "nan"}}}
 	nodes[2].HasParent = true
