@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/tomoscrape/tomoscrape/internal/paths"
-	"github.com/tomoscrape/tomoscrape/internal/unpack"
 )
 
 // state is where a generation is in its life; the package comment draws it.
@@ -39,49 +38,34 @@ type Generation struct {
 	// All below is kept by Follower.mu.
 
 	state state
-	file  *os.File // nil if it is not open
-	fd    int
-	where file   // device and inode, as long as path or file is known
-	last  status // when it was looked at last
+	container
 	fingerprint
-	sniff  bool // its head has still to be judged
-	packed bool // the file is compressed
-	active bool // it has the name that is written to
+	progress
+	fill        // inplace.go
+	lastLine    // read.go
+	packedState // stream.go
+	growth      // grow.go
+	failure     // read.go
+	finding     // scan.go
+	appearance  // nolog.go
+}
 
-	offset   int64 // end of what was handed out
-	line     int64 // lines before offset; -1: not counted yet
-	scanned  int64 // no newline from offset up to here
-	end      int64 // what is known to have been written, at least
-	blank    int64 // where NULs begin behind what was read, that may be written in place; else -1
-	searched int64 // behind blank there is no newline up to here
-	gaps     int64 // NULs before it, between lines, were waited for to be written over
-	half     int64 // where its last line begins, if that was handed out without an end; else -1
+// container is the file that holds the content of a generation.
+type container struct {
+	file   *os.File // nil if it is not open
+	fd     int
+	where  file   // device and inode, as long as path or file is known
+	last   status // when it was looked at last
+	packed bool   // the file is compressed
+	active bool   // it has the name that is written to
+}
 
-	grew     time.Time // last growth, or when it was opened
-	lostAt   time.Time // when it was orphaned
-	seen     time.Time // when a file with its head was last seen
-	asked    time.Time // when it was last looked for somebody who writes to it
-	written  bool      // there was somebody
-	retry    time.Time // reading failed: not before
-	failing  time.Time // reading fails since
-	grows    bool      // it grew since it was opened
-	untailed bool      // nxadm/tail cannot open it
-	final    bool      // its last line is to be handed out without a newline
-	expired  bool      // packed content that stays damaged is read as far as it goes
-	sealed   bool      // finished for good: nobody can write to it any more
-	checked  bool      // packed content was read to its end once, and is whole
-	unseen   bool      // it may have been written to while nothing followed it
-	linked   bool      // before is settled
-	young    bool      // it is new, and nothing of it was handed out
-	soughtIn int64     // mtime of its log's directory when its file's name was looked for
-	scan     int       // in which it was found
-	before   *Generation
-	grower   *grower
-	stopped  *grower // the one before
-	unpacked *stream // of packed content, while it is read
-
-	looked  bool            // at what is handed out
-	texture *unpack.Texture // of it, while it is not known what it is
+// progress is how far a generation was read, in bytes of its content.
+type progress struct {
+	offset  int64 // end of what was handed out
+	line    int64 // lines before offset; -1: not counted yet
+	scanned int64 // no newline from offset up to here
+	end     int64 // what is known to have been written, at least
 }
 
 // Name is the path by which the user can open the generation now, or could last.
@@ -103,7 +87,8 @@ func (g *Generation) setPath(path string) { g.path.Store(&path) }
 
 // newGeneration adds one at the end of its family.
 func (f *Follower) newGeneration(fam *Family, path string, now time.Time) *Generation {
-	g := &Generation{id: f.next, family: fam, half: -1, blank: -1, grew: now, seen: now, linked: true, sniff: true}
+	g := &Generation{id: f.next, family: fam}
+	g.half, g.blank, g.grew, g.seen, g.linked, g.sniff = -1, -1, now, now, true, true
 	f.next++
 	g.acks.changed = f.markDirty
 	g.setPath(path)

@@ -21,6 +21,15 @@ const (
 // setPoll sets the interval of nxadm/tail, which has one for the whole process.
 var setPoll = sync.OnceFunc(func() { watch.POLL_DURATION = growPoll })
 
+// growth is how a generation grows, and who reads what comes.
+type growth struct {
+	grew     time.Time // last, or when it was opened
+	grows    bool      // it grew since it was opened
+	grower   *grower
+	stopped  *grower // the one before
+	untailed bool    // nxadm/tail cannot open it
+}
+
 // grower is nxadm/tail at the end of a file that grows. It has the file by the
 // descriptor that is open, so that renaming and deleting do not concern it, and
 // it is trusted with nothing: its lines must follow each other without a gap, and

@@ -13,6 +13,13 @@ import (
 // whether they are still there; and neither a head nor a sample is made of them. What is
 // written behind some of them waits a second for others to write over those.
 
+// fill is the NULs behind what was read of a generation.
+type fill struct {
+	blank    int64 // where they begin, that may be written over in place; else -1
+	searched int64 // behind blank there is no newline up to here
+	gaps     int64 // NULs before it, between lines, were waited for to be written over
+}
+
 // withoutBlank gives b without the NULs at its end, unless it is nothing else.
 func withoutBlank(b []byte) []byte {
 	if written := bytes.TrimRight(b, "\x00"); len(written) > 0 {

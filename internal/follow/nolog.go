@@ -12,6 +12,13 @@ import (
 // rules of replay (unpack.Texture). What looks so is followed all the same: replay
 // leaves out nothing that has a span in it, and here one may still come.
 
+// appearance is whether the content of a generation is a log.
+type appearance struct {
+	sniff   bool            // its head has still to be judged
+	looked  bool            // at what is handed out
+	texture *unpack.Texture // of it, while it is not known what it is
+}
+
 var spanMark = []byte("Span(")
 
 // weigh looks at what is handed out of a generation from its beginning, until it is

@@ -14,6 +14,20 @@ import (
 	"github.com/tomoscrape/tomoscrape/internal/poison"
 )
 
+// lastLine is a line at the end of a generation that has no newline.
+type lastLine struct {
+	half    int64     // where it begins, if it was handed out without an end; else -1
+	final   bool      // it is to be handed out without a newline
+	asked   time.Time // when it was last looked for somebody who writes to it
+	written bool      // there was somebody
+}
+
+// failure is that reading fails at the moment.
+type failure struct {
+	retry   time.Time // not before
+	failing time.Time // since
+}
+
 const (
 	blockSize = 512 << 10
 	turn      = 8 // blocks of one family before it is the next one's turn

@@ -19,6 +19,18 @@ import (
 // This file finds out what the files are that discovery lists: by device and
 // inode, and by their heads.
 
+// finding is how a generation was found and is found again.
+type finding struct {
+	scan     int         // in which it was found
+	before   *Generation // whose log goes on in it
+	linked   bool        // before is settled
+	young    bool        // it is new, and nothing of it was handed out
+	unseen   bool        // it may have been written to while nothing followed it
+	seen     time.Time   // when a file with its head was last seen
+	lostAt   time.Time   // when it was orphaned
+	soughtIn int64       // mtime of its log's directory when its file's name was looked for
+}
+
 // verdict is what is known of a file that is not open.
 type verdict struct {
 	status

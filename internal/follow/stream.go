@@ -10,6 +10,14 @@ import (
 	"github.com/tomoscrape/tomoscrape/internal/unpack"
 )
 
+// packedState is the reading of packed content.
+type packedState struct {
+	unpacked *stream // while it is read
+	checked  bool    // it was read to its end once, and is whole
+	expired  bool    // what stays damaged is read as far as it goes
+	sealed   bool    // finished for good: nobody can write to it any more
+}
+
 // stream cuts what can only be read from its beginning into blocks of whole lines:
 // packed files and standard input. Its memory is bounded by the longest line.
 type stream struct {
