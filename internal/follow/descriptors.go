@@ -51,8 +51,8 @@ func (f *Follower) freeDescriptor(now time.Time) bool {
 // canRest tells whether a generation was read as far as it can be.
 func (g *Generation) canRest() bool {
 	switch {
-	case g.state == finished || g.offset >= g.last.size:
-		return !g.packed || g.state == finished
+	case g.state.over() || g.offset >= g.last.size:
+		return !g.packed || g.state.over()
 	}
 	return !g.packed && g.active && g.scanned >= g.last.size // there is no end of its last line yet
 }

@@ -71,7 +71,7 @@ func (l *listing) former() map[string]bool {
 		root := slices.Index(l.f.opt.Paths, fam.root)
 		_, wanted := l.beside[filepath.Dir(log)][log]
 		if wanted || reached[log] || root < 0 || !slices.ContainsFunc(fam.generations,
-			func(g *Generation) bool { return g.state != finished }) {
+			func(g *Generation) bool { return !g.state.over() }) {
 			continue
 		}
 		former[log] = true

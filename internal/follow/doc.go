@@ -21,6 +21,9 @@
 //	                │               │       count: lost, nobody has its content
 //	                │               └─ a copy or a packed file has its head
 //	                ▼
+//	             sealed: its file is gone, or packed and read to its end
+//	                │
+//	                ▼
 //	            forgotten, when no file of the family has its head
 //
 // Two goroutines share the work, so that a consumer that blocks costs no file:

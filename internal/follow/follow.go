@@ -359,7 +359,7 @@ func (f *Follower) tidy(now time.Time) {
 				f.tidyFollowing(g, now)
 			case orphaned:
 				f.tidyOrphan(g, now)
-			case finished:
+			case finished, sealed:
 				if f.tidyFinished(g, now) {
 					idle++
 				}
@@ -441,7 +441,7 @@ func (f *Follower) tidyFinished(g *Generation, now time.Time) (idle bool) {
 			return true
 		}
 		f.detach(g)
-		g.where, g.sealed = file{}, true
+		g.where, g.state = file{}, sealed
 		f.markDirty()
 	}
 	if now.Sub(g.seen) > f.lingers && !g.acks.pending() && len(f.waiting) == 0 {
@@ -454,7 +454,7 @@ func (f *Follower) tidyFinished(g *Generation, now time.Time) (idle bool) {
 func (f *Follower) evict(n int, now time.Time) {
 	var idle []*Generation
 	for _, g := range f.open {
-		if g.state == finished {
+		if g.state.over() {
 			idle = append(idle, g)
 		}
 	}

@@ -17,11 +17,16 @@ const (
 	following state = iota // its file is open, and more may come
 	orphaned               // its content is not where it was, and looked for in other files
 	finished               // nothing more is expected of it
+	sealed                 // finished for good: nobody can write to it any more
 )
 
+// over says that nothing more is expected.
+func (s state) over() bool { return s >= finished }
+
+// stateNames are those of a checkpoint, which has a word of its own for sealed.
 var stateNames = []string{"following", "orphaned", "finished"}
 
-func (s state) String() string { return stateNames[s] }
+func (s state) String() string { return stateNames[min(s, finished)] }
 
 func stateNamed(name string) (state, bool) {
 	i := slices.Index(stateNames, name)
@@ -221,7 +226,7 @@ func (f *Follower) inspect(g *Generation, now time.Time) {
 			g.end = max(g.end, st.size)
 			g.rejoin()
 		}
-		if g.state == finished && (g.packed || st.size > g.offset) {
+		if g.state.over() && (g.packed || st.size > g.offset) {
 			g.state = following
 		}
 		f.ready(g.family)

@@ -114,7 +114,7 @@ func (g *Generation) writtenBehind() bool {
 func (f *Follower) refill(g *Generation, now time.Time) {
 	g.blank, g.scanned, g.grew, g.final, g.untailed = -1, g.offset, now, false, true
 	f.stopGrower(g)
-	if g.state == finished {
+	if g.state.over() {
 		g.state = following
 	}
 	f.ready(g.family)

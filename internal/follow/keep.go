@@ -84,8 +84,8 @@ func (f *Follower) snapshot() (*saved, []*InFlight) {
 			e := savedGeneration{ID: g.id, Log: fam.log, Path: g.Name(), Root: fam.root, Device: g.where.Device,
 				Inode:      g.where.Inode,
 				HeadLength: g.head.length, HeadSHA256: hex.EncodeToString(g.head.sum[:]), HeadWeak: g.head.weak,
-				Mark: p.mark, Lines: p.line, End: max(g.end, p.taken), State: g.state.String(), Sealed: g.sealed}
-			if g.state == finished && p.mark < p.taken {
+				Mark: p.mark, Lines: p.line, End: max(g.end, p.taken), State: g.state.String(), Sealed: g.state == sealed}
+			if g.state.over() && p.mark < p.taken {
 				e.State, e.Sealed = following.String(), false // what is not acknowledged is read again
 			}
 			if g.half >= 0 && p.mark == p.taken { // should it go on, it is read again from its beginning
@@ -143,7 +143,9 @@ func (f *Follower) restore(s *saved) {
 		}
 		g.state, _ = stateNamed(e.State)
 		g.unseen = g.state == following || e.Unseen
-		g.sealed = e.Sealed
+		if g.state == finished && e.Sealed {
+			g.state = sealed
+		}
 		g.sniff = e.HeadLength == 0
 		if g.lostAt = e.Orphaned; g.lostAt.IsZero() || g.lostAt.After(now) {
 			g.lostAt = now

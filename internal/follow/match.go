@@ -171,7 +171,7 @@ func (c *candidate) unpacked(g *Generation) (how match, upTo int64) {
 			}
 			upTo = s.end
 		}
-		if g.sealed && g.end >= upTo {
+		if g.state == sealed && g.end >= upTo {
 			if _, err := io.CopyN(io.Discard, r, g.end+1-upTo); err == nil {
 				return errOther // it is longer than what was read to its end
 			}
@@ -210,7 +210,7 @@ func (fam *Family) matchIn(c *candidate) (found *Generation, how match) {
 		}
 		switch own := g.file != nil && g.state == following; {
 		case g.head.begins(c.head):
-			if !c.packed && (own && !g.packed && c.size > g.last.size || g.sealed && g.end > 0 && c.size > g.end) {
+			if !c.packed && (own && !g.packed && c.size > g.last.size || g.state == sealed && g.end > 0 && c.size > g.end) {
 				continue // it is longer than what it would be a copy of
 			}
 			this, upTo := c.compare(g, begin == 1)

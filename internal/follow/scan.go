@@ -229,13 +229,13 @@ func (f *Follower) resume(e *entry, now time.Time) {
 	}
 	g.setPath(e.path)
 	g.active = e.active && e.log == g.family.log
-	if packed && g.sealed {
+	if packed && g.state == sealed {
 		f.verdicts[e.file] = verdict{status: st, of: g, epoch: g.family.epoch, seen: now}
 		g.seenNow(now)
 		file.Close()
 		return
 	}
-	resting := g.state == finished && st.size <= max(g.end, g.offset)
+	resting := g.state.over() && st.size <= max(g.end, g.offset)
 	f.attach(g, file, st, packed, now)
 	if resting {
 		g.state = finished
@@ -556,7 +556,7 @@ func (f *Follower) act(e *entry, file *os.File, id identity, now time.Time) (kep
 // standsIn notes in what file the content of a generation is whose own is gone.
 func (f *Follower) standsIn(g *Generation, e *entry) {
 	open := g.file != nil
-	if open && g.last.links > 0 || !open && (g.state != finished || !g.sealed) {
+	if open && g.last.links > 0 || !open && g.state != sealed {
 		return
 	}
 	if g.Name() != e.path || !open && g.where != e.file {
@@ -600,12 +600,12 @@ func (f *Follower) matched(g *Generation, how match, e *entry, file *os.File, st
 		g.active = e.active && e.log == g.family.log
 		f.log.Debug("found again", "generation", g.id, "path", e.path, "offset", g.offset)
 		f.adopt(g, file, st, packed, now)
-	case g.state == finished && g.file == nil && !packed && st.size > max(g.end, g.offset) && how != copying &&
+	case g.state.over() && g.file == nil && !packed && st.size > max(g.end, g.offset) && how != copying &&
 		!g.packed:
 		// Written to after it was finished, or a copy that is longer.
 		g.setPath(e.path)
 		f.attach(g, file, st, false, now)
-	case g.state == finished && g.file == nil && packed && !g.sealed && how != copying:
+	case g.state == finished && g.file == nil && packed && how != copying:
 		// It was written to, and packed, when nobody looked.
 		g.setPath(e.path)
 		f.attach(g, file, st, true, now)
@@ -649,7 +649,7 @@ func (f *Follower) addNew(e *entry, file *os.File, st status, b []byte, packed b
 	if packed {
 		f.detach(g)
 		f.finish(g)
-		g.sealed = true
+		g.state = sealed
 		f.verdicts[st.file] = verdict{status: st, of: g, epoch: fam.epoch, seen: now}
 		g.where = st.file
 		return

@@ -70,7 +70,7 @@ func (f *Follower) Stats() Stats {
 		for _, g := range fam.generations {
 			p := g.acks.position()
 			e.Unacked += p.taken - p.mark
-			if g.state != finished {
+			if !g.state.over() {
 				e.Lag += max(0, g.end-g.offset)
 			}
 			e.Offset, e.Mark = g.offset, p.mark

@@ -151,7 +151,7 @@ func (l *listing) strays() {
 		for _, g := range fam.generations {
 			lost := g.state == orphaned
 			if !lost {
-				if g.where == (file{}) || listed[g.where] || g.file == nil && (l.f.scanned || g.sealed) ||
+				if g.where == (file{}) || listed[g.where] || g.file == nil && (l.f.scanned || g.state == sealed) ||
 					g.file != nil && g.last.links == 0 {
 					continue
 				}
@@ -332,7 +332,7 @@ func (c *candidate) surely(g *Generation) (match, int64) {
 // longer says that plain content is longer than what it would be a copy of.
 func (c *candidate) longer(g *Generation) bool {
 	own := g.file != nil && g.state == following && !g.packed
-	return !c.packed && (own && c.size > g.last.size || g.sealed && g.end > 0 && c.size > g.end)
+	return !c.packed && (own && c.size > g.last.size || g.state == sealed && g.end > 0 && c.size > g.end)
 }
 
 // only tells whether content that has the head of a generation, of which no more is

@@ -15,7 +15,6 @@ type packedState struct {
 	unpacked *stream // while it is read
 	checked  bool    // it was read to its end once, and is whole
 	expired  bool    // what stays damaged is read as far as it goes
-	sealed   bool    // finished for good: nobody can write to it any more
 }
 
 // stream cuts what can only be read from its beginning into blocks of whole lines:
@@ -230,7 +229,7 @@ func (f *Follower) finishPacked(g *Generation) {
 	where, last := g.where, g.last
 	f.detach(g)
 	f.finish(g)
-	g.end, g.sealed = g.offset, true
+	g.end, g.state = g.offset, sealed
 	g.where = where
 	f.verdicts[where] = verdict{status: last, of: g, epoch: g.family.epoch, seen: f.now()}
 }
