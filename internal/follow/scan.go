@@ -178,19 +178,7 @@ func (f *Follower) rename(entries []entry, partial bool, now time.Time) {
 // resume goes on with a generation that is known by device and inode and not
 // open: after a restart, or when it was closed for being quiet.
 func (f *Follower) resume(e *entry, now time.Time) {
-	if v, ok := f.verdicts[e.file]; ok && v.size == e.size && v.mtime == e.mtime && !(v.of != nil && v.of.halfDone(e)) {
-		return
-	}
-	g := f.families[e.log].resting(e.file)
-	elsewhere := false
-	if g == nil && (!f.scanned || f.resting) { // it may have got the name of another log
-		for _, fam := range f.families {
-			if g = fam.resting(e.file); g != nil {
-				elsewhere = true
-				break
-			}
-		}
-	}
+	g, elsewhere := f.restingIn(e)
 	if g == nil {
 		return
 	}
@@ -199,18 +187,43 @@ func (f *Follower) resume(e *entry, now time.Time) {
 	if !ok {
 		return
 	}
+	if kept := f.resumeIn(g, e, file, st, elsewhere, now); !kept {
+		file.Close()
+	}
+}
+
+// restingIn is the generation that a file may hold that is not open, nil if there is
+// none. elsewhere says that its log has another name.
+func (f *Follower) restingIn(e *entry) (g *Generation, elsewhere bool) {
+	v, ok := f.verdicts[e.file]
+	if ok && v.size == e.size && v.mtime == e.mtime && !(v.of != nil && v.of.halfDone(e)) {
+		return nil, false
+	}
+	if g = f.families[e.log].resting(e.file); g != nil || f.scanned && !f.resting {
+		return g, false
+	}
+	for _, fam := range f.families { // it may have got the name of another log
+		if g = fam.resting(e.file); g != nil {
+			return g, true
+		}
+	}
+	return nil, false
+}
+
+// resumeIn goes on with a generation in a file, if that still has its content; kept
+// says that the file is to stay open.
+func (f *Follower) resumeIn(g *Generation, e *entry, file *os.File, st status, elsewhere bool,
+	now time.Time) (kept bool) {
 	b, packed, err := f.content(file)
 	if err != nil || st.file != e.file {
-		file.Close()
-		return
+		return false
 	}
 	if elsewhere && (g.head.length == 0 || g.head.weak) { // nothing tells it from a new file
-		file.Close()
-		return
+		return false
 	}
 	if !packed && g.head.prefixes(b) && st.size < max(g.offset, g.acks.acknowledged()) {
 		f.cut(g, e, file, st, now)
-		return
+		return true
 	}
 	if !g.head.prefixes(b) || g.head.length == 0 && packed ||
 		!packed && (st.size < max(g.offset, g.samples.last().end) || !g.fits(file, b, st.size, f.sampleBuf[:])) {
@@ -218,8 +231,7 @@ func (f *Follower) resume(e *entry, now time.Time) {
 		if g.state == following {
 			f.orphan(g, now)
 		}
-		file.Close()
-		return
+		return false
 	}
 	if elsewhere && !rotated(g) {
 		f.move(g, e)
@@ -232,8 +244,7 @@ func (f *Follower) resume(e *entry, now time.Time) {
 	if packed && g.state == sealed {
 		f.verdicts[e.file] = verdict{status: st, of: g, epoch: g.family.epoch, seen: now}
 		g.seenNow(now)
-		file.Close()
-		return
+		return false
 	}
 	resting := g.state.over() && st.size <= max(g.end, g.offset)
 	f.attach(g, file, st, packed, now)
@@ -243,6 +254,7 @@ func (f *Follower) resume(e *entry, now time.Time) {
 	if !packed {
 		f.same(g, st, now)
 	}
+	return true
 }
 
 // cut deals with a file that is shorter than what was read of it, and has its head:
