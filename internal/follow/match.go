@@ -192,10 +192,7 @@ func (c *candidate) unpacked(g *Generation) (how match, upTo int64) {
 var errOther = errors.New("other content")
 
 // matchIn finds the generation of a family that content belongs to: of those that
-// have its head the one that is most surely its, or waits for it. What has the
-// log's own name is no copy of a file that is open, nor what is shorter than what was
-// read: services may begin every file
-// with the same banner.
+// have its head the one that is most surely its, or waits for it.
 func (fam *Family) matchIn(c *candidate) (found *Generation, how match) {
 	begin := 0
 	for _, g := range fam.generations {
@@ -203,30 +200,57 @@ func (fam *Family) matchIn(c *candidate) (found *Generation, how match) {
 			begin++
 		}
 	}
-	surely := int64(0)
+	var best related
 	for _, g := range slices.Backward(fam.generations) {
-		if c.active && (g.file != nil || !c.packed && c.size < g.offset) {
-			continue
-		}
-		switch own := g.file != nil && g.state == following; {
-		case g.head.begins(c.head):
-			if !c.packed && (own && !g.packed && c.size > g.last.size || g.state == sealed && g.end > 0 && c.size > g.end) {
-				continue // it is longer than what it would be a copy of
-			}
-			this, upTo := c.compare(g, begin == 1)
-			if begin == 1 && this == alike {
-				this = equal // there is no other that it could be
-			}
-			switch {
-			case this == foreign:
-			case this > how || this == how && upTo > surely,
-				this == how && upTo == surely && (found.state != orphaned && g.state == orphaned ||
-					found.state == g.state && g.head.length > found.head.length):
-				found, how, surely = g, this, upTo
-			}
-		case how == foreign && own && !c.packed && g.head.holds(c.head):
-			found, how = g, copying
+		if r := c.relatedTo(g, begin == 1); r.closerThan(&best) {
+			best = r
 		}
 	}
-	return found, how
+	return best.of, best.how
+}
+
+// related is how content is related to a generation, and up to where they were compared.
+type related struct {
+	of   *Generation
+	how  match
+	upTo int64
+}
+
+// relatedTo tells how content is related to a generation of its own log; only says that
+// no other of that log begins so. What has the log's own name is no copy of a file that
+// is open, nor what is shorter than what was read: services may begin every file with
+// the same banner.
+func (c *candidate) relatedTo(g *Generation, only bool) related {
+	r := related{of: g}
+	switch {
+	case c.active && (g.file != nil || !c.packed && c.size < g.offset):
+	case !g.head.begins(c.head):
+		if g.file != nil && g.state == following && !c.packed && g.head.holds(c.head) {
+			r.how = copying
+		}
+	case c.longer(g): // than what it would be a copy of
+	default:
+		r.how, r.upTo = c.compare(g, only)
+		if only && r.how == alike {
+			r.how = equal // there is no other that it could be
+		}
+	}
+	return r
+}
+
+// closerThan tells whether content is more surely of this generation than of the best so
+// far, which was found later: by how they are related, then by how much was compared;
+// then what waits for its content comes first, and of two alike who has the longer head.
+func (r *related) closerThan(best *related) bool {
+	switch {
+	case r.how != best.how:
+		return r.how > best.how
+	case r.how == foreign, r.how == copying:
+		return false
+	case r.upTo != best.upTo:
+		return r.upTo > best.upTo
+	case r.of.state != best.of.state:
+		return r.of.state == orphaned
+	}
+	return r.of.head.length > best.of.head.length
 }
