@@ -27,7 +27,7 @@ func randomFault(draw *rand.Rand) faultproxy.Fault {
 	case 3:
 		return faultproxy.Fault{ResetAnswer: true, After: draw.Int64N(80)} // of about 100
 	case 4:
-		return faultproxy.Fault{Delay: time.Duration(draw.IntN(300)) * time.Millisecond}
+		return faultproxy.Fault{Delay: time.Duration(1+draw.IntN(300)) * time.Millisecond} // no delay would be no fault
 	}
 	return faultproxy.Fault{Rate: 10_000 + draw.IntN(100_000), ResetAnswer: draw.IntN(2) == 0}
 }
