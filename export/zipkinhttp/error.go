@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"regexp"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tomoscrape/tomoscrape/internal/safetext"
 	"github.com/tomoscrape/tomoscrape/trace"
@@ -37,14 +36,10 @@ const shownWords = 500
 
 // shortened is the beginning of an escaped text.
 func shortened(text string) string {
-	if len(text) <= shownWords {
-		return text
+	if short := safetext.ClipBytes(text, shownWords); len(short) < len(text) {
+		return short + safetext.Ellipsis
 	}
-	end := shownWords
-	for !utf8.RuneStart(text[end]) {
-		end--
-	}
-	return text[:end] + "…"
+	return text
 }
 
 // Error says why delivery stopped before everything was delivered.

@@ -67,6 +67,9 @@ func (f *Follower) rest(g *Generation, now time.Time) {
 	}
 }
 
+// live tells whether a generation is followed and has its file open.
+func (g *Generation) live() bool { return g.state == following && g.file != nil }
+
 // rests tells whether a generation that is followed has its file closed.
 func (g *Generation) rests() bool { return g.state == following && g.file == nil && g.where != file{} }
 

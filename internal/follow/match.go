@@ -225,7 +225,7 @@ func (c *candidate) relatedTo(g *Generation, only bool) related {
 	switch {
 	case c.active && (g.file != nil || !c.packed && c.size < g.offset):
 	case !g.head.begins(c.head):
-		if g.file != nil && g.state == following && !c.packed && g.head.holds(c.head) {
+		if g.live() && !c.packed && g.head.holds(c.head) {
 			r.how = copying
 		}
 	case c.longer(g): // than what it would be a copy of

@@ -504,7 +504,7 @@ func (f *Follower) related(id *identity, e *entry, file *os.File, now time.Time,
 		// What the family's open files are now counts, not what they were: the
 		// content was read before.
 		for _, g := range slices.Clone(fam.generations) {
-			if g.file != nil && g.state == following {
+			if g.live() {
 				f.inspect(g, now)
 			}
 		}

@@ -223,37 +223,38 @@ func (f *Follower) examineStray(e *entry, now time.Time, unsure bool) {
 	if err != nil {
 		return
 	}
+	if kept := f.strayIn(e, file, now, unsure); !kept {
+		file.Close()
+	}
+}
+
+// strayIn goes on with what is missing in a file that nobody asked for, if that holds it;
+// kept says that the file is to stay open.
+func (f *Follower) strayIn(e *entry, file *os.File, now time.Time, unsure bool) (kept bool) {
 	st, err := statFD(int(file.Fd()))
 	if err != nil || !st.regular() || f.open[st.file] != nil {
-		file.Close()
-		return
+		return false
 	}
 	b, packed, err := f.content(file)
 	if errors.Is(err, errShort) && !f.waited(st, now) {
 		f.rescan = true
-		file.Close()
-		return
+		return false
 	}
 	if err == nil {
 		c := &candidate{status: st, content: file, head: bytes.Clone(b), packed: packed}
 		switch g, how := f.inOtherLogs(c, nil, isOrphaned, unsure); {
 		case how == unclear && !f.waited(st, now):
 			f.rescan = true
-			file.Close()
-			return
+			return false
 		case how == alike: // or one of several
-			file.Close()
-			return
+			return false
 		case how == equal:
 			delete(f.pending, st.file)
-			if !f.matched(g, how, e, file, st, packed, verdict{status: st, seen: now}, now) {
-				file.Close()
-			}
-			return
+			return f.matched(g, how, e, file, st, packed, verdict{status: st, seen: now}, now)
 		}
 	}
 	f.strays[st.file] = verdict{status: st, epoch: f.orphans, seen: now}
-	file.Close()
+	return false
 }
 
 // inOtherLogs finds the generation that content belongs to among those of all logs but
@@ -284,7 +285,7 @@ func (f *Follower) inOtherLogs(c *candidate, own *Family, counts func(*Generatio
 func (f *Follower) refresh(c *candidate, own *Family, counts func(*Generation) bool) {
 	var live []*Generation
 	for g := range f.heads.like(c.head) {
-		if g.family != own && g.file != nil && g.state == following && !g.packed && counts(g) &&
+		if g.family != own && g.live() && !g.packed && counts(g) &&
 			(g.head.begins(c.head) || g.head.holds(c.head)) {
 			live = append(live, g)
 		}
@@ -308,7 +309,7 @@ func (g *Generation) earlier(o *Generation) bool {
 // surely compares content with a generation whose name it need not have: a head
 // alone may be a banner, with which others begin, too.
 func (c *candidate) surely(g *Generation) (match, int64) {
-	live := g.file != nil && g.state == following && !g.packed
+	live := g.live() && !g.packed
 	switch {
 	case g.head.weak:
 		return foreign, 0
@@ -331,7 +332,7 @@ func (c *candidate) surely(g *Generation) (match, int64) {
 
 // longer says that plain content is longer than what it would be a copy of.
 func (c *candidate) longer(g *Generation) bool {
-	own := g.file != nil && g.state == following && !g.packed
+	own := g.live() && !g.packed
 	return !c.packed && (own && c.size > g.last.size || g.state == sealed && g.end > 0 && c.size > g.end)
 }
 
